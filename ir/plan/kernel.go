@@ -1,0 +1,52 @@
+package plan
+
+// A Kernel is a routine that exists in assembly: one method of the runtime's kernel.Set, which
+// defines its meaning. asm emits a function of this signature a level, codegen calls it, and the
+// signature stands here and nowhere else in the compiler.
+type Kernel struct {
+	Name    string  // the method's name; the symbol is the name, its first letter lowered, plus "_" and the level
+	Doc     string  // one sentence for the stub's comment
+	Params  []Param // in order
+	Results []Param
+}
+
+// A Param is a parameter or result of a kernel.
+type Param struct {
+	Name string
+	Type string // []float32, []uint16, float32, int or bool
+}
+
+func params(list ...string) []Param {
+	var ps []Param
+	for i := 0; i < len(list); i += 2 {
+		ps = append(ps, Param{Name: list[i], Type: list[i+1]})
+	}
+	return ps
+}
+
+const (
+	f32s = "[]float32"
+	u16s = "[]uint16"
+)
+
+// Kernels are all the kernels, in the order in which they are emitted.
+var Kernels = []*Kernel{GemmF32, GemmBF16, RMSNorm, SwiGLU, GateNorm, Softmax, ExpDiff, Mul, Scale, Add, Merge, Div, RopeInterleaved, RopeHalf}
+
+// The kernels; runtime/kernel.Set says what each computes, operation by operation.
+var (
+	GemmF32  = &Kernel{Name: "GemmF32", Doc: "multiplies rows of x by one float32 panel", Params: params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "w", f32s, "width", "int", "k", "int", "rows", "int", "acc", "bool")}
+	GemmBF16 = &Kernel{Name: "GemmBF16", Doc: "multiplies rows of x by one panel of bfloat16 pairs", Params: params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "w", u16s, "width", "int", "k", "int", "rows", "int", "acc", "bool")}
+	RMSNorm  = &Kernel{Name: "RMSNorm", Doc: "normalizes a row to unit root mean square", Params: params("dst", f32s, "x", f32s, "gain", f32s, "eps", "float32")}
+	SwiGLU   = &Kernel{Name: "SwiGLU", Doc: "multiplies silu(a) by b", Params: params("dst", f32s, "a", f32s, "b", f32s)}
+	GateNorm = &Kernel{Name: "GateNorm", Doc: "normalizes a head and gates it by silu(g)", Params: params("dst", f32s, "o", f32s, "g", f32s, "eps", "float32")}
+	Softmax  = &Kernel{Name: "Softmax", Doc: "turns scores into weights, their maximum and their sum", Params: params("p", f32s, "lo", "int", "hi", "int"), Results: params("m", "float32", "l", "float32")}
+	ExpDiff  = &Kernel{Name: "ExpDiff", Doc: "exponentiates differences", Params: params("dst", f32s, "g", f32s, "from", "float32")}
+	Mul      = &Kernel{Name: "Mul", Doc: "multiplies elementwise", Params: params("dst", f32s, "a", f32s, "b", f32s)}
+	Scale    = &Kernel{Name: "Scale", Doc: "multiplies by a number", Params: params("dst", f32s, "x", f32s, "s", "float32")}
+	Add      = &Kernel{Name: "Add", Doc: "adds in place", Params: params("dst", f32s, "x", f32s)}
+	Merge    = &Kernel{Name: "Merge", Doc: "merges two partial attention results", Params: params("dst", f32s, "x", f32s, "a", "float32", "b", "float32")}
+	Div      = &Kernel{Name: "Div", Doc: "divides by a number", Params: params("dst", f32s, "x", f32s, "s", "float32")}
+
+	RopeInterleaved = &Kernel{Name: "RopeInterleaved", Doc: "rotates the adjacent pairs of a head", Params: params("dst", f32s, "x", f32s, "cos", f32s, "sin", f32s)}
+	RopeHalf        = &Kernel{Name: "RopeHalf", Doc: "rotates the pairs of a head's two halves", Params: params("dst", f32s, "x", f32s, "cos", f32s, "sin", f32s)}
+)

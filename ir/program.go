@@ -1,0 +1,83 @@
+package ir
+
+// A Program is a model: what is computed, and nothing of how. Stages run in order over one set
+// of states and weights. Shapes are static; rows are an argument.
+type Program struct {
+	Name    string
+	States  []*State
+	Weights []*Weight
+	Stages  []*Stage // embed, self, share, cross, head
+	Entries []*Entry
+}
+
+// A Stage is a function that runs Repeat times, the residual stream going from one run into the
+// next. Equal layers are one stage: run l of it uses layer l of the weights and states that it names.
+type Stage struct {
+	Name   string
+	Func   *Func
+	Repeat int
+}
+
+// An Entry is a way to run the program, and how many rows each stage has to compute in it.
+type Entry struct {
+	Name string
+	Rows []Rows // one a stage
+	Want Rows   // for which rows the results of the last stage are asked for
+}
+
+// Rows says which rows of a chunk are computed.
+type Rows uint8
+
+const (
+	All  Rows = iota // every row
+	Last             // the last row of the last chunk
+)
+
+func (r Rows) String() string { return [...]string{"all", "last"}[r] }
+
+// A State is what persists from token to token.
+type State struct {
+	Name   string
+	Kind   StateKind
+	Parts  []Part // k and v; the retention matrix
+	Window int    // Ring: tokens that stay visible
+	Layers int    // one such state a layer; 1 for Shared
+}
+
+// A Part is one tensor of a state: of one token for Shared and Ring, the whole of it for Carry.
+type Part struct {
+	Name string
+	Type Type
+}
+
+// StateKind is how a state grows.
+type StateKind uint8
+
+const (
+	Shared StateKind = iota // grows with the context: the one key/value cache
+	Ring                    // the last Window tokens
+	Carry                   // a fixed-size summary
+)
+
+func (k StateKind) String() string { return [...]string{"shared", "ring", "carry"}[k] }
+
+// A Weight is a trained tensor, or several equal ones, a layer each.
+type Weight struct {
+	Name   string // the role: self.q, cross.ffn.norm, …
+	Type   Type   // of one layer, [out in] for a matrix
+	Layers int    // 0 for a weight that no layer repeats
+	Pos    string // where in the spec it was asked for, for messages
+	Pack   Pack   // how its values come from the checkpoint; rewrites fill it in
+}
+
+// A Pack is how a weight is made from checkpoint tensors: the Sources stacked along the first axis.
+type Pack struct {
+	Sources []Source
+}
+
+// A Source is one checkpoint tensor that goes into a weight, and what is folded into it.
+type Source struct {
+	Role  string  // in the checkpoint
+	Scale float64 // every element is multiplied by it; 1 for none
+	Gain  string  // role of a vector that column i is multiplied by, "" for none
+}

@@ -1,0 +1,56 @@
+package kernel
+
+import (
+	"runtime"
+	"sync/atomic"
+)
+
+// A Worker is one of the N threads that run a model together. All of them run the same
+// generated code; a routine does the worker's share of its work, and Sync separates a routine
+// from one that reads what other workers wrote.
+type Worker struct {
+	ID, N   int
+	Set     Set       // the kernels of the session's level
+	Scratch []float32 // private to the worker; no routine expects it to keep anything
+	barrier *Barrier
+}
+
+// NewWorker returns worker id of n that meet at b.
+func NewWorker(id, n int, set Set, scratch []float32, b *Barrier) *Worker {
+	return &Worker{ID: id, N: n, Set: set, Scratch: scratch, barrier: b}
+}
+
+// Share returns the worker's contiguous part [lo, hi) of n equal units of work.
+func (w *Worker) Share(n int) (lo, hi int) { return w.ID * n / w.N, (w.ID + 1) * n / w.N }
+
+// Sync waits until all workers have called it.
+func (w *Worker) Sync() {
+	if w.N > 1 {
+		w.barrier.wait(int32(w.N))
+	}
+}
+
+// A Barrier is where the workers of one team meet. The zero Barrier is ready.
+type Barrier struct {
+	arrived atomic.Int32
+	_       [60]byte // the two words are polled and written by different workers
+	phase   atomic.Uint32
+}
+
+// spins is how often a waiting worker looks before it lets another goroutine run: a few
+// microseconds, since a worker that is behind by more was most likely preempted.
+const spins = 4096
+
+func (b *Barrier) wait(n int32) {
+	phase := b.phase.Load()
+	if b.arrived.Add(1) == n {
+		b.arrived.Store(0)
+		b.phase.Add(1)
+		return
+	}
+	for i := 0; b.phase.Load() == phase; i++ {
+		if i >= spins {
+			runtime.Gosched()
+		}
+	}
+}
