@@ -1,0 +1,105 @@
+package kernel
+
+import "math"
+
+// The constants of Exp. ln2Hi + ln2Lo is ln 2 to 48 bits; the polynomial 1 + r + c2 r² + … + c6 r⁶
+// is within 3.1e-9 of e^r (relative, minimax) for |r| < 0.3467.
+const (
+	expMin float32 = -87.3 // below it Exp is zero
+	expMax float32 = 88    // above it Exp is Exp(expMax)
+	log2E  float32 = 0x1.715476p+0
+	ln2Hi  float32 = 0x1.62e43p-1
+	ln2Lo  float32 = -0x1.05c61p-29
+	expC2  float32 = 0x1.fffffcp-2
+	expC3  float32 = 0x1.555492p-3
+	expC4  float32 = 0x1.5558f2p-5
+	expC5  float32 = 0x1.1239f4p-7
+	expC6  float32 = 0x1.6a2416p-10
+)
+
+// Exp is e^x by the operations that every level uses, in this order, each rounded to float32:
+//
+//	x < -87.3 gives 0; x = min(x, 88)
+//	n = roundToEven(x * log2E)
+//	r = fma(n, -ln2Hi, x); r = fma(n, -ln2Lo, r)
+//	p = c6; p = fma(p, r, c5); … p = fma(p, r, c2); p = fma(p, r, 1); p = fma(p, r, 1)
+//	the bits of the result are those of p plus n<<23
+//
+// It is at most 1.2 ulp from e^x for x in [-87.3, 88]. The last step multiplies by 2^n because the
+// result is normal: |r| < 0.3467, so p is in (0.707, 1.415) and has exponent -1 or 0. From above,
+// n = 127 means r <= 88 - 127 ln 2 < 0, so p < 1 and the exponent is 126 at most. From below,
+// n = -126 means r >= -87.3 + 126 ln 2 > 0.036, so p > 1 and the exponent is -126; a larger n
+// leaves -126 at least.
+func Exp(x float32) float32 {
+	if x != x {
+		return x
+	}
+	if x < expMin {
+		return 0
+	}
+	x = min(x, expMax)
+	n := roundToEven(float32(x * log2E))
+	r := FMA(n, -ln2Hi, x)
+	r = FMA(n, -ln2Lo, r)
+	p := expC6
+	for _, c := range [...]float32{expC5, expC4, expC3, expC2, 1, 1} {
+		p = FMA(p, r, c)
+	}
+	return math.Float32frombits(math.Float32bits(p) + uint32(int32(n))<<23)
+}
+
+// roundToEven is the integer nearest to x, the even one of two, for |x| < 2^22.
+func roundToEven(x float32) float32 {
+	const magic = 3 << 22 // the float32 there are the integers, so the addition rounds
+	return float32(x+magic) - magic
+}
+
+// Sigmoid is 1/(1+e^-x), the division and the addition rounded to float32.
+func Sigmoid(x float32) float32 { return 1 / (1 + Exp(-x)) }
+
+// SiLU is x/(1+e^-x), the division and the addition rounded to float32. It is not x*Sigmoid(x).
+func SiLU(x float32) float32 { return x / (1 + Exp(-x)) }
+
+// Sqrt is the square root, correctly rounded: from 53 bits to 24 a root never rounds wrong twice.
+func Sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }
+
+// LogSigmoid is log(1/(1+e^-x)) = min(x, 0) - log1p(e^-|x|). It runs in Go at every level, in
+// float64 with every product converted, so that it is the same on every machine.
+func LogSigmoid(x float32) float32 {
+	if x != x {
+		return x
+	}
+	e := exp64(-math.Abs(float64(x)))
+	return float32(min(float64(x), 0) - log1p64(e))
+}
+
+// exp64 is e^x for x <= 0 in float64, about 1e-16 off: x = n ln 2 + r, then 14 terms of the
+// series of e^r. Below -700 it is zero.
+func exp64(x float64) float64 {
+	const (
+		hi = 0x1.62e42fee00000p-1 // 33 bits: n*hi is exact
+		lo = 0x1.a39ef35793c76p-33
+	)
+	if x < -700 {
+		return 0
+	}
+	n := math.RoundToEven(float64(x * math.Log2E))
+	r := (x - float64(n*hi)) - float64(n*lo)
+	p := 1.0
+	for i := 14.0; i >= 1; i-- {
+		p = 1 + float64(p*r)/i
+	}
+	return math.Ldexp(p, int(n))
+}
+
+// log1p64 is log(1+e) for 0 <= e <= 1 in float64, about 1e-16 off, by the series
+// 2 (s + s³/3 + s⁵/5 + …) of s = e/(2+e), which is at most 1/3.
+func log1p64(e float64) float64 {
+	s := e / (2 + e)
+	sq := float64(s * s)
+	sum := 0.0
+	for i := 35.0; i >= 3; i -= 2 {
+		sum = float64(sq * (1/i + sum))
+	}
+	return 2*s + float64(2*float64(s*sum))
+}

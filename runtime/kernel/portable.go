@@ -1,0 +1,186 @@
+package kernel
+
+import "math"
+
+// Portable is the Set in plain Go: the reference for every level, and the set of machines without
+// one. A product that feeds an addition is converted explicitly, because the Go compiler may
+// otherwise fuse the two, as it does on arm64.
+type Portable struct{}
+
+var _ Set = Portable{}
+
+// Level returns "portable".
+func (Portable) Level() string { return "portable" }
+
+// GemmF32 implements Set.
+func (Portable) GemmF32(dst []float32, ldd int, x []float32, ldx int, w []float32, width, k, rows int, acc bool) {
+	for r := range rows {
+		out := dst[r*ldd:][:width]
+		if !acc {
+			clear(out)
+		}
+		for i := range k {
+			axpy(out, w[i*width:][:width], x[r*ldx+i])
+		}
+	}
+}
+
+// GemmBF16 implements Set.
+func (Portable) GemmBF16(dst []float32, ldd int, x []float32, ldx int, w []uint16, width, k, rows int, acc bool) {
+	var wide [64]float32 // one step's weights
+	for r := range rows {
+		out := dst[r*ldd:][:width]
+		if !acc {
+			clear(out)
+		}
+		for i := range k {
+			pairs := w[i/2*width*2:][:width*2]
+			for c := range wide[:width] {
+				wide[c] = math.Float32frombits(uint32(pairs[c*2+i%2]) << 16)
+			}
+			axpy(out, wide[:width], x[r*ldx+i])
+		}
+	}
+}
+
+// axpy is y[c] = fma(a, x[c], y[c]), FMA with its common case in line.
+func axpy(y, x []float32, a float32) {
+	a64 := float64(a)
+	for c, xc := range x {
+		if s := float64(xc)*a64 + float64(y[c]); plain(s) {
+			y[c] = float32(s)
+		} else {
+			y[c] = fmaTie(a, xc, y[c])
+		}
+	}
+}
+
+// RMSNorm implements Set.
+func (Portable) RMSNorm(dst, x, gain []float32, eps float32) {
+	inv := invRMS(x, eps)
+	for i, v := range x {
+		v *= inv
+		if len(gain) > 0 {
+			v *= gain[i]
+		}
+		dst[i] = v
+	}
+}
+
+// SwiGLU implements Set.
+func (Portable) SwiGLU(dst, a, b []float32) {
+	for i := range dst {
+		dst[i] = SiLU(a[i]) * b[i]
+	}
+}
+
+// GateNorm implements Set.
+func (Portable) GateNorm(dst, o, g []float32, eps float32) {
+	inv := invRMS(o, eps)
+	for i := range dst {
+		dst[i] = SiLU(g[i]) * float32(o[i]*inv)
+	}
+}
+
+// Softmax implements Set. A maximum of zero is +0 whatever the signs of the zeros; scores that
+// are not numbers do not take part in the maximum.
+func (Portable) Softmax(p []float32, lo, hi int) (m, l float32) {
+	m = float32(math.Inf(-1))
+	for _, v := range p[lo:hi] {
+		if v > m {
+			m = v
+		}
+	}
+	m += 0 // which makes -0 +0; the compiler keeps the addition
+	clear(p[:lo])
+	clear(p[hi:])
+	var sum lanes
+	for j := lo; j < hi; j++ {
+		p[j] = Exp(p[j] - m)
+		sum[j%16] += p[j]
+	}
+	return m, sum.total()
+}
+
+// ExpDiff implements Set.
+func (Portable) ExpDiff(dst, g []float32, from float32) {
+	for j := range dst {
+		dst[j] = Exp(from - g[j])
+	}
+}
+
+// Mul implements Set.
+func (Portable) Mul(dst, a, b []float32) {
+	for i := range dst {
+		dst[i] = a[i] * b[i]
+	}
+}
+
+// Scale implements Set.
+func (Portable) Scale(dst, x []float32, s float32) {
+	for i := range dst {
+		dst[i] = x[i] * s
+	}
+}
+
+// Add implements Set.
+func (Portable) Add(dst, x []float32) {
+	for i := range dst {
+		dst[i] += x[i]
+	}
+}
+
+// Merge implements Set.
+func (Portable) Merge(dst, x []float32, a, b float32) {
+	for i := range dst {
+		dst[i] = FMA(x[i], b, float32(dst[i]*a))
+	}
+}
+
+// Div implements Set.
+func (Portable) Div(dst, x []float32, s float32) {
+	for i := range dst {
+		dst[i] = x[i]/s + 0 // the compiler keeps the addition
+	}
+}
+
+// RopeInterleaved implements Set.
+func (Portable) RopeInterleaved(dst, x, cos, sin []float32) {
+	for i := 0; i+1 < len(x); i += 2 {
+		even, odd := x[i], x[i+1]
+		dst[i] = FMA(even, cos[i], float32(odd*sin[i]))
+		dst[i+1] = FMA(odd, cos[i+1], float32(even*sin[i+1]))
+	}
+}
+
+// RopeHalf implements Set.
+func (Portable) RopeHalf(dst, x, cos, sin []float32) {
+	n := len(x) / 2
+	for i := range n {
+		first, second := x[i], x[i+n]
+		dst[i] = FMA(first, cos[i], float32(second*sin[i]))
+		dst[i+n] = FMA(second, cos[i+n], float32(first*sin[i+n]))
+	}
+}
+
+// invRMS is 1/sqrt(mean(x²) + eps).
+func invRMS(x []float32, eps float32) float32 {
+	var sum lanes
+	for i, v := range x {
+		sum[i%16] = FMA(v, v, sum[i%16])
+	}
+	return 1 / Sqrt(sum.total()/float32(len(x))+eps)
+}
+
+// lanes are the sixteen partial sums of Set's sum16.
+type lanes [16]float32
+
+// total adds the lanes in the fixed tree.
+func (s *lanes) total() float32 {
+	for _, half := range [...]int{8, 4, 2, 1} {
+		for i := range half {
+			s[i] += s[i+half]
+		}
+	}
+	return s[0]
+}
