@@ -1,0 +1,49 @@
+// Package models holds model specs: the YAML that says which decoder-decoder is meant, the types
+// it is read into, and the list of weights that follows from them. The specs that come with the
+// project lie in this folder; models/checkpoint reads the tensors that a spec asks for.
+//
+// A spec with every key (those marked with a default may be left out):
+//
+//	name: yoco8m            # a Go package name: lower-case letters and digits
+//	vocab: 4096
+//	dim: 256
+//	context: 2048           # default 2048; not a limit
+//	norm_eps: 1.0e-5        # default 1.0e-5
+//	tie_embeddings: false   # default false
+//	self:
+//	  layers: 4
+//	  mixer:
+//	    kind: gated-retention
+//	    heads: 4
+//	    gate_normalizer: 16 # default 16
+//	    rope: {theta: 10000, freq: yoco, pairing: interleaved} # these are the defaults
+//	  ffn: {hidden: 640}
+//	cache:
+//	  kv_heads: 2           # default: cross.heads
+//	  bias: false           # default false
+//	  rope: {theta: 10000, freq: yoco, pairing: interleaved}
+//	cross:
+//	  layers: 4
+//	  heads: 4
+//	  bias: false           # default false
+//	  q_norm: false         # default false
+//	  ffn: {hidden: 640}
+//	checkpoint: {path: yoco-8m, names: unilm} # relative to this file; names is unilm or fla
+//	tokenizer: yoco-8m/tokenizer.json
+//
+// The other kind of mixer:
+//
+//	mixer:
+//	  kind: sliding-window
+//	  heads: 4
+//	  kv_heads: 2           # default: heads
+//	  window: 1024          # tokens, the token itself included
+//	  bias: false           # default false
+//	  rope: {theta: 10000, freq: fla, pairing: half-split}
+//
+// Everything about a key (type, range, default, meaning) stands once, in the table of form.go:
+// the reader, the writer, the checks and schema.json (for editors) all follow it. Reading is
+// strict and reports all errors at once, each with file, line and column.
+//
+// The package must not know ops or passes, nor anything else of the compiler.
+package models

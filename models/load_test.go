@@ -1,0 +1,159 @@
+package models
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// TestParse runs the cases of testdata/parse: a spec, and what is said about it or, if nothing
+// is wrong, what Marshal makes of it.
+func TestParse(t *testing.T) {
+	datadriven.Walk(t, "testdata/parse", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			switch d.Cmd {
+			case "parse":
+				s, err := Parse("m.yaml", []byte(d.Input))
+				if err != nil {
+					return err.Error() + "\n"
+				}
+				roundTrip(t, s)
+				return string(s.Marshal())
+			case "edit": // the spec of testdata/good.yaml with lines replaced: OLD => NEW
+				return edit(t, d.Input)
+			}
+			t.Fatalf("unknown command %q", d.Cmd)
+			return ""
+		})
+	})
+}
+
+// edit parses testdata/good.yaml after replacements, one a line, each "old => new".
+func edit(t *testing.T, edits string) string {
+	good, err := os.ReadFile("testdata/good.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(good)
+	for e := range strings.Lines(edits) {
+		from, to, _ := strings.Cut(strings.TrimSuffix(e, "\n"), " =>")
+		from = strings.ReplaceAll(from, `\n`, "\n")
+		if !strings.Contains(text, from) {
+			t.Fatalf("%q is not in good.yaml", from)
+		}
+		text = strings.Replace(text, from, strings.ReplaceAll(strings.TrimPrefix(to, " "), `\n`, "\n"), 1)
+	}
+	s, err := Parse("m.yaml", []byte(text))
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	roundTrip(t, s)
+	return "ok\n"
+}
+
+// roundTrip checks that what Marshal writes reads back as the same spec.
+func roundTrip(t *testing.T, s *Spec) {
+	t.Helper()
+	file := filepath.Join(filepath.Dir(s.File()), "again.yaml")
+	text := s.MarshalFor(file)
+	again, err := Parse(file, text)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if !s.Equal(again) {
+		t.Fatalf("got %+v\nwant %+v\n%s", again, s, text)
+	}
+	if err := s.Check(); err != nil {
+		t.Fatalf("Parse accepts what Check refuses: %v", err)
+	}
+}
+
+// TestSpecs loads every spec of this folder and pins the sizes that the paper states.
+func TestSpecs(t *testing.T) {
+	files, err := filepath.Glob("*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no specs", err)
+	}
+	names := map[string]string{}
+	for _, f := range files {
+		s, err := Load(f)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if other := names[s.Name]; other != "" {
+			t.Errorf("%s and %s are both named %s", f, other, s.Name)
+		}
+		names[s.Name] = f
+		if want := strings.NewReplacer("-", "", ".", "").Replace(strings.TrimSuffix(f, ".yaml")); s.Name != want {
+			t.Errorf("%s is named %s, want %s", f, s.Name, want)
+		}
+		for _, p := range []string{s.Checkpoint.Path, s.Tokenizer} {
+			if p == "" {
+				continue
+			}
+			if _, err := os.Stat(p); err != nil {
+				t.Errorf("%s: %v", f, err)
+			}
+		}
+		roundTrip(t, s)
+		t.Logf("%-18s %14d parameters", f, s.Params())
+	}
+}
+
+// TestSchemaUpToDate compares schema.json with the table it is made from.
+func TestSchemaUpToDate(t *testing.T) {
+	want := JSONSchema()
+	if f := flag.Lookup("rewrite"); f != nil && f.Value.String() == "true" { // datadriven's flag
+		if err := os.WriteFile("schema.json", want, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile("schema.json"); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("schema.json is out of date (%v): run go generate ./models", err)
+	}
+}
+
+// FuzzParse: no text makes Parse panic, every error has its file and position, and every
+// accepted spec survives being written and read.
+func FuzzParse(f *testing.F) {
+	files, _ := filepath.Glob("*.yaml")
+	for _, name := range append(files, "testdata/good.yaml") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	for _, s := range []string{"", "a: *x", "- 1", "a: &x 1\n<<: *x", "---\n---\n", "? [1]\n: 2", "self: {mixer: {kind: 7}}", "\ufeffname: x", "name: !!int x"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := Parse("dir/m.yaml", text)
+		if err == nil {
+			roundTrip(t, s)
+			if s.Params() < 4 || len(s.Weights()) == 0 {
+				t.Fatalf("%d parameters", s.Params())
+			}
+			return
+		}
+		es, ok := err.(Errors)
+		if !ok || len(es) == 0 || s != nil {
+			t.Fatalf("got %T %v", err, err)
+		}
+		for i, e := range es {
+			if e.File != "dir/m.yaml" || e.Msg == "" || (e.Line < 1 || e.Col < 1) && len(text) <= maxText {
+				t.Fatalf("error without its place: %#v", e)
+			}
+			if i > 0 && e.Line < es[i-1].Line {
+				t.Fatalf("errors are not in order: %v", es)
+			}
+		}
+		_ = es.Error()
+	})
+}

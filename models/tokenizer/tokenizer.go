@@ -1,0 +1,96 @@
+package tokenizer
+
+import "sync"
+
+// A Tokenizer maps text to token ids and back. It does not change once it is loaded, and any
+// number of goroutines may use it at once.
+type Tokenizer struct {
+	text []byte   // what every token stands for, one after another
+	at   []uint32 // token id is text[at[id]:at[id+1]]; an id without a token is empty
+
+	raw    matcher // added tokens that are sought first
+	rest   matcher // added tokens that are sought in what the first left ("normalized")
+	prefix bool    // a text without a space in front gets one
+	split  splitter
+	bpe    bpe
+
+	eos    int32           // the end token, or -1
+	tokens map[string]int32 // added tokens by their text
+	names  []string         // texts of the special tokens, as the file orders them
+
+	scratch sync.Pool // of *scratch
+}
+
+// Vocab is one more than the largest id.
+func (t *Tokenizer) Vocab() int { return len(t.at) - 1 }
+
+// EOS is the token that ends a text: the one that tokenizer_config.json names, otherwise the
+// special token with one of the usual names, otherwise none.
+func (t *Tokenizer) EOS() (id int32, ok bool) { return t.eos, t.eos >= 0 }
+
+// Bytes are the bytes that a token stands for, often a part of a character only. An added token,
+// special or not, stands for its own text; an unknown id for nothing. The caller must not change
+// them.
+func (t *Tokenizer) Bytes(id int32) []byte {
+	if id < 0 || int(id) >= t.Vocab() {
+		return nil
+	}
+	lo, hi := t.at[id], t.at[id+1]
+	return t.text[lo:hi:hi]
+}
+
+// Decode is the text of ids, special tokens included. The bytes are joined as they are, so
+// Decode gives back what Encode was given, valid UTF-8 or not; the exceptions are the space that
+// a tokenizer with add_prefix_space puts in front, and the spaces that an added token with
+// lstrip or rstrip takes in.
+func (t *Tokenizer) Decode(ids []int32) string {
+	n := 0
+	for _, id := range ids {
+		n += len(t.Bytes(id))
+	}
+	text := make([]byte, 0, n)
+	for _, id := range ids {
+		text = append(text, t.Bytes(id)...)
+	}
+	return string(text)
+}
+
+// Encode gives the tokens of text, and no others: nothing is put in front or behind. Added
+// tokens are recognised wherever their text stands; the special ones among them only if special
+// is true, otherwise their text is like any other (which a prompt from outside should be).
+// Bytes that are not UTF-8 are kept, each like a character that is no letter, number or space.
+func (t *Tokenizer) Encode(text string, special bool) []int32 {
+	s, _ := t.scratch.Get().(*scratch)
+	if s == nil {
+		s = new(scratch)
+	}
+	ids := make([]int32, 0, len(text)/4+1)
+	for part, id := range t.raw.parts(text, special) {
+		if id >= 0 {
+			ids = append(ids, id)
+			continue
+		}
+		for part, id := range t.rest.parts(part, special) {
+			if id >= 0 {
+				ids = append(ids, id)
+				continue
+			}
+			ids = t.encode(s, ids, part)
+		}
+	}
+	t.scratch.Put(s)
+	return ids
+}
+
+// encode appends the tokens of a text without added tokens.
+func (t *Tokenizer) encode(s *scratch, ids []int32, text string) []int32 {
+	if t.prefix && text != "" && text[0] != ' ' {
+		text = " " + text
+	}
+	for text != "" {
+		n := t.split.next(text)
+		ids = t.bpe.encode(s, ids, text[:n])
+		text = text[n:]
+	}
+	return ids
+}
