@@ -1,13 +1,14 @@
 package kernel
 
 import (
+	"fmt"
 	"runtime"
 	"sync/atomic"
 )
 
 // A Worker is one of the N threads that run a model together. All of them run the same
 // generated code; a routine does the worker's share of its work, and Sync separates a routine
-// from one that reads what other workers wrote.
+// from one that reads what other workers wrote, or that writes what others may still read.
 type Worker struct {
 	ID, N   int
 	Set     Set       // the kernels of the session's level
@@ -54,3 +55,23 @@ func (b *Barrier) wait(n int32) {
 		}
 	}
 }
+
+// pieces are what is left of a worker's scratch: a routine takes its buffers off the front.
+type pieces []float32
+
+// take returns the next n floats; every piece starts on a cache line if the scratch does.
+func (p *pieces) take(n int) []float32 {
+	size := roundUp(n, line)
+	if size > len(*p) {
+		panic(fmt.Sprintf("BUG: scratch is %d floats too small", size-len(*p)))
+	}
+	x := (*p)[:n:n]
+	*p = (*p)[size:]
+	return x
+}
+
+// line is the floats of a cache line, and of the widest vector.
+const line = 16
+
+// roundUp returns the smallest multiple of unit that is not below n.
+func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }

@@ -1,0 +1,153 @@
+package kernel
+
+// Attention over cached keys and values, a segment at a time and merged by the running maximum
+// (Milakov and Gimelshein 2018; Dao et al. 2023, "Flash-Decoding"). A segment is 512 positions,
+// aligned to absolute ones. For one row and head, over the visible positions of a segment:
+//
+//	m = max_j q·k_j      p_j = exp(q·k_j - m)      l = Σ_j p_j      o = Σ_j p_j v_j
+//
+// d and j ascending, and segments merge in ascending order, the first one seen as it is:
+//
+//	M' = max(M, m)       L' = L*exp(M-M') + l*exp(m-M')       O' = O*exp(M-M') + o*exp(m-M')
+//
+// The result is O/L + 0: zeros of either sign that masked positions may have left become the same.
+// Every row is computed so whether it comes alone or in a chunk, by however many workers.
+//
+// A tile is several rows times the query heads of one kv head (row-major: q row r*group+head), so
+// that a K or V block is read once for all of them:
+//
+//	            Dim        64                  64      width
+//	         ┌──────┐    ┌────┐               ┌───┐   ┌─────┐
+//	rows *   │  q   │ Dim│ K  │ ─▶ p, 8 blocks│ p │ 64│  V  │ ─▶ o
+//	group    └──────┘    └────┘    a segment  └───┘   └─────┘
+const (
+	segmentTokens = 512
+	scoreStride   = segmentTokens + line // not a power of two: rows fall into different cache sets
+	tileQueries   = 48                   // q rows of a tile, where more than one row is
+	tail          = line                 // after o of a partial result: m, l, and padding
+)
+
+// An AttendSpec describes attention of Heads query heads to a cache of KVHeads heads; query head h
+// reads kv head h/(Heads/KVHeads). A row sees itself and all before it, or the last Window. If
+// QNormEps is positive a query's head is RMS-normed; then it is rotated unless Rope is nil, then
+// multiplied by Scale.
+type AttendSpec struct {
+	Heads, KVHeads, Dim int
+	Scale               float32
+	Window              int
+	QNormEps            float32
+	Rope                *Rope
+	Cache               *CacheSpec
+}
+
+func (s *AttendSpec) group() int { return s.Heads / s.KVHeads }
+
+// tileHeight is the number of rows of a tile.
+func tileHeight(group, rows int) int { return min(rows, max(1, tileQueries/group)) }
+
+// AttendScratch is the scratch, in floats, of the attention routines and of Append.
+func AttendScratch(heads, kvHeads, dim, rows int) int {
+	group := heads / kvHeads
+	n := tileHeight(group, rows) * group
+	return roundUp(dim, line) + roundUp(n*dim, line) + n*scoreStride + 2*n*(valueCols(dim)+tail)
+}
+
+// Partial is the length of the buffer in which workers leave their parts of a single row's
+// attention: a result, [cols | m l], for each head and segment of a context.
+func (s *AttendSpec) Partial(context int) int {
+	return s.Heads * roundUp(context, segmentTokens) / segmentTokens * (valueCols(s.Dim) + tail)
+}
+
+// first is the first position that position pos sees.
+func (s *AttendSpec) first(pos int) int {
+	if s.Window > 0 {
+		return max(0, pos-s.Window+1)
+	}
+	return 0
+}
+
+// AttendWindow appends k and v, [KVHeads*Dim] a row, to a ring and attends to it, for rows tokens
+// from position pos on. q and dst are [Heads*Dim] a row; dst may be q. Workers own kv heads, so
+// that what one writes only itself reads.
+func AttendWindow(w *Worker, s *AttendSpec, dst, q, k, v Rows, c *Cache, ph Phases, pos, rows int) {
+	lo, hi := w.Share(s.KVHeads)
+	for head := lo; head < hi; head++ {
+		for r := 0; r < rows; {
+			n := min(blockTokens-(pos+r)%blockTokens, rows-r)
+			s.Cache.put(w, c, head, k, v, s.Rope, ph, r, pos+r, n)
+			s.rows(w, dst, q, nil, c, ph, head, r, pos+r, n)
+			r += n
+		}
+	}
+}
+
+// Attend attends to a cache that holds the rows' own keys and values already, for rows tokens from
+// position pos on. q and dst are [Heads*Dim] a row; qgain is the gain of the query norm, nil for
+// none. With more than one row workers split tiles, and dst may be q. A single row they split by
+// segments, and meet inside once all have left their parts in partial, which must be free when the
+// routine starts: a Sync lies between it and the last routine that used partial.
+func Attend(w *Worker, s *AttendSpec, dst, q Rows, qgain []float32, c *Cache, ph Phases, partial []float32, pos, rows int) {
+	if rows == 1 {
+		s.split(w, q, qgain, c, ph, partial, pos)
+		w.Sync()
+		s.join(w, dst, partial, pos)
+		return
+	}
+	height := tileHeight(s.group(), rows)
+	tiles := (rows + height - 1) / height
+	for u := w.ID; u < s.KVHeads*tiles; u += w.N { // in turn: later tiles see more
+		r := u % tiles * height
+		s.rows(w, dst, q, qgain, c, ph, u/tiles, r, pos+r, min(height, rows-r))
+	}
+}
+
+// rows attends for rows r … r+n-1 of a kv head, the first at position pos, tile by tile.
+func (s *AttendSpec) rows(w *Worker, dst, q Rows, qgain []float32, c *Cache, ph Phases, head, r, pos, n int) {
+	height := tileHeight(s.group(), n)
+	for end := r + n; r < end; r, pos = r+height, pos+height {
+		t := s.newTile(w, c, head, pos, min(height, end-r))
+		t.queries(q, qgain, ph, r)
+		for seg := s.first(pos) / segmentTokens; seg <= t.last()/segmentTokens; seg++ {
+			t.segment(seg)
+			t.merge(seg)
+		}
+		t.divide(dst, r)
+	}
+}
+
+// parts returns the first segment that a single row sees, the number of them, and the length of the
+// results of one segment of one kv head. Results are ordered by kv head, segment, query head.
+func (s *AttendSpec) parts(pos int) (first, n, size int) {
+	first = s.first(pos) / segmentTokens
+	return first, pos/segmentTokens - first + 1, s.group() * (valueCols(s.Dim) + tail)
+}
+
+// split does the worker's share of the segments of a single row.
+func (s *AttendSpec) split(w *Worker, q Rows, qgain []float32, c *Cache, ph Phases, partial []float32, pos int) {
+	first, segs, size := s.parts(pos)
+	lo, hi := w.Share(s.KVHeads * segs)
+	var t tile
+	for u := lo; u < hi; u++ {
+		if u == lo || u%segs == 0 {
+			t = s.newTile(w, c, u/segs, pos, 1)
+			t.queries(q, qgain, ph, 0)
+		}
+		t.part = partial[u*size:][:size]
+		t.segment(first + u%segs)
+	}
+}
+
+// join merges the parts of a single row. Workers own query heads.
+func (s *AttendSpec) join(w *Worker, dst Rows, partial []float32, pos int) {
+	_, segs, size := s.parts(pos)
+	group := s.group()
+	lo, hi := w.Share(s.Heads)
+	for h := lo; h < hi; h++ {
+		at, n := h/group*segs*size+h%group*(size/group), size/group
+		out := partial[at:][:n]
+		for seg := 1; seg < segs; seg++ {
+			mergePart(w.Set, out, partial[at+seg*size:][:n])
+		}
+		dividePart(w.Set, dst.Row(0, (h+1)*s.Dim)[h*s.Dim:], out)
+	}
+}

@@ -1,0 +1,136 @@
+package kernel
+
+// tile is the work of one worker on rows of a chunk and the query heads of one kv head. Between
+// rows it has no order: only what a row sees decides its result.
+type tile struct {
+	*AttendSpec
+	w         *Worker
+	c         *Cache
+	head      int // kv head
+	pos, rows int // position of row 0; number of rows
+	group     int // q rows a row
+	size      int // floats of a result: [cols | m l]
+	x         []float32
+	q         []float32 // [rows*group][Dim]
+	p         []float32 // [rows*group][scoreStride] of one segment
+	part, out []float32 // [rows*group][size] of one segment; merged
+}
+
+func (s *AttendSpec) newTile(w *Worker, c *Cache, head, pos, rows int) tile {
+	free := pieces(w.Scratch)
+	n, size := rows*s.group(), valueCols(s.Dim)+tail
+	return tile{
+		AttendSpec: s, w: w, c: c, head: head, pos: pos, rows: rows, group: s.group(), size: size,
+		x: free.take(s.Dim), q: free.take(n * s.Dim), p: free.take(n * scoreStride),
+		part: free.take(n * size), out: free.take(n * size),
+	}
+}
+
+// last is the position of the last row.
+func (t *tile) last() int { return t.pos + t.rows - 1 }
+
+// queries prepares q of the tile's rows, the first of which is row r of the chunk.
+func (t *tile) queries(q Rows, gain []float32, ph Phases, r int) {
+	set, cols := t.w.Set, t.group*t.Dim
+	q = q.Cols(t.head * cols)
+	for i := range t.rows {
+		row := q.Row(r+i, cols)
+		for h := 0; h < cols; h += t.Dim {
+			x := row[h:][:t.Dim]
+			if t.QNormEps > 0 {
+				set.RMSNorm(t.x, x, gain, t.QNormEps)
+				x = t.x
+			}
+			dst := t.q[i*cols+h:][:t.Dim]
+			t.Rope.apply(set, dst, x, ph, r+i)
+			set.Scale(dst, dst, t.Scale)
+		}
+	}
+}
+
+// see returns the rows [a, b) that see any of the positions [from, to).
+func (t *tile) see(from, to int) (a, b int) {
+	a, b = max(0, from-t.pos), t.rows
+	if t.Window > 0 {
+		b = min(b, to+t.Window-1-t.pos)
+	}
+	return a, max(a, b)
+}
+
+// blocks returns the blocks [first, end) of a segment that any row sees.
+func (t *tile) blocks(seg int) (first, end int) {
+	const n = segmentTokens / blockTokens
+	return max(seg*n, t.first(t.pos)/blockTokens), min((seg+1)*n, t.last()/blockTokens+1)
+}
+
+// segment computes part, the results of a segment, for the rows that see it. Blocks that a row does
+// not see are left out for it: they would add zeros.
+func (t *tile) segment(seg int) {
+	set, start := t.w.Set, seg*segmentTokens
+	firstBlock, endBlock := t.blocks(seg)
+	for b := firstBlock; b < endBlock; b++ {
+		from := b * blockTokens
+		lo, hi := t.see(from, from+blockTokens)
+		p, q := t.p[lo*t.group*scoreStride+from-start:], t.q[lo*t.group*t.Dim:]
+		t.Cache.scores(set, t.c, t.head, b, p, scoreStride, q, (hi-lo)*t.group)
+	}
+	lo, hi := t.see(start, start+segmentTokens)
+	clear(t.part[lo*t.group*t.size : hi*t.group*t.size])
+	for r := lo; r < hi; r++ {
+		from := max(start, t.first(t.pos+r)) - start
+		to := min(start+segmentTokens, t.pos+r+1) - start
+		base, end := from/blockTokens*blockTokens, roundUp(to, blockTokens)
+		for i := r * t.group; i < (r+1)*t.group; i++ {
+			p, part := t.p[i*scoreStride:], t.part[i*t.size:][:t.size]
+			m, l := set.Softmax(p[base:end], from-base, to-base)
+			part[t.size-tail], part[t.size-tail+1] = m, l
+		}
+	}
+	for b := firstBlock; b < endBlock; b++ {
+		from := b * blockTokens
+		lo, hi := t.see(from, from+blockTokens)
+		n := min(blockTokens, t.pos+hi-from) // tokens that the last of the rows sees
+		p, part := t.p[lo*t.group*scoreStride+from-start:], t.part[lo*t.group*t.size:]
+		t.Cache.weigh(set, t.c, t.head, b, n, part, t.size, p, scoreStride, (hi-lo)*t.group)
+	}
+}
+
+// merge adds a segment's results to those of the segments before it.
+func (t *tile) merge(seg int) {
+	lo, hi := t.see(seg*segmentTokens, (seg+1)*segmentTokens)
+	for r := lo; r < hi; r++ {
+		for i := r * t.group; i < (r+1)*t.group; i++ {
+			out, part := t.out[i*t.size:][:t.size], t.part[i*t.size:][:t.size]
+			if seg == t.first(t.pos+r)/segmentTokens {
+				copy(out, part)
+			} else {
+				mergePart(t.w.Set, out, part)
+			}
+		}
+	}
+}
+
+// divide writes the tile's outputs to dst, from row r on.
+func (t *tile) divide(dst Rows, r int) {
+	cols := t.group * t.Dim
+	dst = dst.Cols(t.head * cols)
+	for i := range t.rows * t.group {
+		row := dst.Row(r+i/t.group, cols)[i%t.group*t.Dim:][:t.Dim]
+		dividePart(t.w.Set, row, t.out[i*t.size:][:t.size])
+	}
+}
+
+// mergePart adds result x of a later segment to o; both are [cols | m l].
+func mergePart(set Set, o, x []float32) {
+	n := len(o) - tail
+	m := max(o[n], x[n])
+	a, b := Exp(o[n]-m), Exp(x[n]-m)
+	set.Merge(o[:n], x[:n], a, b)
+	o[n], o[n+1] = m, FMA(x[n+1], b, float32(o[n+1]*a))
+}
+
+// dividePart writes the finished result o, [cols | m l], to dst.
+func dividePart(set Set, dst, o []float32) {
+	n := len(o) - tail
+	set.Div(dst, o[:n], o[n+1])
+}

@@ -1,0 +1,181 @@
+package kernel
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// A CacheSpec describes a key/value cache of one layer, or the one shared cache: Blocks blocks of 64
+// positions for each kv head. In a Ring, block b is at slot b%Blocks and replaces block b-Blocks;
+// RingBlocks is the size that a window needs.
+//
+//	┌──────────────────────────┬──────────────────────────┬─ …
+//	│ kv head 0                │ kv head 1                │
+//	├───────┬───────┬─ … ──────┼───────┬───────┬─ … ──────┼─ …
+//	│block 0│block 1│          │block 0│block 1│          │      each  ┌─────────┬─────────┐
+//	└───────┴───────┴─ … ──────┴───────┴───────┴─ … ──────┴─ …         │ K block │ V block │
+//	                                                                   └─────────┴─────────┘
+//	K block  [Dim][64]            rotated keys are columns: a Gemm panel that queries multiply
+//	V block  [panels][64][width]  values are rows (see values.go): a Gemm panel that weights multiply
+//	BF16     [ceil(Dim/2)][64][2] and [panels][32][width][2], rounded to nearest even
+type CacheSpec struct {
+	KVHeads, Dim int
+	BF16         bool
+	Blocks       int
+	Ring         bool
+}
+
+// A Cache is the memory of a cache: the one of the slices that its format uses.
+type Cache struct {
+	F32  []float32
+	BF16 []uint16
+}
+
+// CacheBlocks is the number of blocks for a context of so many tokens.
+func CacheBlocks(context int) int { return (context + blockTokens - 1) / blockTokens }
+
+// RingBlocks is the number of blocks for a window: from the first to the last position that the
+// rows of one block see.
+func RingBlocks(window int) int { return CacheBlocks(window-1) + 1 }
+
+// keyRows is the number of rows of a K block.
+func (s *CacheSpec) keyRows() int {
+	if s.BF16 {
+		return roundUp(s.Dim, 2)
+	}
+	return s.Dim
+}
+
+// HeadUnits is the number of elements, float32 or uint16, of one block of one kv head.
+func (s *CacheSpec) HeadUnits() int { return blockTokens * (s.keyRows() + valueCols(s.Dim)) }
+
+// Bytes is the size of the cache's memory.
+func (s *CacheSpec) Bytes() int64 {
+	size := int64(4)
+	if s.BF16 {
+		size = 2
+	}
+	return size * int64(s.KVHeads) * int64(s.Blocks) * int64(s.HeadUnits())
+}
+
+// View returns the cache kept in buf: zeroed memory of Bytes bytes that starts on a cache line.
+func (s *CacheSpec) View(buf []byte) Cache {
+	n := s.KVHeads * s.Blocks * s.HeadUnits()
+	if int64(len(buf)) < s.Bytes() {
+		panic(fmt.Sprintf("BUG: cache has %d bytes, want %d", len(buf), s.Bytes()))
+	}
+	at := unsafe.Pointer(unsafe.SliceData(buf))
+	if uintptr(at)%64 != 0 {
+		panic("BUG: cache is not aligned to 64 bytes")
+	}
+	if s.BF16 {
+		return Cache{BF16: unsafe.Slice((*uint16)(at), n)}
+	}
+	return Cache{F32: unsafe.Slice((*float32)(at), n)}
+}
+
+// unit returns the offset of the K block and of the V block of a head's block b.
+func (s *CacheSpec) unit(head, b int) (k, v int) {
+	if s.Ring {
+		b %= s.Blocks
+	} else if b >= s.Blocks {
+		panic(fmt.Sprintf("BUG: cache block %d of %d", b, s.Blocks))
+	}
+	k = (head*s.Blocks + b) * s.HeadUnits()
+	return k, k + blockTokens*s.keyRows()
+}
+
+// Append writes the keys, rotated, and values of rows tokens from position pos on. k and v are
+// [KVHeads*Dim] a row. Workers own pairs of kv head and block.
+func Append(w *Worker, s *CacheSpec, c *Cache, k, v Rows, r *Rope, ph Phases, pos, rows int) {
+	first, last := pos/blockTokens, (pos+rows-1)/blockTokens
+	blocks := last - first + 1
+	lo, hi := w.Share(s.KVHeads * blocks)
+	for u := lo; u < hi; u++ {
+		b := first + u%blocks
+		from, to := max(pos, b*blockTokens), min(pos+rows, (b+1)*blockTokens)
+		s.put(w, c, u/blocks, k, v, r, ph, from-pos, from, to-from)
+	}
+}
+
+// put writes rows row … row+n-1 of a kv head at positions pos …, which lie in one block.
+func (s *CacheSpec) put(w *Worker, c *Cache, head int, k, v Rows, r *Rope, ph Phases, row, pos, n int) {
+	free := pieces(w.Scratch)
+	key, col := free.take(s.Dim), head*s.Dim
+	k, v = k.Cols(col), v.Cols(col)
+	ku, vu := s.unit(head, pos/blockTokens)
+	for j := pos % blockTokens; n > 0; j, row, n = j+1, row+1, n-1 {
+		r.apply(w.Set, key, k.Row(row, s.Dim), ph, row)
+		value := v.Row(row, s.Dim)
+		if s.BF16 {
+			for d, x := range key {
+				c.BF16[ku+pair(d, j, blockTokens)] = Float32ToBF16(x)
+			}
+			s.putValuesBF16(c.BF16[vu:], value, j)
+			continue
+		}
+		for d, x := range key {
+			c.F32[ku+d*blockTokens+j] = x
+		}
+		putValues(c.F32[vu:], value, j, valueCols(s.Dim))
+	}
+}
+
+// putValuesBF16 is putValues, rounded.
+func (s *CacheSpec) putValuesBF16(v []uint16, x []float32, j int) {
+	cols := valueCols(s.Dim)
+	for c, width := 0, 0; c < len(x); c += width {
+		width = panelWidth(cols - c)
+		panel := v[c*blockTokens:][:width*blockTokens]
+		for i, y := range x[c:min(c+width, len(x))] {
+			panel[pair(j, i, width)] = Float32ToBF16(y)
+		}
+	}
+}
+
+// scores multiplies rows of q, [rows][Dim], by a K block: dst is [rows][64], rows ldd apart.
+func (s *CacheSpec) scores(set Set, c *Cache, head, b int, dst []float32, ldd int, q []float32, rows int) {
+	k, v := s.unit(head, b)
+	if s.BF16 {
+		set.GemmBF16(dst, ldd, q, s.Dim, c.BF16[k:v], blockTokens, s.Dim, rows, false)
+	} else {
+		set.GemmF32(dst, ldd, q, s.Dim, c.F32[k:v], blockTokens, s.Dim, rows, false)
+	}
+}
+
+// weigh adds rows of p, ldp apart, times the first n tokens of a V block to dst, rows ldd apart.
+func (s *CacheSpec) weigh(set Set, c *Cache, head, b, n int, dst []float32, ldd int, p []float32, ldp, rows int) {
+	_, v := s.unit(head, b)
+	cols := valueCols(s.Dim)
+	for col, width := 0, 0; col < cols; col += width {
+		width = panelWidth(cols - col)
+		from, to := v+col*blockTokens, v+(col+width)*blockTokens
+		if s.BF16 {
+			set.GemmBF16(dst[col:], ldd, p, ldp, c.BF16[from:to], width, n, rows, true)
+		} else {
+			set.GemmF32(dst[col:], ldd, p, ldp, c.F32[from:to], width, n, rows, true)
+		}
+	}
+}
+
+// Export returns the keys, as rotated, and values of positions [from, to), [to-from][KVHeads][Dim].
+func (s *CacheSpec) Export(c *Cache, from, to int) (k, v []float32) {
+	cols := valueCols(s.Dim)
+	for pos := from; pos < to; pos++ {
+		for head := range s.KVHeads {
+			ku, vu := s.unit(head, pos/blockTokens)
+			j := pos % blockTokens
+			for d := range s.Dim {
+				col, width := panelOf(d, cols)
+				if s.BF16 {
+					k = append(k, BF16ToFloat32(c.BF16[ku+pair(d, j, blockTokens)]))
+					v = append(v, BF16ToFloat32(c.BF16[vu+col*blockTokens+pair(j, d-col, width)]))
+				} else {
+					k = append(k, c.F32[ku+d*blockTokens+j])
+					v = append(v, c.F32[vu+col*blockTokens+j*width+d-col])
+				}
+			}
+		}
+	}
+	return k, v
+}

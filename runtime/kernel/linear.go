@@ -1,0 +1,108 @@
+package kernel
+
+// Linear layers: y[r][n] = Σ_i x[r][i] * m[n][i].
+//
+// A worker owns a contiguous range of panels and reads it upward, once a block of rows: in decode
+// the weights are one stream a worker, as fast as memory gives them. An output is one chain of
+// FMA in ascending i, from +0, in a private tile that is reloaded between blocks over i; so it
+// does not depend on the number of workers, on the blocks, or on the rows beside it. What follows
+// (bias, sum, gate) is applied to the finished tile while it is in the nearest cache.
+//
+//	           64
+//	        ┌──────┐  block of k: stays in the L2 cache
+//	        │panel │  while all row tiles pass over it
+//	        ├──────┤
+//	        │      │
+//	   k    └──────┘
+//	┌────┬──┬──────┐
+//	│  x │  │ tile │  rows
+//	└────┴──┴──────┘
+const (
+	fewRows   = 6    // up to here the weights are the bottleneck: no blocks over k
+	fewRowsK  = 4096 // … but for the length of one call of a kernel
+	blockK    = 512  // 128 KB of a float32 panel
+	blockRows = 96   // rows in one call: 6.3 MFLOP, 60 µs
+	tileRows  = 512  // rows of a private tile: 128 KB
+)
+
+// LinearScratch is the scratch of the linear routines, in floats: a normed row and a tile.
+func LinearScratch(k, rows int) int {
+	return roundUp(k, line) + min(rows, tileRows)*PanelCols
+}
+
+// Linear is dst = in·mᵀ + bias, dst m.N wide. bias may be nil.
+func Linear(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int) {
+	linear(w, dst, in, m, bias, rows, store)
+}
+
+// LinearAdd is dst = dst + (in·mᵀ + bias), dst m.N wide. bias may be nil.
+func LinearAdd(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int) {
+	linear(w, dst, in, m, bias, rows, add)
+}
+
+// LinearSwiGLU is dst = silu(in·gateᵀ) * (in·upᵀ) (Shazeer 2020, eq. 6, without biases). Each panel
+// of m is 32 columns of gate, then the same 32 of up (see InterleaveSwiGLU); dst is m.N/2 wide.
+func LinearSwiGLU(w *Worker, dst Rows, in Input, m *Matrix, rows int) {
+	linear(w, dst, in, m, nil, rows, swiglu)
+}
+
+// An epilogue is what happens to a finished tile.
+type epilogue uint8
+
+const (
+	store epilogue = iota
+	add
+	swiglu
+)
+
+func linear(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int, end epilogue) {
+	free := pieces(w.Scratch)
+	x := in.enter(w, &free, m.K, rows)
+	tile := free.take(min(rows, tileRows) * PanelCols)
+	lo, hi := w.Share(m.panels())
+	for p := lo; p < hi; p++ {
+		for r := 0; r < rows; r += tileRows {
+			n := min(tileRows, rows-r)
+			multiply(w.Set, tile, Rows{x.Data[r*x.Stride:], x.Stride}, m, p, n)
+			for i := range n {
+				finish(w.Set, dst, r+i, tile[i*PanelCols:][:PanelCols], m.N, bias, p, end)
+			}
+		}
+	}
+}
+
+// multiply fills a tile, [rows][64], with x times panel p.
+func multiply(set Set, tile []float32, x Rows, m *Matrix, p, rows int) {
+	step := blockK
+	if rows <= fewRows {
+		step = fewRowsK
+	}
+	for from := 0; from < m.K; from += step {
+		to := min(from+step, m.K)
+		for r := 0; r < rows; r += blockRows {
+			n := min(blockRows, rows-r)
+			m.gemm(set, tile[r*PanelCols:], Rows{x.Data[r*x.Stride:], x.Stride}, p, from, to, n)
+		}
+	}
+}
+
+// finish brings a row of a tile, the outputs of panel p, to row r of dst, n wide.
+func finish(set Set, dst Rows, r int, tile []float32, n int, bias []float32, p int, end epilogue) {
+	if end == swiglu {
+		at := r*dst.Stride + p*swigluCols
+		set.SwiGLU(dst.Data[at:at+swigluCols], tile[:swigluCols], tile[swigluCols:])
+		return
+	}
+	col := p * PanelCols
+	n = min(PanelCols, n-col)
+	tile = tile[:n]
+	if bias != nil {
+		set.Add(tile, bias[col:col+n])
+	}
+	at := r*dst.Stride + col
+	if end == add {
+		set.Add(dst.Data[at:at+n], tile)
+		return
+	}
+	copy(dst.Data[at:at+n], tile)
+}

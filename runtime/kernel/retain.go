@@ -1,0 +1,228 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+)
+
+// Gated retention (Sun et al. 2024, section 3.1, eq. 5), computed a block at a time. Per head, with
+// k already scaled and S = 0 before the first token:
+//
+//	a_t = logsigmoid(logit_t) / normalizer
+//	S_t = exp(a_t) * S_(t-1) + k_tᵀ v_t
+//	y_t = silu(g_t) * rmsnorm(q_t S_t)
+//
+// A block is 64 tokens, aligned to absolute positions. S stays as it was before the block while
+// the block is open; token i of it sees the rest through the block's own k, v and decays:
+//
+//	G_i = a_0 + … + a_i
+//	o_i = exp(G_i) * q_i S + Σ_(j<=i) exp(G_i - G_j) (q_i·k_j) v_j
+//
+// and after token 63, S = exp(G_63) * S + Σ_j exp(G_63 - G_j) k_jᵀ v_j. Every token is computed by
+// this one formula, e and j ascending, whether it comes alone or in a chunk: S is read once a
+// token and written once a block.
+//
+// The rows of a chunk that lie in one block are multiplied together:
+//
+//	      Dim        64        width                    64        width
+//	     ┌────┐    ┌─────┐    ┌─────┐                  ┌─────┐   ┌─────┐
+//	rows │ q  │ Dim│ kT  │ Dim│  S  │       after  Dim │ kT' │ 64│  v  │
+//	     └────┘    └─────┘    └─────┘       token 63   └─────┘   └─────┘
+//	     p = (q·kT) * decays, 0 for j > i              S = S*exp(G_63) + kT'·v
+//	     o = (q·S) * exp(G_i) + p·v, then o + 0        kT'_j = kT_j * exp(G_63 - G_j)
+//
+// A zero p adds nothing but may turn a negative zero positive; the sum o + 0 does that always, so
+// that the number of zeros can't matter.
+
+// A RetainSpec describes the retention of one layer. KScale multiplies the rotated k, Eps is the
+// head norm's, a nil Rope rotates nothing.
+type RetainSpec struct {
+	Heads, Dim              int
+	Normalizer, KScale, Eps float32
+	Rope                    *Rope
+}
+
+// Retention is the state of one layer of one session: parts of one memory, in this order.
+//
+//	s  [Heads][panels][Dim][width]  S as of the last block boundary
+//	k  [Heads][Dim][64]             keys of the open block, rotated and scaled
+//	v  [Heads][panels][64][width]   values of the open block
+//	g  [Heads][64]                  G of the open block
+//
+// The panels are drawn in values.go. What the open block has not reached yet is left from the block
+// before.
+type Retention struct{ s, k, v, g []float32 }
+
+// StateFloats is the size of a Retention's memory.
+func (s *RetainSpec) StateFloats() int {
+	return s.Heads * (s.Dim*valueCols(s.Dim) + s.Dim*blockTokens + blockTokens*valueCols(s.Dim) + blockTokens)
+}
+
+// State returns the state kept in buf, StateFloats long; zeros are the state before any token.
+func (s *RetainSpec) State(buf []float32) Retention {
+	if len(buf) < s.StateFloats() {
+		panic(fmt.Sprintf("BUG: retention state has %d floats, want %d", len(buf), s.StateFloats()))
+	}
+	cols := valueCols(s.Dim)
+	cut := func(n int) []float32 {
+		x := buf[:s.Heads*n : s.Heads*n]
+		buf = buf[s.Heads*n:]
+		return x
+	}
+	return Retention{s: cut(s.Dim * cols), k: cut(s.Dim * blockTokens), v: cut(blockTokens * cols), g: cut(blockTokens)}
+}
+
+// head returns the state of one head.
+func (st *Retention) head(h, dim int) Retention {
+	cols := valueCols(dim)
+	return Retention{
+		s: st.s[h*dim*cols:][:dim*cols],
+		k: st.k[h*dim*blockTokens:][:dim*blockTokens],
+		v: st.v[h*blockTokens*cols:][:blockTokens*cols],
+		g: st.g[h*blockTokens:][:blockTokens],
+	}
+}
+
+// RetainScratch is the scratch of Retain, in floats: one head, q of a row, and q, o, p of a block's
+// rows; p's place later holds decayed keys.
+func RetainScratch(dim, rows int) int {
+	rows = min(rows, blockTokens)
+	return 2*roundUp(dim, line) + blockTokens + roundUp(rows*dim, line) + rows*valueCols(dim) + blockTokens*blockTokens
+}
+
+// Retain advances the state by rows tokens from position pos on and writes their gated, normed
+// outputs to dst. q, k, v, g and dst are [Heads*Dim] a row, a is [Heads] gate logits a row; dst may
+// be any of q, k, v, g. Workers own heads.
+func Retain(w *Worker, s *RetainSpec, dst, q, k, v, g, a Rows, st *Retention, ph Phases, pos, rows int) {
+	lo, hi := w.Share(s.Heads)
+	for h := lo; h < hi; h++ {
+		state, col := st.head(h, s.Dim), h*s.Dim
+		for r := 0; r < rows; {
+			i := (pos + r) % blockTokens
+			n := min(blockTokens-i, rows-r)
+			t := newRetainTile(w, s.Dim, n)
+			t.put(s, &state, k.Cols(col), v.Cols(col), a.Cols(h), ph, r, i)
+			t.query(s, &state, q.Cols(col), ph, r, i)
+			for j := range n {
+				at := (r+j)*dst.Stride + col
+				gate := g.Row(r+j, col+s.Dim)[col:]
+				w.Set.GateNorm(dst.Data[at:at+s.Dim], t.o[j*t.cols:][:s.Dim], gate, s.Eps)
+			}
+			if i+n == blockTokens {
+				t.fold(s, &state)
+			}
+			r += n
+		}
+	}
+}
+
+// retainTile is the work on n rows of one head that lie in one block.
+type retainTile struct {
+	set     Set
+	n, cols int
+	x, y    []float32 // [Dim] a head
+	decay   []float32 // [64]
+	q       []float32 // [n][Dim] rotated
+	o       []float32 // [n][cols] output before the norm
+	p       []float32 // [n][64], and [64][64] decayed keys
+}
+
+func newRetainTile(w *Worker, dim, n int) retainTile {
+	free := pieces(w.Scratch)
+	return retainTile{
+		set: w.Set, n: n, cols: valueCols(dim),
+		x: free.take(dim), y: free.take(dim), decay: free.take(blockTokens),
+		q: free.take(n * dim), o: free.take(n * valueCols(dim)), p: free.take(blockTokens * blockTokens),
+	}
+}
+
+// put adds the rows from r on to the open block, from its token i on.
+func (t *retainTile) put(s *RetainSpec, st *Retention, k, v, a Rows, ph Phases, r, i int) {
+	sum := float32(0)
+	if i > 0 {
+		sum = st.g[i-1]
+	}
+	for j := i; j < i+t.n; j, r = j+1, r+1 {
+		s.Rope.apply(t.set, t.x, k.Row(r, s.Dim), ph, r)
+		t.set.Scale(t.x, t.x, s.KScale)
+		for e, x := range t.x {
+			st.k[e*blockTokens+j] = x
+		}
+		putValues(st.v, v.Row(r, s.Dim), j, t.cols)
+		decay := LogSigmoid(a.Data[r*a.Stride]) / s.Normalizer
+		if j == 0 {
+			sum = decay
+		} else {
+			sum += decay
+		}
+		st.g[j] = sum
+	}
+}
+
+// query computes o of the rows from r on, which are tokens i … of the open block.
+func (t *retainTile) query(s *RetainSpec, st *Retention, q Rows, ph Phases, r, i int) {
+	for j := range t.n {
+		s.Rope.apply(t.set, t.q[j*s.Dim:][:s.Dim], q.Row(r+j, s.Dim), ph, r+j)
+	}
+	for c, width := 0, 0; c < t.cols; c += width {
+		width = panelWidth(t.cols - c)
+		t.set.GemmF32(t.o[c:], t.cols, t.q, s.Dim, st.s[c*s.Dim:][:width*s.Dim], width, s.Dim, t.n, false)
+	}
+	t.set.GemmF32(t.p, blockTokens, t.q, s.Dim, st.k, blockTokens, s.Dim, t.n, false)
+	for j := range t.n {
+		o, p, last := t.o[j*t.cols:][:t.cols], t.p[j*blockTokens:][:blockTokens], i+j
+		t.set.Scale(o, o, Exp(st.g[last]))
+		t.set.ExpDiff(t.decay[:last+1], st.g[:last+1], st.g[last])
+		t.set.Mul(p[:last+1], p[:last+1], t.decay)
+		clear(p[last+1:])
+	}
+	for c, width := 0, 0; c < t.cols; c += width {
+		width = panelWidth(t.cols - c)
+		panel := st.v[c*blockTokens:][:width*blockTokens]
+		t.set.GemmF32(t.o[c:], t.cols, t.p, blockTokens, panel, width, i+t.n, t.n, true)
+	}
+	t.set.Div(t.o, t.o, 1) // o + 0
+}
+
+// fold closes the block: S moves to the block's end.
+func (t *retainTile) fold(s *RetainSpec, st *Retention) {
+	end := st.g[blockTokens-1]
+	t.set.ExpDiff(t.decay, st.g, end)
+	t.set.Scale(st.s, st.s, Exp(end))
+	for e := 0; e < s.Dim; e += blockTokens {
+		n := min(blockTokens, s.Dim-e)
+		for j := range n {
+			t.set.Mul(t.p[j*blockTokens:][:blockTokens], st.k[(e+j)*blockTokens:][:blockTokens], t.decay)
+		}
+		for c, width := 0, 0; c < t.cols; c += width {
+			width = panelWidth(t.cols - c)
+			dst, panel := st.s[c*s.Dim+e*width:], st.v[c*blockTokens:][:width*blockTokens]
+			t.set.GemmF32(dst, width, t.p, blockTokens, panel, width, blockTokens, n, true)
+		}
+	}
+}
+
+// Export returns S after pos tokens, [Heads][Dim][Dim] with the key's dimension first: the boundary
+// state with the open block folded in, in float64.
+func (s *RetainSpec) Export(st *Retention, pos int) []float32 {
+	n, cols := pos%blockTokens, valueCols(s.Dim)
+	out := make([]float32, 0, s.Heads*s.Dim*s.Dim)
+	for h := range s.Heads {
+		head := st.head(h, s.Dim)
+		for e := range s.Dim {
+			for f := range s.Dim {
+				c, width := panelOf(f, cols)
+				x := float64(head.s[c*s.Dim+e*width+f-c])
+				if n > 0 {
+					x *= math.Exp(float64(head.g[n-1]))
+				}
+				for j := range n {
+					decay := math.Exp(float64(head.g[n-1]) - float64(head.g[j]))
+					x += decay * float64(head.k[e*blockTokens+j]) * float64(head.v[c*blockTokens+j*width+f-c])
+				}
+				out = append(out, float32(x))
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,44 @@
+package kernel
+
+// Values, which weights p of tokens multiply, are kept in panels of 64 tokens: columns are the
+// elements of a head, padded with zeros to a multiple of 16 and cut into panels of width 64, then
+// 32, then 16, for 112:
+//
+//	0         64   96 112
+//	┌─────────┬────┬──┐
+//	│    0    │ 1  │2 │ 64 tokens, or the Dim rows of a retention matrix
+//	└─────────┴────┴──┘ a panel's rows lie one behind the other, the next panel follows
+
+// blockTokens is the number of tokens of a retention block and of a cache block: the width of a
+// panel, since keys are the columns of the matrix that queries multiply.
+const blockTokens = PanelCols
+
+// valueCols is the padded number of value columns.
+func valueCols(dim int) int { return roundUp(dim, line) }
+
+// panelWidth is the width of the next panel when so many columns are left, a multiple of 16.
+func panelWidth(left int) int {
+	switch {
+	case left >= 64:
+		return 64
+	case left >= 32:
+		return 32
+	}
+	return 16
+}
+
+// panelOf returns the first column and the width of the panel that holds column f of cols.
+func panelOf(f, cols int) (c, width int) {
+	for width = panelWidth(cols); c+width <= f; width = panelWidth(cols - c) {
+		c += width
+	}
+	return c, width
+}
+
+// putValues writes x as row j of value panels, [panels][64][width], of cols columns in all.
+func putValues(v, x []float32, j, cols int) {
+	for c, width := 0, 0; c < len(x); c += width {
+		width = panelWidth(cols - c)
+		copy(v[c*blockTokens+j*width:][:width], x[c:])
+	}
+}
