@@ -81,3 +81,32 @@ type Source struct {
 	Scale float64 // every element is multiplied by it; 1 for none
 	Gain  string  // role of a vector that column i is multiplied by, "" for none
 }
+
+// Weight is the weight of that name, nil if there is none.
+func (p *Program) Weight(name string) *Weight {
+	return named(p.Weights, func(w *Weight) string { return w.Name }, name)
+}
+
+// State is the state of that name, nil if there is none.
+func (p *Program) State(name string) *State {
+	return named(p.States, func(s *State) string { return s.Name }, name)
+}
+
+// Stage is the stage of that name, nil if there is none.
+func (p *Program) Stage(name string) *Stage {
+	return named(p.Stages, func(s *Stage) string { return s.Name }, name)
+}
+
+// Entry is the entry of that name, nil if there is none.
+func (p *Program) Entry(name string) *Entry {
+	return named(p.Entries, func(e *Entry) string { return e.Name }, name)
+}
+
+func named[T any](list []*T, name func(*T) string, want string) *T {
+	for _, x := range list {
+		if name(x) == want {
+			return x
+		}
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package ir
+
+import "math"
+
+// RMSNormAttr is the attribute of rmsnorm.
+type RMSNormAttr struct{ Eps float64 }
+
+// RMSNorm scales every vector along the last axis to unit root mean square.
+var RMSNorm = define(&Op{
+	Name:    "rmsnorm",
+	Doc:     "y = x / sqrt(mean(x²) + eps), over the last axis",
+	MinArgs: 1, MaxArgs: 1,
+	Attr: RMSNormAttr{},
+	Infer: func(v *Value) (Type, error) {
+		return v.Args[0].Type, checkPositive("eps", AttrOf[RMSNormAttr](v).Eps)
+	},
+	Eval: func(v *Value, e *Env) []float64 {
+		return normalized(e.arg(v, 0), last(v.Type), AttrOf[RMSNormAttr](v).Eps)
+	},
+})
+
+// Gain multiplies every vector along the last axis by a weight, elementwise.
+var Gain = define(&Op{
+	Name:    "gain",
+	Doc:     "y = x ∘ w, over the last axis",
+	MinArgs: 1, MaxArgs: 1,
+	Weights: 1, MaxWeights: 1,
+	Infer: func(v *Value) (Type, error) {
+		t := v.Args[0].Type
+		return t, checkWeight(v, 0, last(t))
+	},
+	Eval: func(v *Value, e *Env) []float64 { return gained(e.arg(v, 0), e.weight(v, 0)) },
+})
+
+// last is the size of the last axis.
+func last(t Type) int { return t.Shape[len(t.Shape)-1] }
+
+// normalized is x with every run of n elements scaled to unit root mean square.
+func normalized(x []float64, n int, eps float64) []float64 {
+	y := make([]float64, len(x))
+	for i := 0; i < len(x); i += n {
+		sum := 0.0
+		for _, a := range x[i : i+n] {
+			sum += a * a
+		}
+		s := 1 / math.Sqrt(sum/float64(n)+eps)
+		for j, a := range x[i : i+n] {
+			y[i+j] = a * s
+		}
+	}
+	return y
+}
+
+// gained is x with every run of len(w) elements multiplied by w.
+func gained(x, w []float64) []float64 {
+	y := make([]float64, len(x))
+	for i, a := range x {
+		y[i] = a * w[i%len(w)]
+	}
+	return y
+}
