@@ -15,7 +15,7 @@ import (
 // a file, with positions. Load and Parse have done it already.
 func (s *Spec) Check() error {
 	if es := s.check(nil); len(es) > 0 {
-		return es.sorted()
+		return es.Sort()
 	}
 	return nil
 }

@@ -49,8 +49,8 @@ func (es Errors) Error() string {
 	return b.String()
 }
 
-// sorted puts es in order of position; errors of one place keep theirs.
-func (es Errors) sorted() Errors {
+// Sort puts es in order of position and returns it; errors of one place keep their order.
+func (es Errors) Sort() Errors {
 	slices.SortStableFunc(es, func(a, b *Error) int {
 		if a.Line != b.Line {
 			return a.Line - b.Line

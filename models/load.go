@@ -54,12 +54,12 @@ func Parse(file string, text []byte) (*Spec, error) {
 	d := decoder{spec: s, bad: map[string]bool{}}
 	d.refuseReferences(root)
 	if !d.mapping(root, &form, "") {
-		return nil, d.errs.sorted()
+		return nil, d.errs.Sort()
 	}
 	d.fields(root, form.fields, "", &yaml.Node{Line: 1, Column: 1})
 	d.defaults()
 	if es := append(d.errs, s.check(d.bad)...); len(es) > 0 {
-		return nil, es.sorted()
+		return nil, es.Sort()
 	}
 	s.resolve(filepath.Dir(file))
 	return s, nil

@@ -1,0 +1,101 @@
+package checkpoint
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"github.com/yococ/yococ/models"
+)
+
+// Bound is a checkpoint that has been found to fit a spec: a tensor for every weight.
+type Bound struct {
+	weights map[weightKey]Tensor
+	dtype   DType
+}
+
+type weightKey struct {
+	role  models.Role
+	layer int
+}
+
+// Bind finds the tensor of every weight of spec in f and checks its shape and type. A tensor
+// that no weight asks for is refused: it means other mathematics than the spec's. A tied head
+// that is in the file all the same must be the embedding, byte for byte. What does not fit comes
+// back as one *Misfit. Bind reads headers only, but for a tied head.
+func Bind(spec *models.Spec, f *Files) (*Bound, error) {
+	b := &Bound{weights: map[weightKey]Tensor{}}
+	m := &Misfit{Spec: spec.File(), Name: spec.Name, Path: f.Path}
+	used := map[string]bool{}
+	elems := map[DType]int{}
+	for _, w := range spec.Weights() {
+		name := Name(spec.Checkpoint.Names, spec, w.Role, w.Layer)
+		t, ok := f.Tensor(name)
+		switch used[name] = true; {
+		case name == "":
+			m.add(Unnamed, w, name, t)
+		case !ok:
+			m.add(Missing, w, name, t)
+		case !slices.Equal(t.Shape, w.Shape):
+			m.add(WrongShape, w, name, t)
+		case !t.DType.IsWeight():
+			m.add(WrongType, w, name, t)
+		default:
+			b.weights[weightKey{w.Role, w.Layer}] = t
+			if len(t.Shape) == 2 {
+				elems[t.DType] += t.Elems()
+			}
+		}
+	}
+	if spec.TieEmbeddings {
+		b.tie(spec, f, m, used)
+	}
+	for _, name := range f.Names() {
+		if !used[name] && !harmless(name) {
+			t, _ := f.Tensor(name)
+			m.add(Unused, models.WeightSpec{Layer: -1}, name, t)
+		}
+	}
+	if len(m.Items) > 0 {
+		m.advise(spec, f)
+		return nil, m
+	}
+	for _, d := range []DType{F32, BF16, F16} {
+		if elems[d] > elems[b.dtype] {
+			b.dtype = d
+		}
+	}
+	return b, nil
+}
+
+// tie gives the head of a tied model: the embedding.
+func (b *Bound) tie(spec *models.Spec, f *Files, m *Misfit, used map[string]bool) {
+	embed, ok := b.weights[weightKey{"embed", -1}]
+	name := Name(spec.Checkpoint.Names, spec, "head", -1)
+	used[name] = true
+	if !ok {
+		return // reported
+	}
+	b.weights[weightKey{"head", -1}] = embed
+	if head, both := f.Tensor(name); both && !Same(head, embed) {
+		m.add(NotTied, models.WeightSpec{Role: "head", Layer: -1, Shape: embed.Shape, Pos: spec.Pos("tie_embeddings")}, name, head)
+	}
+}
+
+// Same reports whether two tensors have the same type, shape and bytes.
+func Same(a, b Tensor) bool {
+	return a.DType == b.DType && slices.Equal(a.Shape, b.Shape) && bytes.Equal(a.Data, b.Data)
+}
+
+// Weight gives the tensor of a weight of the spec; layer is -1 for one that no layer owns. The
+// head of a tied model is its embedding. It panics if the spec has no such weight.
+func (b *Bound) Weight(role models.Role, layer int) Tensor {
+	t, ok := b.weights[weightKey{role, layer}]
+	if !ok {
+		panic(fmt.Sprintf("BUG: weight %s of layer %d asked for; the spec has none", role, layer))
+	}
+	return t
+}
+
+// DType is the type that most elements of the matrices have: f32, bf16 or f16.
+func (b *Bound) DType() DType { return b.dtype }

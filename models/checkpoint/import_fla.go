@@ -1,0 +1,195 @@
+package checkpoint
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/yococ/yococ/models"
+)
+
+// Keys of a config.json of flash-linear-attention's YOCOConfig: those that say what the model is …
+var flaKeys = strings.Fields(`model_type architectures hidden_size num_self_decoder_layers num_hidden_layers self_decoder_attn cross_decoder_attn
+	max_position_embeddings hidden_ratio intermediate_size hidden_act norm_eps tie_word_embeddings vocab_size attnres_block_size`)
+
+// … and those that do not change what it computes: how it is run, trained, saved, generated from.
+var flaOther = strings.Fields(`use_cache pad_token_id bos_token_id eos_token_id sep_token_id decoder_start_token_id initializer_range
+	fuse_norm fuse_swiglu fuse_cross_entropy fuse_linear_cross_entropy use_l2warp
+	torch_dtype dtype transformers_version auto_map _name_or_path _commit_hash _attn_implementation_autoset attn_implementation
+	return_dict output_hidden_states output_attentions use_return_dict torchscript id2label label2id num_labels problem_type finetuning_task task_specific_params
+	tokenizer_class prefix is_decoder is_encoder_decoder keys_to_ignore_at_inference chunk_size_feed_forward gradient_checkpointing
+	max_length min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty temperature top_k top_p typical_p
+	repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids num_return_sequences output_scores
+	return_dict_in_generate forced_bos_token_id forced_eos_token_id remove_invalid_values exponential_decay_length_penalty suppress_tokens
+	begin_suppress_tokens tf_legacy_loss use_bfloat16`)
+
+// Keys of the two attention sections. Saved files hold those of every type, whichever it is.
+var (
+	flaSelfKeys = strings.Fields(`type mode use_gate expand_v use_short_conv allow_neg_eigval conv_size head_dim num_heads num_v_heads
+		window_size qkv_bias rope_theta rope_inv_freq gate_logit_normalizer`)
+	flaCrossKeys = strings.Fields("num_heads num_kv_heads qkv_bias qk_norm window_size rope_theta rope_inv_freq")
+)
+
+// flaSpec reads a config.json of model_type yoco; defaults are those of YOCOConfig.
+func flaSpec(c *config, s *models.Spec, f *Files) {
+	r := c.root
+	if t := r.str("model_type", ""); t != "yoco" {
+		v, _ := r.value.get("model_type")
+		if v == nil {
+			v = r.value
+		}
+		c.fail(v.at, "model_type", "is %q: want \"yoco\"; no other model is supported", cut(t))
+		return
+	}
+	if v, ok := r.value.get("attnres_block_size"); ok && v.kind != null {
+		c.fail(v.at, "attnres_block_size", "is %s: attention residuals are not supported", v)
+	}
+	if v, ok := r.value.get("hidden_act"); ok && v.text != "swish" && v.text != "silu" {
+		c.fail(v.at, "hidden_act", "is %s, which is not supported: want \"swish\" or \"silu\"", v)
+	}
+	self, cross := r.sub("self_decoder_attn"), r.sub("cross_decoder_attn")
+	r.known(flaKeys, flaOther)
+	self.known(flaSelfKeys, nil)
+	cross.known(flaCrossKeys, nil)
+
+	total, layers := r.integer("num_hidden_layers", 21), r.integer("num_self_decoder_layers", 10)
+	s.Dim, s.Vocab = r.integer("hidden_size", 2048), r.integer("vocab_size", 32000)
+	s.Context = r.integer("max_position_embeddings", 2048)
+	s.NormEps = r.float("norm_eps", 1e-6)
+	s.Self.Layers, s.Cross.Layers = layers, total-layers
+	if len(c.errs) == 0 && total <= layers {
+		v, ok := r.value.get("num_hidden_layers")
+		if !ok {
+			v = r.value
+		}
+		c.fail(v.at, "num_hidden_layers", "%d layers in all, %d of them in the self-decoder, leave no cross-decoder: not supported", total, layers)
+	}
+	hidden := c.flaHidden(s.Dim)
+	s.Self.FFN.Hidden, s.Cross.FFN.Hidden = hidden, hidden
+	flaMixer(self, s)
+
+	s.Cross.Heads = cross.integer("num_heads", 32)
+	s.Cache.KVHeads = s.Cross.Heads
+	if !cross.isNull("num_kv_heads") {
+		s.Cache.KVHeads = cross.integer("num_kv_heads", nil)
+	}
+	s.Cross.Bias = cross.boolean("qkv_bias", false)
+	s.Cache.Bias = s.Cross.Bias
+	s.Cross.QNorm = cross.boolean("qk_norm", false)
+	s.Cache.Rope = cross.rope()
+	if !cross.isNull("window_size") {
+		c.note("cross_decoder_attn.window_size is ignored, as fla's model ignores it")
+	}
+
+	s.Checkpoint.Names = models.FLA
+	s.TieEmbeddings = r.boolean("tie_word_embeddings", false)
+	if f != nil && !s.TieEmbeddings {
+		if _, ok := f.Tensor(fla["head"]); !ok {
+			c.note("tie_word_embeddings is false, but there is no %s", fla["head"])
+		}
+	}
+	c.flaPlaces(self, cross)
+}
+
+// flaMixer reads self_decoder_attn.
+func flaMixer(self section, s *models.Spec) {
+	heads := self.integer("num_heads", 6)
+	switch t := self.str("type", "gated_deltanet"); t {
+	case "gated_retention":
+		s.Self.Mixer = &models.GatedRetention{Heads: heads, GateNormalizer: self.float("gate_logit_normalizer", 16.0), Rope: self.rope()}
+		self.from("self.mixer.gate_normalizer", self, "gate_logit_normalizer")
+		self.from("self.mixer.rope.freq", self, "rope_inv_freq")
+	case "swa":
+		m := &models.SlidingWindow{Heads: heads, KVHeads: heads, Bias: self.boolean("qkv_bias", false), Rope: self.rope()}
+		m.Rope.Freq, m.Rope.Pairing = models.FreqFLA, models.HalfSplit
+		if !self.isNull("num_v_heads") {
+			m.KVHeads = self.integer("num_v_heads", nil)
+		}
+		if self.isNull("window_size") {
+			self.fail(self.value.at, self.path("window_size"), "is missing: type swa wants it")
+		} else {
+			m.Window = self.integer("window_size", nil)
+		}
+		if self.str("rope_inv_freq", "fla") != "fla" {
+			self.note("self_decoder_attn.rope_inv_freq is ignored, as fla's swa ignores it: the frequencies are fla's")
+		}
+		s.Self.Mixer = m
+		self.from("self.mixer.kv_heads", self, "num_v_heads")
+		self.from("self.mixer.window", self, "window_size")
+		self.from("self.mixer.bias", self, "qkv_bias")
+	default:
+		v, ok := self.value.get("type")
+		if !ok {
+			v = self.value
+		}
+		what := fmt.Sprintf("is %q", cut(t))
+		if t == "gated_deltanet" {
+			what = "is gated_deltanet"
+		}
+		self.fail(v.at, self.path("type"), "%s, which is not supported: want \"gated_retention\" or \"swa\"", what)
+	}
+}
+
+// rope reads a section's rotation: interleaved pairs.
+func (s section) rope() models.Rope {
+	freq := models.Freq(s.str("rope_inv_freq", "fla"))
+	if freq != models.FreqFLA && freq != models.FreqYOCO {
+		v, _ := s.value.get("rope_inv_freq")
+		s.fail(v.at, s.path("rope_inv_freq"), "is %s: want \"fla\" or \"yoco\"", v)
+	}
+	return models.Rope{Theta: s.float("rope_theta", 10000.0), Freq: freq, Pairing: models.Interleaved}
+}
+
+// flaHidden gives the FFN's width: intermediate_size or, if that is null, two thirds of
+// hidden_ratio times the model's, rounded up to a multiple of 256.
+func (c *config) flaHidden(dim int) int {
+	r := c.root
+	if !r.isNull("intermediate_size") {
+		c.from("self.ffn.hidden", r, "intermediate_size")
+		c.from("cross.ffn.hidden", r, "intermediate_size")
+		return r.integer("intermediate_size", nil)
+	}
+	ratio := 4.0
+	if !r.isNull("hidden_ratio") {
+		ratio = r.float("hidden_ratio", 4.0)
+	}
+	n := math.Trunc(float64(dim) * ratio * 2 / 3)
+	if !(n >= 1 && n < 1<<30) {
+		if len(c.errs) == 0 {
+			c.fail(r.value.at, "hidden_ratio", "%v gives an FFN %v wide", ratio, n)
+		}
+		return 0
+	}
+	c.from("self.ffn.hidden", r, "hidden_ratio")
+	c.from("cross.ffn.hidden", r, "hidden_ratio")
+	return (int(n) + 255) / 256 * 256
+}
+
+// flaPlaces says which key each part of the spec came from.
+func (c *config) flaPlaces(self, cross section) {
+	for path, key := range map[string]string{
+		"vocab": "vocab_size", "dim": "hidden_size", "norm_eps": "norm_eps", "context": "max_position_embeddings", "tie_embeddings": "tie_word_embeddings",
+		"self.layers": "num_self_decoder_layers", "cross.layers": "num_hidden_layers",
+	} {
+		c.from(path, c.root, key)
+	}
+	c.from("self.mixer.heads", self, "num_heads")
+	c.from("self.mixer.rope.theta", self, "rope_theta")
+	for path, key := range map[string]string{
+		"cross.heads": "num_heads", "cache.kv_heads": "num_kv_heads", "cross.bias": "qkv_bias", "cache.bias": "qkv_bias", "cross.q_norm": "qk_norm",
+		"cache.rope.theta": "rope_theta", "cache.rope.freq": "rope_inv_freq",
+	} {
+		c.from(path, cross, key)
+	}
+}
+
+// known refuses the keys of s that are in neither list, unless their value says "off".
+func (s section) known(keys, others []string) {
+	for _, m := range s.value.members {
+		off := m.value.kind == null || m.value.kind == boolean && m.value.text == "false"
+		if !off && !slices.Contains(keys, m.key) && !slices.Contains(others, m.key) {
+			s.fail(m.at, s.path(cut(m.key)), "is an unknown key, which may change what the model computes%s", hint(m.key, keys))
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package checkpoint
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/yococ/yococ/models"
+)
+
+// unilm is what microsoft/unilm's YOCO calls its tensors; N is the layer, from 0 in either half.
+// Its FFN branch named gate is the linear one: silu is on fc1. Its final_layer_norm is the norm
+// before the FFN.
+var unilm = map[models.Role]string{
+	"embed":         "embed_tokens.weight",
+	"self.norm":     "self_decoder.layers.N.mixer_layer_norm.weight",
+	"self.q":        "self_decoder.layers.N.mixer.q_proj.weight",
+	"self.k":        "self_decoder.layers.N.mixer.k_proj.weight",
+	"self.v":        "self_decoder.layers.N.mixer.v_proj.weight",
+	"self.g":        "self_decoder.layers.N.mixer.g_proj.weight",
+	"self.decay":    "self_decoder.layers.N.mixer.gt_proj.weight",
+	"self.o":        "self_decoder.layers.N.mixer.out_proj.weight",
+	"self.ffn.norm": "self_decoder.layers.N.final_layer_norm.weight",
+	"self.ffn.gate": "self_decoder.layers.N.ffn.fc1.weight",
+	"self.ffn.up":   "self_decoder.layers.N.ffn.gate.weight",
+	"self.ffn.down": "self_decoder.layers.N.ffn.fc2.weight",
+
+	"cache.norm": "cross_decoder.kv_layer_norm.weight",
+	"cache.k":    "cross_decoder.k_proj.weight",
+	"cache.v":    "cross_decoder.v_proj.weight",
+
+	"cross.norm":     "cross_decoder.layers.N.mixer_layer_norm.weight",
+	"cross.q":        "cross_decoder.layers.N.mixer.q_proj.weight",
+	"cross.o":        "cross_decoder.layers.N.mixer.out_proj.weight",
+	"cross.ffn.norm": "cross_decoder.layers.N.final_layer_norm.weight",
+	"cross.ffn.gate": "cross_decoder.layers.N.ffn.fc1.weight",
+	"cross.ffn.up":   "cross_decoder.layers.N.ffn.gate.weight",
+	"cross.ffn.down": "cross_decoder.layers.N.ffn.fc2.weight",
+
+	"final.norm": "layer_norm.weight",
+	"head":       "output_projection.weight",
+}
+
+// fla is what flash-linear-attention's YOCOForCausalLM calls them.
+var fla = map[models.Role]string{
+	"embed":         "model.embeddings.weight",
+	"self.norm":     "model.self_layers.N.attn_norm.weight",
+	"self.q":        "model.self_layers.N.attn.q_proj.weight",
+	"self.k":        "model.self_layers.N.attn.k_proj.weight",
+	"self.v":        "model.self_layers.N.attn.v_proj.weight",
+	"self.g":        "model.self_layers.N.attn.g_proj.weight",
+	"self.decay":    "model.self_layers.N.attn.gk_proj.weight",
+	"self.o":        "model.self_layers.N.attn.o_proj.weight",
+	"self.q.bias":   "model.self_layers.N.attn.q_proj.bias",
+	"self.k.bias":   "model.self_layers.N.attn.k_proj.bias",
+	"self.v.bias":   "model.self_layers.N.attn.v_proj.bias",
+	"self.ffn.norm": "model.self_layers.N.mlp_norm.weight",
+	"self.ffn.gate": "model.self_layers.N.mlp.gate_proj.weight",
+	"self.ffn.up":   "model.self_layers.N.mlp.up_proj.weight",
+	"self.ffn.down": "model.self_layers.N.mlp.down_proj.weight",
+
+	"cache.norm":   "model.shared_kv_builder.kv_norm.weight",
+	"cache.k":      "model.shared_kv_builder.k_proj.weight",
+	"cache.v":      "model.shared_kv_builder.v_proj.weight",
+	"cache.k.bias": "model.shared_kv_builder.k_proj.bias",
+	"cache.v.bias": "model.shared_kv_builder.v_proj.bias",
+
+	"cross.norm":     "model.cross_layers.N.attn_norm.weight",
+	"cross.q":        "model.cross_layers.N.attn.q_proj.weight",
+	"cross.q.bias":   "model.cross_layers.N.attn.q_proj.bias",
+	"cross.q.norm":   "model.cross_layers.N.attn.q_norm.weight",
+	"cross.o":        "model.cross_layers.N.attn.o_proj.weight",
+	"cross.ffn.norm": "model.cross_layers.N.mlp_norm.weight",
+	"cross.ffn.gate": "model.cross_layers.N.mlp.gate_proj.weight",
+	"cross.ffn.up":   "model.cross_layers.N.mlp.up_proj.weight",
+	"cross.ffn.down": "model.cross_layers.N.mlp.down_proj.weight",
+
+	"final.norm": "model.norm.weight",
+	"head":       "lm_head.weight",
+}
+
+// Name gives the tensor that holds a weight in checkpoints of a dialect, "" if the dialect has
+// none: microsoft/unilm has neither biases nor a query norm. Both dialects name a weight the
+// same in every model, so spec may be nil.
+func Name(d models.Dialect, spec *models.Spec, role models.Role, layer int) string {
+	name := dialect(d)[role]
+	before, after, perLayer := strings.Cut(name, ".N.")
+	if !perLayer {
+		return name
+	}
+	return before + "." + strconv.Itoa(layer) + "." + after
+}
+
+func dialect(d models.Dialect) map[models.Role]string {
+	if d == models.FLA {
+		return fla
+	}
+	return unilm
+}
+
+// harmless reports whether a tensor that no weight asks for holds nothing but a table that
+// follows from the configuration: rotary frequencies, which some writers save as buffers.
+func harmless(name string) bool {
+	for _, s := range []string{"rotary_emb.inv_freq", "rotary.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached"} {
+		if name == s || strings.HasSuffix(name, "."+s) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,100 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+// DType is the type of a tensor's elements, as safetensors spells it in lower case.
+type DType string
+
+// The types that Float32s and Float64s widen. Files may hold others; no weight may.
+const (
+	F64  DType = "f64" // Float64s only
+	F32  DType = "f32"
+	F16  DType = "f16"
+	BF16 DType = "bf16"
+)
+
+// sizes gives the bytes of an element of each type that the safetensors format has.
+var sizes = map[DType]int64{
+	"bool": 1, "u8": 1, "i8": 1, "f8_e5m2": 1, "f8_e4m3": 1, "f8_e8m0": 1,
+	"i16": 2, "u16": 2, F16: 2, BF16: 2,
+	"i32": 4, "u32": 4, F32: 4,
+	"i64": 8, "u64": 8, F64: 8, "c64": 8,
+}
+
+// Size is the number of bytes of an element, 0 for a type that does not exist.
+func (t DType) Size() int { return int(sizes[t]) }
+
+// IsWeight reports whether a weight may have this type: f32, f16 or bf16.
+func (t DType) IsWeight() bool { return t == F32 || t == F16 || t == BF16 }
+
+// A Tensor is one array of a file. Data is little endian, row-major, a view of the mapped file:
+// read-only, gone when the Files are closed, and not aligned to more than a byte.
+type Tensor struct {
+	Name  string
+	DType DType
+	Shape []int
+	Data  []byte
+	File  string // the file it lies in
+}
+
+// Elems is the number of elements.
+func (t Tensor) Elems() int { return len(t.Data) / max(t.DType.Size(), 1) }
+
+// Float32s widens the elements [from, from+n) into dst[:n], exactly. It panics if the range is
+// not within the tensor or the type is none of f32, f16 and bf16.
+func (t Tensor) Float32s(dst []float32, from, n int) {
+	data := t.Data[from*t.DType.Size() : (from+n)*t.DType.Size()]
+	dst = dst[:n]
+	switch t.DType {
+	case F32:
+		for i := range dst {
+			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+		}
+	case BF16:
+		for i := range dst {
+			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(data[2*i:])) << 16)
+		}
+	case F16:
+		for i := range dst {
+			dst[i] = float16(binary.LittleEndian.Uint16(data[2*i:]))
+		}
+	default:
+		panic(fmt.Sprintf("BUG: tensor %s of type %s widened to float32", t.Name, t.DType))
+	}
+}
+
+// Float64s widens all elements, exactly. It panics if the type is none of f64, f32, f16, bf16.
+func (t Tensor) Float64s() []float64 {
+	dst := make([]float64, t.Elems())
+	if t.DType == F64 {
+		for i := range dst {
+			dst[i] = math.Float64frombits(binary.LittleEndian.Uint64(t.Data[8*i:]))
+		}
+		return dst
+	}
+	var block [512]float32
+	for i := 0; i < len(dst); i += len(block) {
+		n := min(len(block), len(dst)-i)
+		t.Float32s(block[:], i, n)
+		for j, v := range block[:n] {
+			dst[i+j] = float64(v)
+		}
+	}
+	return dst
+}
+
+// float16 widens an IEEE 754 binary16: sign, 5 bits of exponent, 10 of fraction.
+func float16(h uint16) float32 {
+	sign, exp, frac := uint32(h>>15)<<31, uint32(h>>10)&31, uint32(h)&1023
+	switch exp {
+	case 0: // zero or subnormal: frac·2⁻²⁴
+		return math.Float32frombits(math.Float32bits(float32(frac)*0x1p-24) | sign)
+	case 31: // infinity or NaN, its payload kept
+		return math.Float32frombits(sign | 0xff<<23 | frac<<13)
+	}
+	return math.Float32frombits(sign | (exp+127-15)<<23 | frac<<13)
+}
