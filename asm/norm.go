@@ -1,0 +1,74 @@
+package asm
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Normalization.
+//
+//	inv = 1/sqrt(sum16(x²)/n + eps)
+//	rmsNorm:  dst[i] = (x[i]*inv)*gain[i]
+//	gateNorm: dst[i] = silu(g[i])*(o[i]*inv)
+//
+// Two passes over the row: sixteen sums by FMA, a tree, then the products. Division and square
+// root are those of IEEE. 8 bytes read an element and 4 written, and 4 of the gain or gate.
+
+// rmsNorm normalizes a row of len(x) elements.
+func rmsNorm(e *emitter) {
+	dst, x, gain, n := e.ptr("dst"), e.ptr("x"), e.ptr("gain"), e.length("x")
+	inv := e.invRMS(x, n)
+	plain, done := e.label("plain"), e.label("done")
+	gains := e.length("gain")
+	e.TESTQ(gains, gains)
+	e.JE(operand.LabelRef(plain))
+	e.each(n, func(s slot) {
+		v := e.load(x, s)
+		e.VMULPS(inv, v, v)
+		e.VMULPS(e.load(gain, s), v, v)
+		e.store(v, dst, s)
+	})
+	e.JMP(operand.LabelRef(done))
+
+	e.Label(plain)
+	e.each(n, func(s slot) {
+		v := e.load(x, s)
+		e.VMULPS(inv, v, v)
+		e.store(v, dst, s)
+	})
+	e.Label(done)
+}
+
+// gateNorm normalizes o and multiplies it by silu(g).
+func gateNorm(e *emitter) {
+	dst, o, g := e.ptr("dst"), e.ptr("o"), e.ptr("g")
+	inv := e.invRMS(o, e.length("o"))
+	c := e.siluConstants()
+	e.each(e.length("dst"), func(s slot) {
+		y := e.silu(e.load(g, s), c)
+		v := e.load(o, s)
+		e.VMULPS(inv, v, v)
+		e.VMULPS(v, y, y)
+		e.store(y, dst, s)
+	})
+}
+
+// invRMS fills a vector with 1/sqrt(mean(x²) + eps) of n elements; eps is the parameter.
+func (e *emitter) invRMS(x, n reg.GPVirtual) reg.VecVirtual {
+	sum := e.vecs(e.parts())
+	e.zero(sum...)
+	e.each(n, func(s slot) {
+		v := e.load(x, s)
+		e.VFMADD231PS(v, v, sum[s.part])
+	})
+	total := e.fold(sum, func(x, y, dst operand.Op) { e.VADDPS(x, y, dst) }).AsX()
+	count, inv := e.XMM(), e.vec()
+	e.VXORPS(count, count, count)
+	e.VCVTSI2SSQ(n, count, count)
+	e.VDIVSS(count, total, total)
+	e.VADDSS(e.arg("eps"), total, total)
+	e.VSQRTSS(total, total, total)
+	e.VMOVSS(e.data("single", 0x3f800000), inv.AsX())
+	e.VDIVSS(total, inv.AsX(), inv.AsX())
+	return e.spread(inv)
+}
