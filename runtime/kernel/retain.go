@@ -65,7 +65,7 @@ func (s *RetainSpec) State(buf []float32) Retention {
 	}
 	cols := valueCols(s.Dim)
 	cut := func(n int) []float32 {
-		x := buf[:s.Heads*n : s.Heads*n]
+		x := buf[: s.Heads*n : s.Heads*n]
 		buf = buf[s.Heads*n:]
 		return x
 	}

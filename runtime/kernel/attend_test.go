@@ -1,0 +1,264 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// attendCase is a sequence through one layer of attention.
+type attendCase struct {
+	AttendSpec
+	tokens  int
+	q, k, v Rows
+	gain    []float32
+	ph      Phases
+}
+
+func newAttendCase(rng *rand.Rand, heads, kvHeads, dim, window, tokens int, bf16 bool) *attendCase {
+	c := &attendCase{
+		AttendSpec: AttendSpec{
+			Heads: heads, KVHeads: kvHeads, Dim: dim, Window: window, Scale: float32(1 / math.Sqrt(float64(dim))),
+			Rope: NewRope(dim, 10000, "fla", dim%3 == 0),
+		},
+		tokens: tokens,
+		q:      random(rng, tokens, heads*dim), k: random(rng, tokens, kvHeads*dim), v: random(rng, tokens, kvHeads*dim),
+	}
+	c.Cache = &CacheSpec{KVHeads: kvHeads, Dim: dim, BF16: bf16, Blocks: CacheBlocks(tokens)}
+	c.ph = phases(c.Rope, tokens)
+	return c
+}
+
+// run returns the outputs and the cache of the sequence cut up, by Append and Attend.
+func (c *attendCase) run(cut cut) (dst Rows, cache Cache) {
+	dst, cache = blank(c.tokens, c.Heads*c.Dim), empty(c.Cache)
+	partial := make([]float32, c.Partial(c.tokens))
+	team(cut.workers, AttendScratch(c.Heads, c.KVHeads, c.Dim, c.tokens), func(w *Worker) {
+		cut.chunks(c.tokens, func(pos, rows int) {
+			Append(w, c.Cache, &cache, c.k.from(pos), c.v.from(pos), c.Rope, c.ph.from(pos), pos, rows)
+			w.Sync()
+			Attend(w, &c.AttendSpec, dst.from(pos), c.q.from(pos), c.gain, &cache, c.ph.from(pos), partial, pos, rows)
+			w.Sync()
+		})
+	})
+	return dst, cache
+}
+
+// ring is run by AttendWindow.
+func (c *attendCase) ring(cut cut) (dst Rows, cache Cache) {
+	s := c.AttendSpec
+	s.Cache = &CacheSpec{KVHeads: c.KVHeads, Dim: c.Dim, BF16: c.Cache.BF16, Blocks: RingBlocks(c.Window), Ring: true}
+	dst, cache = blank(c.tokens, c.Heads*c.Dim), empty(s.Cache)
+	team(cut.workers, AttendScratch(c.Heads, c.KVHeads, c.Dim, c.tokens), func(w *Worker) {
+		cut.chunks(c.tokens, func(pos, rows int) {
+			AttendWindow(w, &s, dst.from(pos), c.q.from(pos), c.k.from(pos), c.v.from(pos), &cache, c.ph.from(pos), pos, rows)
+			w.Sync()
+		})
+	})
+	return dst, cache
+}
+
+func sameCache(t *testing.T, what string, got, want Cache) {
+	t.Helper()
+	same(t, what, got.F32, want.F32)
+	for i := range got.BF16 {
+		if got.BF16[i] != want.BF16[i] {
+			t.Fatalf("%s: [%d] is %04x, want %04x", what, i, got.BF16[i], want.BF16[i])
+		}
+	}
+}
+
+// attendCases are contexts that cross blocks and segments, groups of 1 to 4 and more heads than a
+// tile has rows, all widths of value panels, both formats.
+func attendCases() []*attendCase {
+	rng := rand.New(rand.NewPCG(11, 11))
+	normed := newAttendCase(rng, 3, 1, 32, 0, 200, false)
+	normed.QNormEps, normed.gain = 1e-5, floats(rng, 32)
+	still := newAttendCase(rng, 2, 2, 15, 0, 70, true) // an odd K block
+	still.Rope, still.ph, still.QNormEps = nil, Phases{}, 1e-5
+	return []*attendCase{
+		normed, still,
+		newAttendCase(rng, 1, 1, 16, 0, 1100, false),
+		newAttendCase(rng, 2, 2, 24, 0, 530, true),
+		newAttendCase(rng, 4, 2, 16, 0, 600, false),
+		newAttendCase(rng, 4, 1, 24, 0, 200, false),
+		newAttendCase(rng, 50, 1, 2, 0, 90, false),
+		newAttendCase(rng, 6, 2, 64, 0, 140, true),
+		newAttendCase(rng, 2, 1, 80, 0, 150, false),
+		newAttendCase(rng, 3, 3, 128, 0, 130, true),
+		newAttendCase(rng, 1, 1, 7*2, 0, 90, true),
+	}
+}
+
+func windowCases() []*attendCase {
+	rng := rand.New(rand.NewPCG(12, 12))
+	return []*attendCase{
+		newAttendCase(rng, 2, 2, 16, 1, 200, false),
+		newAttendCase(rng, 3, 1, 24, 8, 300, false),
+		newAttendCase(rng, 4, 2, 32, 16, 300, true),
+		newAttendCase(rng, 2, 2, 80, 65, 200, true),
+		newAttendCase(rng, 2, 1, 16, 512, 1100, false), // the ring has 9 blocks
+		newAttendCase(rng, 1, 1, 64, 66, 250, false),
+		newAttendCase(rng, 2, 2, 128, 8, 140, false),
+		newAttendCase(rng, 2, 1, 16, 600, 350, true), // not all is used
+	}
+}
+
+func (c *attendCase) String() string {
+	return fmt.Sprintf("heads=%d/%d,dim=%d,window=%d,tokens=%d,bf16=%t", c.Heads, c.KVHeads, c.Dim, c.Window, c.tokens, c.Cache.BF16)
+}
+
+func TestAttendInvariance(t *testing.T) {
+	for _, c := range append(attendCases(), windowCases()...) {
+		t.Run(c.String(), func(t *testing.T) {
+			dst, cache := c.run(cut{1, 1})
+			for _, cut := range cuts {
+				d, kv := c.run(cut)
+				same(t, cut.String()+": dst", d.Data, dst.Data)
+				sameCache(t, cut.String()+": cache", kv, cache)
+			}
+		})
+	}
+}
+
+// A ring gives the bits of a cache of all positions, and keeps the same bits itself.
+func TestAttendWindowInvariance(t *testing.T) {
+	for _, c := range windowCases() {
+		t.Run(c.String(), func(t *testing.T) {
+			dst, _ := c.run(cut{0, 1})
+			_, ring := c.ring(cut{1, 1})
+			for _, cut := range append(cuts, cut{1, 1}) {
+				d, kv := c.ring(cut)
+				same(t, cut.String()+": dst", d.Data, dst.Data)
+				sameCache(t, cut.String()+": ring", kv, ring)
+			}
+		})
+	}
+}
+
+// The output may take the place of the queries where a row is not split.
+func TestAttendInPlace(t *testing.T) {
+	for _, c := range windowCases()[:3] {
+		want, _ := c.ring(cut{1, 1})
+		before := c.q
+		c.q = c.q.clone()
+		s := c.AttendSpec
+		s.Cache = &CacheSpec{KVHeads: c.KVHeads, Dim: c.Dim, BF16: c.Cache.BF16, Blocks: RingBlocks(c.Window), Ring: true}
+		cache := empty(s.Cache)
+		team(2, AttendScratch(c.Heads, c.KVHeads, c.Dim, c.tokens), func(w *Worker) {
+			AttendWindow(w, &s, c.q, c.q, c.k, c.v, &cache, c.ph, 0, c.tokens)
+		})
+		for r := range c.tokens {
+			same(t, c.String()+": window", c.q.Row(r, c.Heads*c.Dim), want.Row(r, c.Heads*c.Dim))
+		}
+		_, cache = c.run(cut{0, 1})
+		c.q = before.clone()
+		team(2, AttendScratch(c.Heads, c.KVHeads, c.Dim, c.tokens), func(w *Worker) {
+			Attend(w, &c.AttendSpec, c.q, c.q, c.gain, &cache, c.ph, nil, 0, c.tokens)
+		})
+		for r := range c.tokens {
+			same(t, c.String()+": chunk", c.q.Row(r, c.Heads*c.Dim), want.Row(r, c.Heads*c.Dim))
+		}
+	}
+}
+
+// Append and Export: keys as rotated, values as they are, rounded to the cache's format.
+func TestCacheReference(t *testing.T) {
+	for _, c := range attendCases() {
+		_, cache := c.run(cut{64, 3})
+		const from = 3
+		k, v := c.Cache.Export(&cache, from, c.tokens)
+		if want := (c.tokens - from) * c.KVHeads * c.Dim; len(k) != want || len(v) != want {
+			t.Fatalf("%v: Export returns %d and %d floats, want %d", c, len(k), len(v), want)
+		}
+		for i := range k {
+			pos, head, d := from+i/(c.KVHeads*c.Dim), i/c.Dim%c.KVHeads, i%c.Dim
+			row := c.k.Row(pos, (head+1)*c.Dim)[head*c.Dim:]
+			want := c.Rope.rotated(row, pos)
+			bound, value := 0.0, c.v.Row(pos, (head+1)*c.Dim)[head*c.Dim+d]
+			if c.Rope != nil {
+				bound = 3 * ulp * math.Sqrt2 * magnitude(want, d, c.Rope)
+			}
+			if c.Cache.BF16 {
+				bound += math.Abs(want[d])/256 + bound
+				value = BF16ToFloat32(Float32ToBF16(value))
+			}
+			close64(t, fmt.Sprintf("%v: key %d", c, pos), k[i], want[d], bound)
+			if v[i] != value {
+				t.Fatalf("%v: value of position %d is %v, want %v", c, pos, v[i], value)
+			}
+		}
+	}
+}
+
+// Plain softmax attention in float64 over the keys and values that the cache holds. A score errs by
+// the roundings of its chain, of the query's rotation and norm, and of the scaling, each at most the
+// sum of magnitudes; a weight by twice that (its own and the maximum's) and exp's; the sums by one
+// rounding a position, three a segment's merge, which has two exps too, and the quotient's.
+func TestAttendReference(t *testing.T) {
+	for _, c := range append(attendCases(), windowCases()...) {
+		dst, cache := c.run(cut{100, 2})
+		k, v := c.Cache.Export(&cache, 0, c.tokens)
+		n := c.Dim
+		for pos := 0; pos < c.tokens; pos += 1 + pos/16 {
+			for h := range c.Heads {
+				q := c.query(pos, h)
+				first := c.first(pos)
+				scores, worst, top := make([]float64, pos+1-first), 0.0, math.Inf(-1)
+				for j := range scores {
+					size := 0.0
+					for d, x := range c.at(k, first+j, h) {
+						scores[j] += q[d] * float64(x)
+						if c.Rope == nil {
+							size += math.Abs(q[d] * float64(x))
+						} else {
+							size += math.Sqrt2 * magnitude(q, d, c.Rope) * math.Abs(float64(x))
+						}
+					}
+					worst = math.Max(worst, size*(float64(n)+float64(n)/32+20)*ulp)
+					top = math.Max(top, scores[j])
+				}
+				o, size, sum := make([]float64, n), make([]float64, n), 0.0
+				for j := range scores {
+					p := math.Exp(scores[j] - top)
+					sum += p
+					for d, x := range c.at(v, first+j, h) {
+						o[d] += p * float64(x)
+						size[d] += p * math.Abs(float64(x))
+					}
+				}
+				rel := 2 * (2*worst + float64(len(scores)+10*(len(scores)/segmentTokens+2))*ulp)
+				for d, x := range dst.Row(pos, (h+1)*n)[h*n:] {
+					close64(t, fmt.Sprintf("%v: position %d, head %d", c, pos, h), x, o[d]/sum, size[d]/sum*rel*1.01)
+				}
+			}
+		}
+	}
+}
+
+// query is the prepared query of a head, in float64.
+func (c *attendCase) query(pos, h int) []float64 {
+	x := append([]float32(nil), c.q.Row(pos, (h+1)*c.Dim)[h*c.Dim:]...)
+	scale := float64(c.Scale)
+	if c.QNormEps > 0 {
+		sum := 0.0
+		for i := range x {
+			sum += float64(x[i]) * float64(x[i])
+			if c.gain != nil {
+				x[i] *= c.gain[i] // one rounding early; it is among those counted
+			}
+		}
+		scale /= math.Sqrt(sum/float64(len(x)) + float64(c.QNormEps))
+	}
+	q := c.Rope.rotated(x, pos)
+	for i := range q {
+		q[i] *= scale
+	}
+	return q
+}
+
+// at is the key or value of a position that query head h reads, in Export's order.
+func (c *attendCase) at(x []float32, pos, h int) []float32 {
+	return x[(pos*c.KVHeads+h/(c.Heads/c.KVHeads))*c.Dim:][:c.Dim]
+}
