@@ -8,6 +8,7 @@ package build
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/yococ/yococ/ir"
 	"github.com/yococ/yococ/models"
@@ -19,7 +20,7 @@ func Program(spec *models.Spec) (*ir.Program, error) {
 	if err := spec.Check(); err != nil {
 		return nil, err
 	}
-	b := &builder{spec: spec, p: &ir.Program{Name: spec.Name}}
+	b := &builder{spec: spec, asked: spec.Weights(), p: &ir.Program{Name: spec.Name}}
 	hd := spec.Dim / spec.Cross.Heads
 	kv := ir.Of(spec.Cache.KVHeads, hd)
 	b.cache = b.state(&ir.State{Name: "kv", Kind: ir.Shared, Layers: 1, Parts: []ir.Part{{Name: "k", Type: kv}, {Name: "v", Type: kv}}})
@@ -50,7 +51,8 @@ type builder struct {
 	spec   *models.Spec
 	p      *ir.Program
 	f      *ir.Func
-	layers int       // of that stage if it is made of layers, else 0
+	layers int // of that stage if it is made of layers, else 0
+	asked  []models.WeightSpec
 	cache  *ir.State // the shared one
 	err    error
 }
@@ -71,11 +73,15 @@ func (b *builder) state(s *ir.State) *ir.State {
 }
 
 // weight is the weight of that role, made on first use.
-func (b *builder) weight(role models.Role, path string, shape ...int) *ir.Weight {
+func (b *builder) weight(role models.Role) *ir.Weight {
 	if w := b.p.Weight(string(role)); w != nil {
 		return w
 	}
-	w := &ir.Weight{Name: string(role), Type: ir.Of(shape...), Layers: b.layers, Pos: b.spec.Pos(path),
+	i := slices.IndexFunc(b.asked, func(w models.WeightSpec) bool { return w.Role == role })
+	if i < 0 {
+		panic(fmt.Sprintf("BUG: the spec asks for no weight %s", role))
+	}
+	w := &ir.Weight{Name: string(role), Type: ir.Of(b.asked[i].Shape...), Layers: b.layers, Pos: b.asked[i].Pos,
 		Pack: ir.Pack{Sources: []ir.Source{{Role: string(role), Scale: 1}}}}
 	b.p.Weights = append(b.p.Weights, w)
 	return w
@@ -86,9 +92,10 @@ func (b *builder) op(op *ir.Op, path string, attr any, args ...*ir.Value) *ir.Va
 	return b.f.Add(op, attr, args, nil, nil, b.spec.Pos(path))
 }
 
-// weighted appends an operation with one weight.
-func (b *builder) weighted(op *ir.Op, path string, w *ir.Weight, args ...*ir.Value) *ir.Value {
-	return b.f.Add(op, nil, args, []*ir.Weight{w}, nil, b.spec.Pos(path))
+// weighted appends an operation with one weight, which says the position.
+func (b *builder) weighted(op *ir.Op, role models.Role, args ...*ir.Value) *ir.Value {
+	w := b.weight(role)
+	return b.f.Add(op, nil, args, []*ir.Weight{w}, nil, w.Pos)
 }
 
 func (b *builder) param(path string) *ir.Value {
@@ -96,23 +103,22 @@ func (b *builder) param(path string) *ir.Value {
 }
 
 // norm is RMSNorm with a gain.
-func (b *builder) norm(x *ir.Value, role models.Role, path string) *ir.Value {
-	n := b.op(ir.RMSNorm, "norm_eps", ir.RMSNormAttr{Eps: b.spec.NormEps}, x)
-	return b.weighted(ir.Gain, path, b.weight(role, path, b.spec.Dim), n)
+func (b *builder) norm(x *ir.Value, role models.Role) *ir.Value {
+	return b.weighted(ir.Gain, role, b.op(ir.RMSNorm, "norm_eps", ir.RMSNormAttr{Eps: b.spec.NormEps}, x))
 }
 
-// linear is W x of out elements.
-func (b *builder) linear(x *ir.Value, role models.Role, path string, out int) *ir.Value {
-	return b.weighted(ir.Linear, path, b.weight(role, path, out, x.Type.Size()), x)
+// linear is W x.
+func (b *builder) linear(x *ir.Value, role models.Role) *ir.Value {
+	return b.weighted(ir.Linear, role, x)
 }
 
-// biased is W x + b, without the b unless with says so.
-func (b *builder) biased(x *ir.Value, role models.Role, path string, out int, bias bool, biasPath string) *ir.Value {
-	y := b.linear(x, role, path, out)
-	if !bias {
-		return y
+// affine is W x, with a bias W x + b.
+func (b *builder) affine(x *ir.Value, role models.Role, bias bool) *ir.Value {
+	y := b.linear(x, role)
+	if bias {
+		y = b.weighted(ir.Bias, role+".bias", y)
 	}
-	return b.weighted(ir.Bias, biasPath, b.weight(role+".bias", biasPath, out), y)
+	return y
 }
 
 // heads gives a flat row its heads.
@@ -130,13 +136,13 @@ func attentionScale(d int) float64 { return 1 / math.Sqrt(float64(d)) }
 
 // embed is √D · embed[token].
 func (b *builder) embed() *ir.Value {
-	x := b.weighted(ir.Embed, "vocab", b.weight("embed", "vocab", b.spec.Vocab, b.spec.Dim))
+	x := b.weighted(ir.Embed, "embed")
 	return b.op(ir.Scale, "dim", ir.ScaleAttr{By: math.Sqrt(float64(b.spec.Dim))}, x)
 }
 
 // self is one layer of the self-decoder: x += mixer(norm(x)); x += FFN(norm(x)).
 func (b *builder) self(x *ir.Value) *ir.Value {
-	n := b.norm(x, "self.norm", "self")
+	n := b.norm(x, "self.norm")
 	var y *ir.Value
 	switch m := b.spec.Self.Mixer.(type) {
 	case *models.GatedRetention:
@@ -147,18 +153,18 @@ func (b *builder) self(x *ir.Value) *ir.Value {
 		b.err = fmt.Errorf("%s: no equations for the mixer %T", b.spec.Pos("self.mixer"), m)
 		return x
 	}
-	x = b.op(ir.Add, "self.mixer", nil, b.linear(y, "self.o", "self.mixer", b.spec.Dim), x)
-	return b.ffn(x, "self", b.spec.Self.FFN)
+	x = b.op(ir.Add, "self.mixer", nil, b.linear(y, "self.o"), x)
+	return b.ffn(x, "self")
 }
 
 // share fills the shared cache from the self-decoder's last residual stream, which goes on
 // unchanged: K = rope(Wk norm(x)), V = Wv norm(x).
 func (b *builder) share(x *ir.Value) *ir.Value {
-	c, hd := b.spec.Cache, b.spec.Dim/b.spec.Cross.Heads
-	n := b.norm(x, "cache.norm", "cache")
-	k := b.biased(n, "cache.k", "cache.kv_heads", c.KVHeads*hd, c.Bias, "cache.bias")
+	c := b.spec.Cache
+	n := b.norm(x, "cache.norm")
+	k := b.affine(n, "cache.k", c.Bias)
 	k = b.rope(b.heads(k, "cache.kv_heads", c.KVHeads), c.Rope, "cache.rope")
-	v := b.biased(n, "cache.v", "cache.kv_heads", c.KVHeads*hd, c.Bias, "cache.bias")
+	v := b.affine(n, "cache.v", c.Bias)
 	v = b.heads(v, "cache.kv_heads", c.KVHeads)
 	b.f.Add(ir.Share, nil, []*ir.Value{k, v}, nil, b.cache, b.spec.Pos("cache"))
 	return x
@@ -167,24 +173,24 @@ func (b *builder) share(x *ir.Value) *ir.Value {
 // cross is one layer of the cross-decoder: x += Wo attend(rope(Wq norm(x))); x += FFN(norm(x)).
 func (b *builder) cross(x *ir.Value) *ir.Value {
 	c, hd := b.spec.Cross, b.spec.Dim/b.spec.Cross.Heads
-	n := b.norm(x, "cross.norm", "cross")
-	q := b.heads(b.biased(n, "cross.q", "cross.heads", b.spec.Dim, c.Bias, "cross.bias"), "cross.heads", c.Heads)
+	n := b.norm(x, "cross.norm")
+	q := b.heads(b.affine(n, "cross.q", c.Bias), "cross.heads", c.Heads)
 	if c.QNorm {
 		const eps = 1e-5 // whatever norm_eps is
 		q = b.op(ir.RMSNorm, "cross.q_norm", ir.RMSNormAttr{Eps: eps}, q)
-		q = b.weighted(ir.Gain, "cross.q_norm", b.weight("cross.q.norm", "cross.q_norm", hd), q)
+		q = b.weighted(ir.Gain, "cross.q.norm", q)
 	}
 	q = b.rope(q, b.spec.Cache.Rope, "cache.rope")
 	o := b.f.Add(ir.Attend, ir.AttendAttr{Scale: attentionScale(hd)}, []*ir.Value{q}, nil, b.cache, b.spec.Pos("cross.heads"))
-	x = b.op(ir.Add, "cross", nil, b.linear(o, "cross.o", "cross.heads", b.spec.Dim), x)
-	return b.ffn(x, "cross", c.FFN)
+	x = b.op(ir.Add, "cross", nil, b.linear(o, "cross.o"), x)
+	return b.ffn(x, "cross")
 }
 
 // head is the final norm and the output projection.
 func (b *builder) head(x *ir.Value) *ir.Value {
-	n := b.norm(x, "final.norm", "dim")
+	n := b.norm(x, "final.norm")
 	if b.spec.TieEmbeddings {
-		return b.linear(n, "embed", "tie_embeddings", b.spec.Vocab)
+		return b.f.Add(ir.Linear, nil, []*ir.Value{n}, []*ir.Weight{b.weight("embed")}, nil, b.spec.Pos("tie_embeddings"))
 	}
-	return b.linear(n, "head", "vocab", b.spec.Vocab)
+	return b.linear(n, "head")
 }

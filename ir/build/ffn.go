@@ -6,11 +6,11 @@ import (
 )
 
 // ffn is x + Wd (silu(Wg norm(x)) ∘ Wu norm(x)), a SwiGLU network whose roles start with half.
-func (b *builder) ffn(x *ir.Value, half models.Role, f models.FFN) *ir.Value {
+func (b *builder) ffn(x *ir.Value, half models.Role) *ir.Value {
 	role, at := half+".ffn", string(half)+".ffn"
-	n := b.norm(x, role+".norm", at)
-	gate := b.op(ir.SiLU, at, nil, b.linear(n, role+".gate", at, f.Hidden))
-	up := b.linear(n, role+".up", at, f.Hidden)
-	down := b.linear(b.op(ir.Mul, at, nil, gate, up), role+".down", at, b.spec.Dim)
+	n := b.norm(x, role+".norm")
+	gate := b.op(ir.SiLU, at, nil, b.linear(n, role+".gate"))
+	up := b.linear(n, role+".up")
+	down := b.linear(b.op(ir.Mul, at, nil, gate, up), role+".down")
 	return b.op(ir.Add, at, nil, down, x)
 }

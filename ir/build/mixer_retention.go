@@ -12,19 +12,19 @@ import (
 //	y = silu(Wg x) ∘ rmsnorm(o), the norm over each head
 func (b *builder) retention(x *ir.Value, m *models.GatedRetention) *ir.Value {
 	const at, heads, rope, gate = "self.mixer", "self.mixer.heads", "self.mixer.rope", "self.mixer.gate_normalizer"
-	dim, hd := b.spec.Dim, b.spec.Dim/m.Heads
+	hd := b.spec.Dim / m.Heads
 	s := b.state(&ir.State{Name: "retention", Kind: ir.Carry, Layers: b.layers,
 		Parts: []ir.Part{{Name: "S", Type: ir.Of(m.Heads, hd, hd)}}})
 
-	q := b.rope(b.heads(b.linear(x, "self.q", at, dim), heads, m.Heads), m.Rope, rope)
-	k := b.rope(b.heads(b.linear(x, "self.k", at, dim), heads, m.Heads), m.Rope, rope)
+	q := b.rope(b.heads(b.linear(x, "self.q"), heads, m.Heads), m.Rope, rope)
+	k := b.rope(b.heads(b.linear(x, "self.k"), heads, m.Heads), m.Rope, rope)
 	k = b.op(ir.Scale, heads, ir.ScaleAttr{By: attentionScale(hd)}, k)
-	v := b.heads(b.linear(x, "self.v", at, dim), heads, m.Heads)
-	a := b.op(ir.LogSigmoid, gate, nil, b.linear(x, "self.decay", heads, m.Heads))
+	v := b.heads(b.linear(x, "self.v"), heads, m.Heads)
+	a := b.op(ir.LogSigmoid, gate, nil, b.linear(x, "self.decay"))
 	a = b.op(ir.Scale, gate, ir.ScaleAttr{By: 1 / m.GateNormalizer}, a)
 	o := b.f.Add(ir.Retain, nil, []*ir.Value{q, k, v, a}, nil, s, b.spec.Pos(at))
 
 	o = b.op(ir.RMSNorm, "norm_eps", ir.RMSNormAttr{Eps: b.spec.NormEps}, o)
-	g := b.op(ir.SiLU, at, nil, b.heads(b.linear(x, "self.g", at, dim), heads, m.Heads))
+	g := b.op(ir.SiLU, at, nil, b.heads(b.linear(x, "self.g"), heads, m.Heads))
 	return b.op(ir.Mul, at, nil, g, o)
 }
