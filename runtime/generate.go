@@ -1,0 +1,55 @@
+package runtime
+
+import (
+	"context"
+	"iter"
+	"slices"
+)
+
+// Generate continues the session's tokens and yields one after another as it is chosen. It ends
+// after p.MaxTokens, before a token of p.Stop, when the loop breaks off, or with an error: that
+// of ctx, ErrNoTokens, a ContextFullError where there is no room for another token, or ErrLogits.
+// When it has ended the session holds every token that was yielded, and no other.
+//
+// In the loop's body all other methods of the session return ErrBusy, but for Pos and the like.
+func (s *Session) Generate(ctx context.Context, p Sampling) iter.Seq2[int32, error] {
+	return func(yield func(int32, error) bool) {
+		if err := s.generate(ctx, p, yield); err != nil {
+			yield(0, err)
+		}
+	}
+}
+
+func (s *Session) generate(ctx context.Context, p Sampling, yield func(int32, error) bool) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	if s.logits.from == nowhere {
+		return ErrNoTokens
+	}
+	if err := s.sampler.start(p, s.vocab); err != nil {
+		return err
+	}
+	for n := 1; ; n++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if s.pos >= s.options.Context {
+			return &ContextFullError{Context: s.options.Context, Used: s.pos, Want: 1}
+		}
+		token, err := s.sampler.choose(s.answer())
+		if err != nil {
+			return err
+		}
+		if slices.Contains(p.Stop, token) {
+			return nil
+		}
+		s.one[0] = token
+		if !yield(token, nil) || n == p.MaxTokens {
+			s.step(prefill) // logits are for the next call to ask for
+			return nil
+		}
+		s.step(decode)
+	}
+}

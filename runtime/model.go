@@ -1,0 +1,186 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"github.com/yococ/yococ/runtime/kernel"
+	"github.com/yococ/yococ/runtime/weights"
+)
+
+// Info is what a generated package says about its model.
+type Info struct {
+	Name        string
+	Vocab       int // token ids are 0..Vocab-1
+	Dim         int // width of the residual stream
+	Context     int // default context length of a session; not a limit
+	SelfLayers  int
+	CrossLayers int
+	HeadRows    int // rows of logits that one Engine.Head computes
+
+	// ScratchFloats is the private memory of one worker, in float32, for chunks of that length.
+	ScratchFloats func(chunk int) int
+	// Sets gives the kernels of a level, nil if the package has none for it.
+	Sets func(level string) kernel.Set
+}
+
+// An Engine is the generated half of a session: the model's stages over one arena and one set of
+// states. All workers of a team run each method together with the same arguments, Logits and
+// Export excepted, and the methods end synchronised. Positions only ever go up, without a gap.
+type Engine interface {
+	// Prefill runs every stage that needs all rows: embedding, self-decoder, shared cache.
+	// The tokens are at pos, pos+1, …; there are at most EngineConfig.Chunk.
+	Prefill(w *kernel.Worker, tokens []int32, pos int)
+	// Last runs the remaining stages for one row of the chunk just prefilled, which is at
+	// position pos, and leaves its logits in row 0. It is run once for a chunk.
+	Last(w *kernel.Worker, row, pos int)
+	// Score runs every stage but the head for every row.
+	Score(w *kernel.Worker, tokens []int32, pos int)
+	// Head leaves the logits of chunk rows from..from+rows-1 in rows 0..rows-1, after Score.
+	Head(w *kernel.Worker, from, rows int)
+	// Logits are the engine's own memory: [HeadRows][Vocab].
+	Logits() kernel.Rows
+	// Export copies the shared cache and the states as they are after pos tokens.
+	Export(pos int) []Tensor
+}
+
+// EngineConfig is what a session asks of its engine. All memory that grows with Context or Chunk
+// is taken from Memory, which is zeroed and committed page by page as it is touched.
+type EngineConfig struct {
+	Context, Chunk, Threads int
+	Memory                  *Memory
+}
+
+// A Tensor is a named array of numbers, as exported for comparison.
+type Tensor struct {
+	Name  string
+	Shape []int
+	Data  []float32
+}
+
+// Options of a session; the zero value of a field means its default.
+type Options struct {
+	Context int    // tokens that the session can hold; default: the model's
+	Threads int    // workers; default: GOMAXPROCS, at most 16
+	Chunk   int    // tokens that go through the model together in Prefill; default: 128
+	ISA     string // highest instruction-set level: avx512, avx2, portable; default: the best
+}
+
+const (
+	defaultThreads = 16 // more cores than this share the memory bus that decoding waits for
+	maxThreads     = 1024
+	defaultChunk   = 128
+	maxChunk       = 4096
+	maxContext     = 1 << 30
+)
+
+// A Model is an opened model: weights that any number of sessions share. Its methods may be
+// called from any goroutine.
+type Model struct {
+	info      Info
+	file      *weights.File
+	newEngine func(EngineConfig) (Engine, error)
+
+	mu       sync.Mutex
+	sessions int
+	closed   bool
+}
+
+// NewModel is called by a generated Open. The model owns file, which may be nil.
+func NewModel(info Info, file *weights.File, newEngine func(EngineConfig) (Engine, error)) *Model {
+	if info.HeadRows < 1 || info.Vocab < 1 || info.Context < 1 {
+		panic(fmt.Sprintf("BUG: model %s: %d rows of %d logits, context %d",
+			info.Name, info.HeadRows, info.Vocab, info.Context))
+	}
+	return &Model{info: info, file: file, newEngine: newEngine}
+}
+
+// Info returns what the package says about the model.
+func (m *Model) Info() Info { return m.info }
+
+// WeightsBytes is the size of the weight file.
+func (m *Model) WeightsBytes() int64 {
+	if m.file == nil {
+		return 0
+	}
+	return int64(len(m.file.Bytes()))
+}
+
+// Verify reads all weights and compares them with the checksums in their file.
+func (m *Model) Verify(ctx context.Context) error {
+	if err := m.hold(); err != nil {
+		return err
+	}
+	defer m.release()
+	if m.file == nil {
+		return nil
+	}
+	return m.file.Verify(ctx)
+}
+
+// Close unmaps the weights. It is refused while a session is open; closing twice is no error.
+func (m *Model) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.closed:
+		return nil
+	case m.sessions > 0:
+		return fmt.Errorf("model %s: %d sessions are open", m.info.Name, m.sessions)
+	}
+	m.closed = true
+	if m.file == nil {
+		return nil
+	}
+	return m.file.Close()
+}
+
+// hold keeps the weights mapped until release.
+func (m *Model) hold() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return fmt.Errorf("model %s: %w", m.info.Name, ErrClosed)
+	}
+	m.sessions++
+	return nil
+}
+
+func (m *Model) release() {
+	m.mu.Lock()
+	m.sessions--
+	m.mu.Unlock()
+}
+
+// complete replaces zeros by defaults and ISA by the level that will run.
+func (m *Model) complete(o Options) (Options, error) {
+	bad := func(name string, value, limit int) error {
+		return fmt.Errorf("options of a session: %s is %d, want 1 to %d", name, value, limit)
+	}
+	if o.Context == 0 {
+		o.Context = m.info.Context
+	}
+	if o.Threads == 0 {
+		o.Threads = min(runtime.GOMAXPROCS(0), defaultThreads)
+	}
+	if o.Chunk == 0 {
+		o.Chunk = defaultChunk
+	}
+	switch {
+	case o.Context < 0 || o.Context > maxContext:
+		return o, bad("Context", o.Context, maxContext)
+	case o.Threads < 0 || o.Threads > maxThreads:
+		return o, bad("Threads", o.Threads, maxThreads)
+	case o.Chunk < 0 || o.Chunk > maxChunk:
+		return o, bad("Chunk", o.Chunk, maxChunk)
+	}
+	o.Chunk = min(o.Chunk, o.Context)
+	level, err := kernel.Cap(o.ISA)
+	if err != nil {
+		return o, fmt.Errorf("options of a session: %w", err)
+	}
+	o.ISA = level
+	return o, nil
+}

@@ -1,0 +1,325 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/yococ/yococ/runtime/kernel"
+)
+
+// A Session is one sequence of tokens: states, shared cache and workers.
+//
+// A session is used by one goroutine at a time; a call that finds another one under way returns
+// ErrBusy. Logits that a method returns belong to the session and are valid until its next call.
+// Methods that add tokens check all of them before any work: tokens that are not in the
+// vocabulary are a TokenError, tokens that don't fit a ContextFullError.
+//
+// What a session computes does not depend on threads, chunks, or how the tokens were divided
+// over calls: the logits are the same, bit for bit.
+type Session struct {
+	model   *Model
+	options Options
+	vocab   int
+	engine  Engine
+	memory  *Memory // of the engine; renewed by Reset
+	scratch *Memory // of the workers
+	team    *team
+	run     func(*kernel.Worker) // s.work, bound once: binding allocates
+	job     job
+	one     [1]int32
+	sampler sampler
+
+	pos    int
+	logits source
+	busy   atomic.Bool
+	closed bool
+}
+
+// A job is what the workers do next.
+type job struct {
+	do      stage
+	tokens  []int32
+	targets []int32 // of rows row..row+rows-1
+	nll     []float64
+	pos     int
+	row     int
+	rows    int
+}
+
+type stage uint8
+
+const (
+	prefill stage = iota
+	last
+	decode
+	score
+	head
+)
+
+// source says where the logits of the last token are.
+type source struct {
+	from origin
+	row  int // of the engine's logits if computed, else of its chunk
+}
+
+type origin uint8
+
+const (
+	nowhere  origin = iota // no token yet
+	needLast               // one Engine.Last away
+	needHead               // one Engine.Head away
+	computed
+)
+
+// NewSession opens a session.
+func (m *Model) NewSession(o Options) (s *Session, err error) {
+	if o, err = m.complete(o); err != nil {
+		return nil, err
+	}
+	set := m.info.Sets(o.ISA)
+	if set == nil {
+		return nil, fmt.Errorf("model %s has no kernels for %s", m.info.Name, o.ISA)
+	}
+	if err := m.hold(); err != nil {
+		return nil, err
+	}
+	s = &Session{model: m, options: o, vocab: m.info.Vocab, scratch: NewMemory()}
+	s.run = s.work
+	defer func() {
+		if err != nil {
+			s.scratch.Free()
+			m.release()
+			s = nil
+		}
+	}()
+	if err := s.start(); err != nil {
+		return nil, err
+	}
+	defer catch(&err)
+	s.team = newTeam(o.Threads, set, m.info.ScratchFloats(o.Chunk), s.scratch)
+	return s, nil
+}
+
+// start makes an engine at position 0 over new memory.
+func (s *Session) start() (err error) {
+	memory := NewMemory()
+	defer func() {
+		if err != nil {
+			memory.Free()
+		}
+	}()
+	defer catch(&err)
+	engine, err := s.model.newEngine(EngineConfig{
+		Context: s.options.Context,
+		Chunk:   s.options.Chunk,
+		Threads: s.options.Threads,
+		Memory:  memory,
+	})
+	if err != nil {
+		return err
+	}
+	s.engine, s.memory = engine, memory
+	s.pos, s.logits = 0, source{}
+	return nil
+}
+
+// catch turns the panic of a reservation that failed into an error.
+func catch(err *error) {
+	switch v := recover().(type) {
+	case nil:
+	case *memoryError:
+		*err = v
+	default:
+		panic(v)
+	}
+}
+
+// work is one worker's part of the job.
+func (s *Session) work(w *kernel.Worker) {
+	j := &s.job
+	switch j.do {
+	case prefill:
+		s.engine.Prefill(w, j.tokens, j.pos)
+	case last:
+		s.engine.Last(w, j.row, j.pos)
+	case decode:
+		s.engine.Prefill(w, j.tokens, j.pos)
+		s.engine.Last(w, 0, j.pos)
+	case score:
+		s.engine.Score(w, j.tokens, j.pos)
+	case head:
+		s.engine.Head(w, j.row, j.rows)
+		if j.targets != nil {
+			s.losses(w, j)
+		}
+	}
+}
+
+func (s *Session) do(j job) {
+	s.job = j
+	s.team.run(s.run)
+	s.job = job{}
+}
+
+// enter begins a call that leave ends.
+func (s *Session) enter() error {
+	if !s.busy.CompareAndSwap(false, true) {
+		return ErrBusy
+	}
+	if s.closed {
+		s.leave()
+		return ErrClosed
+	}
+	return nil
+}
+
+func (s *Session) leave() { s.busy.Store(false) }
+
+// admit says whether tokens can be added.
+func (s *Session) admit(tokens []int32) error {
+	if s.pos+len(tokens) > s.options.Context {
+		return &ContextFullError{Context: s.options.Context, Used: s.pos, Want: len(tokens)}
+	}
+	for i, t := range tokens {
+		if t < 0 || int(t) >= s.vocab {
+			return &TokenError{Token: t, Index: i, Vocab: s.vocab}
+		}
+	}
+	return nil
+}
+
+// Prefill adds tokens, chunk by chunk, without computing logits. If ctx ends the session stands
+// after the last whole chunk, which Pos tells, and can go on from there.
+func (s *Session) Prefill(ctx context.Context, tokens []int32) error {
+	return s.PrefillProgress(ctx, tokens, nil)
+}
+
+// PrefillProgress is Prefill; it calls progress after each chunk with the number of tokens done.
+func (s *Session) PrefillProgress(ctx context.Context, tokens []int32, progress func(done int)) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	if err := s.admit(tokens); err != nil {
+		return err
+	}
+	for done := 0; done < len(tokens); {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := min(s.options.Chunk, len(tokens)-done)
+		s.do(job{do: prefill, tokens: tokens[done : done+n], pos: s.pos})
+		done += n
+		s.pos += n
+		s.logits = source{needLast, n - 1}
+		if progress != nil {
+			progress(done)
+		}
+	}
+	return nil
+}
+
+// Logits returns the logits of the last token, one for each token that may follow.
+func (s *Session) Logits() ([]float32, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	if s.logits.from == nowhere {
+		return nil, ErrNoTokens
+	}
+	return s.answer(), nil
+}
+
+// answer returns the logits of the last token, which there is.
+func (s *Session) answer() []float32 {
+	switch s.logits.from {
+	case needLast:
+		s.do(job{do: last, row: s.logits.row, pos: s.pos - 1})
+		s.logits = source{computed, 0}
+	case needHead:
+		s.do(job{do: head, row: s.logits.row, rows: 1})
+		s.logits = source{computed, 0}
+	}
+	return s.engine.Logits().Row(s.logits.row, s.vocab)
+}
+
+// Decode adds one token and returns the logits of the next. It allocates nothing.
+func (s *Session) Decode(ctx context.Context, token int32) ([]float32, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.one[0] = token
+	if err := s.admit(s.one[:]); err != nil {
+		return nil, err
+	}
+	s.step(decode)
+	return s.answer(), nil
+}
+
+// step adds s.one by prefill or decode.
+func (s *Session) step(do stage) {
+	s.do(job{do: do, tokens: s.one[:], pos: s.pos})
+	s.pos++
+	s.logits = source{needLast, 0}
+	if do == decode {
+		s.logits.from = computed
+	}
+}
+
+// Export copies the shared cache and the states, for comparison with other implementations.
+func (s *Session) Export() ([]Tensor, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	return s.engine.Export(s.pos), nil
+}
+
+// Reset forgets all tokens and gives their memory back.
+func (s *Session) Reset() error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	old := s.memory
+	if err := s.start(); err != nil {
+		return err
+	}
+	old.Free()
+	return nil
+}
+
+// Close ends the workers and gives all memory back. Closing twice is no error.
+func (s *Session) Close() error {
+	if err := s.enter(); err != nil {
+		if errors.Is(err, ErrClosed) {
+			return nil
+		}
+		return err
+	}
+	defer s.leave()
+	s.closed = true
+	s.team.stop()
+	s.engine = nil
+	s.memory.Free()
+	s.scratch.Free()
+	s.model.release()
+	return nil
+}
+
+// Pos is the number of tokens that the session holds.
+func (s *Session) Pos() int { return s.pos }
+
+// Options returns the session's options without defaults: ISA is the level that runs.
+func (s *Session) Options() Options { return s.options }
+
+// Reserved is the address space of states, cache, arena and scratch; pages of it are committed as
+// they are touched.
+func (s *Session) Reserved() int64 { return s.memory.Reserved() + s.scratch.Reserved() }
