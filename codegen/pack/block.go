@@ -1,0 +1,178 @@
+package pack
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/yococ/yococ/ir"
+	"github.com/yococ/yococ/ir/plan"
+	"github.com/yococ/yococ/runtime/kernel"
+)
+
+// A block is a piece of the weight file that is made on its own: a panel of a matrix, rows of a
+// table, or a vector.
+type block struct {
+	weight *plan.Weight
+	layer  int // -1 if no layer repeats the weight
+	from   int // first column of the panel, first row of the table
+	rows   int // rows of the table
+}
+
+// tableElems is about how many elements of a table make a block.
+const tableElems = 1 << 18
+
+// blocks yields the blocks of a weight in the order of the file.
+func blocks(w *plan.Weight, yield func(block) bool) bool {
+	for l := range max(w.Layers, 1) {
+		if w.Layers == 0 {
+			l = -1
+		}
+		switch w.Form {
+		case plan.Matrix:
+			for c := 0; c < w.Outputs(); c += kernel.PanelCols {
+				if !yield(block{weight: w, layer: l, from: c}) {
+					return false
+				}
+			}
+		case plan.Table:
+			step := max(1, tableElems/w.K)
+			for r := 0; r < w.N; r += step {
+				if !yield(block{weight: w, layer: l, from: r, rows: min(step, w.N-r)}) {
+					return false
+				}
+			}
+		default:
+			if !yield(block{weight: w, layer: l}) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// A maker makes blocks, one at a time; its buffers are its own.
+type maker struct {
+	src     Source
+	f32     []float32
+	gain    []float32
+	swiglu  []float32
+	rounded []uint16
+}
+
+// make returns the block's data, little endian as the machine is, in buf if that is large enough.
+func (m *maker) make(b block, buf []byte) []byte {
+	w := b.weight
+	switch w.Form {
+	case plan.Matrix:
+		rows, n := m.panel(b)
+		if w.Elem == ir.BF16 {
+			buf = grow(buf, 2*kernel.PackedBF16(n, w.K))
+			kernel.PackBF16(view[uint16](buf), m.round(rows), n, w.K)
+		} else {
+			buf = grow(buf, 4*kernel.PackedF32(n, w.K))
+			kernel.PackF32(view[float32](buf), rows, n, w.K)
+		}
+		return buf
+	case plan.Table:
+		rows := grow(m.f32, b.rows*w.K)
+		m.f32 = rows
+		m.read(rows, b, b.from)
+		if w.Elem == ir.BF16 {
+			return append(buf[:0], view[byte](m.round(rows))...)
+		}
+		return append(buf[:0], view[byte](rows)...)
+	default:
+		if w.Elem != ir.F32 || w.K != 1 {
+			panic(fmt.Sprintf("BUG: vector %s is %v[%d %d]", w.Name, w.Elem, w.N, w.K))
+		}
+		buf = grow(buf, int(w.Bytes())/max(w.Layers, 1))
+		clear(buf)
+		m.read(view[float32](buf)[:w.N], b, 0)
+		return buf
+	}
+}
+
+// panel returns the n rows, at most 64, of the matrix whose outputs are a panel's columns.
+func (m *maker) panel(b block) (rows []float32, n int) {
+	w := b.weight
+	if w.Half == 0 {
+		n = min(kernel.PanelCols, w.N-b.from)
+		m.f32 = grow(m.f32, n*w.K)
+		m.read(m.f32, b, b.from)
+		return m.f32, n
+	}
+	from := b.from / 2
+	n = min(kernel.PanelCols/2, w.Half-from)
+	m.f32 = grow(m.f32, 2*n*w.K)
+	gate, up := m.f32[:n*w.K], m.f32[n*w.K:]
+	m.read(gate, b, from)
+	m.read(up, b, w.Half+from)
+	m.swiglu = grow(m.swiglu, kernel.PanelCols*w.K)
+	kernel.InterleaveSwiGLU(m.swiglu, gate, up, n, w.K)
+	return m.swiglu, kernel.PanelCols
+}
+
+// read fills dst with whole rows of the stacked sources, from row from on, and applies what is
+// folded into each. What it gives to a bfloat16 weight may be rounded to bfloat16 as if it were
+// the product itself: see odd.
+func (m *maker) read(dst []float32, b block, from int) {
+	w, first := b.weight, 0
+	for _, s := range w.Sources {
+		rows := s.Rows
+		lo, hi := max(from, first), min(from+len(dst)/w.K, first+rows)
+		if lo < hi {
+			part := dst[(lo-from)*w.K : (hi-from)*w.K]
+			m.src.Read(part, s.Role, b.layer, w.K, (lo-first)*w.K)
+			m.fold(part, s, b)
+		}
+		first += rows
+	}
+}
+
+// fold multiplies rows by a source's scale and by its gain, column by column. The product is
+// exact in float64 but for the scale's own last bit, and rounded once.
+func (m *maker) fold(rows []float32, s ir.Source, b block) {
+	k := b.weight.K
+	round := func(x float64) float32 { return float32(x) }
+	if b.weight.Elem == ir.BF16 {
+		round = odd
+	}
+	switch {
+	case s.Gain != "":
+		m.gain = grow(m.gain, k)
+		m.src.Read(m.gain, s.Gain, b.layer, 1, 0)
+		for at := 0; at < len(rows); at += k {
+			row := rows[at : at+k]
+			for i, g := range m.gain {
+				row[i] = round(float64(row[i]) * float64(g) * s.Scale)
+			}
+		}
+	case s.Scale != 1:
+		for i, x := range rows {
+			rows[i] = round(float64(x) * s.Scale)
+		}
+	}
+}
+
+// odd rounds to float32 with an odd last bit unless x is exact, so that a second rounding, to
+// bfloat16, gives what one rounding of x would have given (Boldo and Melquiond 2008).
+func odd(x float64) float32 {
+	y := float32(x)
+	bits := math.Float32bits(y)
+	if float64(y) == x || x != x || bits&1 == 1 {
+		return y
+	}
+	if math.Abs(float64(y)) > math.Abs(x) {
+		return math.Float32frombits(bits - 1)
+	}
+	return math.Float32frombits(bits + 1)
+}
+
+// round gives rows as bfloat16, exactly if that is what they were.
+func (m *maker) round(rows []float32) []uint16 {
+	m.rounded = grow(m.rounded, len(rows))
+	for i, x := range rows {
+		m.rounded[i] = kernel.Float32ToBF16(x)
+	}
+	return m.rounded
+}
