@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 )
@@ -228,16 +227,6 @@ func describe(n *yaml.Node) string {
 	default:
 		return "a value tagged " + printable(tag)
 	}
-}
-
-// printable is text with everything replaced that would disturb a line of a message.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return '?'
-		}
-		return r
-	}, text)
 }
 
 // defaults fills in what the text leaves out. A default that is another key's value is usable

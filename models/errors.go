@@ -24,9 +24,9 @@ func (e *Error) Error() string {
 		b.WriteString(p + ": ")
 	}
 	if e.Path != "" {
-		b.WriteString(e.Path + ": ")
+		b.WriteString(printable(e.Path) + ": ")
 	}
-	b.WriteString(e.Msg)
+	b.WriteString(printable(e.Msg))
 	if e.Line > 0 && strings.TrimSpace(e.Source) != "" {
 		text, before := window(e.Source, e.Col)
 		fmt.Fprintf(&b, "\n\t%s\n\t%s^", text, before)
@@ -69,6 +69,16 @@ func pos(file string, line, col int) string {
 		return fmt.Sprintf("%s:%d", file, line)
 	}
 	return fmt.Sprintf("%s:%d:%d", file, line, col)
+}
+
+// printable is text with everything replaced that would disturb a line of a message.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // window gives the part of a line worth printing, control characters replaced, and the blank

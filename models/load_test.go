@@ -3,6 +3,7 @@ package models
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,6 +25,12 @@ func TestParse(t *testing.T) {
 				}
 				roundTrip(t, s)
 				return string(s.Marshal())
+			case "weights": // the spec of testdata/good.yaml; layers > 1 left out
+				s, err := Load("testdata/good.yaml")
+				if err != nil {
+					t.Fatal(err)
+				}
+				return listWeights(s)
 			case "edit": // the spec of testdata/good.yaml with lines replaced: OLD => NEW
 				return edit(t, d.Input)
 			}
@@ -54,6 +61,20 @@ func edit(t *testing.T, edits string) string {
 	}
 	roundTrip(t, s)
 	return "ok\n"
+}
+
+// listWeights prints every weight but those of later layers, and the sums.
+func listWeights(s *Spec) string {
+	var b strings.Builder
+	var n int64
+	for _, w := range s.Weights() {
+		n += w.Elems()
+		if w.Layer < 1 {
+			fmt.Fprintf(&b, "%-15s %2d %-9v %s\n", w.Role, w.Layer, w.Shape, filepath.ToSlash(w.Pos))
+		}
+	}
+	fmt.Fprintf(&b, "%d weights, %d elements, %d parameters\n", len(s.Weights()), n, s.Params())
+	return b.String()
 }
 
 // roundTrip checks that what Marshal writes reads back as the same spec.

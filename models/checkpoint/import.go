@@ -152,7 +152,7 @@ func (c *config) from(path string, s section, key string) {
 	if c.comments == nil {
 		c.comments = map[string]string{}
 	}
-	c.comments[path] = "default: not in " + filepath.Base(c.file)
+	c.comments[path] = "default, not in " + filepath.Base(c.file)
 	c.places[path] = member{key: s.path(key), at: s.value.at}
 }
 

@@ -31,8 +31,8 @@ func unilmSpec(c *config, s *models.Spec, f *Files) {
 	s.Context = 2048
 	if n := r.integer("max_seq_len", -1); n > 0 {
 		s.Context = n
-		c.from("context", r, "max_seq_len")
 	}
+	c.from("context", r, "max_seq_len")
 	s.NormEps = r.float("norm_eps", 1e-5)
 	theta := r.float("rope_theta", 10000.0)
 	rope := models.Rope{Theta: theta, Freq: models.FreqYOCO, Pairing: models.Interleaved}

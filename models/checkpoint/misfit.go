@@ -16,6 +16,8 @@ type Misfit struct {
 	Path  string // of the checkpoint
 	Items []Difference
 	Hint  string // what is probably wrong as a whole, or ""
+
+	otherDialect bool // most of what is missing has a name of the other dialect
 }
 
 // A Difference is one tensor that is not as the spec asks.
@@ -66,16 +68,44 @@ func (m *Misfit) advise(spec *models.Spec, f *Files) {
 		if _, ok := f.Tensor(Name(other, spec, d.Weight.Role, d.Weight.Layer)); ok {
 			inOther++
 		}
-		if missing <= 100 && len(unused) <= 2000 {
-			d.Nearest = models.Nearest(d.Tensor, unused)
+		if missing <= 100 && len(unused) <= 2000 { // or it would take long and help nobody
+			d.Nearest = nearest(d, unused, f)
 		}
 	}
 	switch {
 	case missing > 0 && 2*inOther > missing:
+		m.otherDialect = true
 		m.Hint = fmt.Sprintf("the tensors have the names of %s: set checkpoint.names to that", other)
 	case slices.ContainsFunc(m.Items, func(d Difference) bool { return d.Kind == Missing && d.Weight.Role == "head" }):
 		m.Hint = "if the head is the embedding, set tie_embeddings to true"
 	}
+}
+
+// nearest gives the unused tensor that a missing one may be: its name with or without something
+// in front, with one part misspelt, or a similar name of the right shape.
+func nearest(d *Difference, unused []string, f *Files) string {
+	var shaped []string
+	parts := strings.Split(d.Tensor, ".")
+	for _, u := range unused {
+		if strings.HasSuffix(u, "."+d.Tensor) || strings.HasSuffix(d.Tensor, "."+u) {
+			return u
+		}
+		if other := strings.Split(u, "."); len(other) == len(parts) {
+			differ, at := 0, 0
+			for i := range parts {
+				if parts[i] != other[i] {
+					differ, at = differ+1, i
+				}
+			}
+			if differ == 1 && models.Nearest(parts[at], other[at:at+1]) != "" {
+				return u
+			}
+		}
+		if t, _ := f.Tensor(u); slices.Equal(t.Shape, d.Weight.Shape) {
+			shaped = append(shaped, u)
+		}
+	}
+	return models.Nearest(d.Tensor, shaped)
 }
 
 // Error gives a line that sums up, and a line for each difference; what several layers share
@@ -91,6 +121,9 @@ func (m *Misfit) Error() string {
 		b.WriteString("; " + m.Hint)
 	}
 	for k := Missing; k <= Unused; k++ {
+		if m.otherDialect && (k == Missing || k == Unused) {
+			continue // all of them, for one reason
+		}
 		for _, g := range m.groups(k) {
 			b.WriteString("\n\t" + g)
 		}
@@ -149,7 +182,7 @@ func (m *Misfit) groups(k Kind) []string {
 		case g.others > 0 && k == Unused:
 			g.line += fmt.Sprintf(" (and %d more with other numbers in the name)", g.others)
 		case g.others > 0:
-			g.line += " (likewise in layers " + ranges(g.layers) + ")"
+			g.line += " (likewise in " + ranges(g.layers) + ")"
 		}
 		lines = append(lines, g.line)
 	}
@@ -197,8 +230,11 @@ func pattern(name string) string {
 	return strings.Join(parts, ".")
 }
 
-// ranges prints ascending numbers: "1-3, 7".
+// ranges prints ascending numbers of layers: "layer 1", "layers 1-3, 7".
 func ranges(ns []int) string {
+	if len(ns) == 1 {
+		return fmt.Sprintf("layer %d", ns[0])
+	}
 	var parts []string
 	for i := 0; i < len(ns); {
 		j := i
@@ -212,5 +248,5 @@ func ranges(ns []int) string {
 		}
 		i = j + 1
 	}
-	return strings.Join(parts, ", ")
+	return "layers " + strings.Join(parts, ", ")
 }
