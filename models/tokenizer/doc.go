@@ -26,10 +26,10 @@
 //     links net/http, a progress bar and a cache;
 //   - github.com/ollama/ollama/x/tokenizer v0.17.4: the same 13,249 tokens and the same 2
 //     prompts (its lookahead is imitated for letters only), 4 MB/s, behind a build tag in a
-//     module of over a hundred dependencies;
-//   - github.com/mattn/tensai/tokenizer v0.0.1: all ids right, but days old and not served by
-//     the module proxy, 0.2 MB/s on 5 MB, quadratic in a word's length (16 KB take 1.8 s), loses
-//     invalid UTF-8, and can't be used by two goroutines;
+//     module with 95 requirements;
+//   - github.com/mattn/tensai/tokenizer at 850488f (August 2026): all ids right, but the module proxy
+//     did not serve it, 0.2 MB/s on 5 MB, quadratic in a word's length (16 KB take 1.8 s),
+//     loses invalid UTF-8, and can't be used by two goroutines;
 //   - github.com/gomlx/go-huggingface v0.3.1: SentencePiece only;
 //   - github.com/daulet/tokenizers and github.com/gomlx/tokenizers: cgo.
 //

@@ -20,7 +20,7 @@ func (s *Stream) Push(id int32) string {
 	for len(b) > 0 && utf8.FullRune(b) {
 		r, n := utf8.DecodeRune(b)
 		if r == utf8.RuneError && n == 1 {
-			for n < len(b) && !utf8.FullRune(b[:n]) && !utf8.FullRune(b[:n+1]) {
+			for n < len(b) && !utf8.FullRune(b[:n+1]) {
 				n++
 			}
 			text = utf8.AppendRune(text, utf8.RuneError)

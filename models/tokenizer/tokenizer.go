@@ -14,9 +14,8 @@ type Tokenizer struct {
 	split  splitter
 	bpe    bpe
 
-	eos    int32           // the end token, or -1
-	tokens map[string]int32 // added tokens by their text
-	names  []string         // texts of the special tokens, as the file orders them
+	added []added // as the file orders them
+	eos   int32   // the end token, or -1
 
 	scratch sync.Pool // of *scratch
 }
