@@ -11,7 +11,7 @@
 //	state $window ring window=8 layers=4 {k:f32[4 16] v:f32[4 16]}
 //	weight @embed f32[300 64]          ; tiny.yaml:2:8
 //	weight @self.norm f32[64] layers=4 ; tiny.yaml:5:1
-//	weight @self.qk f32[128 64] layers=4 from self.q self.k*0.25*diag(self.norm)
+//	weight @self.qk f32[128 64] layers=4 from self.q[64] self.k[64]*0.25*diag(self.norm)
 //	…
 //
 //	stage embed
@@ -33,8 +33,8 @@
 // A line of a stage defines one value: number and type of one row, operation, then the values,
 // weights and state that it works on, then attributes. An attribute is a field of the op's
 // attribute struct, left out if zero. A weight names the checkpoint tensors that it is stacked
-// from, each with a factor and a vector that scales its columns; without "from" it is the tensor
-// of its own name. A stage's weights and states of several layers are those of the run in work.
+// from, each with its rows, a factor and a vector that scales its columns; without "from" it is
+// the tensor of its own name. A stage's weights and states of several layers are those of the run in work.
 //
 // The package must not know YAML, mixers by name, Go output or instruction sets.
 package ir

@@ -29,6 +29,8 @@ const (
 	Writes               // appends or moves on by every row, and may read it
 )
 
+func (e Effect) String() string { return [...]string{"pure", "reads", "writes"}[e] }
+
 // Locality says which rows an output row depends on. Early exit rests on it.
 type Locality uint8
 
@@ -153,7 +155,7 @@ func checkShape(shape []int) error {
 	n := 1
 	for _, d := range shape {
 		if d < 1 || d > maxSize/n {
-			return fmt.Errorf("shape %s is not of positive sizes with a product up to 2^40", wild(shape))
+			return fmt.Errorf("shape %v is not of positive sizes with a product up to 2^40", shape)
 		}
 		n *= d
 	}

@@ -13,6 +13,9 @@ func Packed(source func(role string, layer int) ([]float64, error)) func(w *Weig
 			if err != nil {
 				return nil, err
 			}
+			if n := w.Type.Size() / w.Type.Shape[0] * s.Rows; n != 0 && n != len(data) {
+				return nil, fmt.Errorf("weight @%s: source %s has %d values, want %d", w.Name, s.Role, len(data), n)
+			}
 			gain := []float64{1}
 			if s.Gain != "" {
 				if gain, err = source(s.Gain, layer); err != nil {

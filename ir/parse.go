@@ -157,7 +157,7 @@ func (ps *parser) weight(l, pos string) error {
 		return err
 	}
 	if !hasFrom {
-		w.Pack.Sources = []Source{{name, 1, ""}}
+		w.Pack.Sources = []Source{{Role: name, Scale: 1}}
 	}
 	for _, text := range strings.Fields(from) {
 		s, err := parseSource(text)
@@ -174,7 +174,13 @@ func (ps *parser) weight(l, pos string) error {
 func parseSource(text string) (Source, error) {
 	factors := strings.Split(text, "*")
 	s := Source{Role: factors[0], Scale: 1}
-	ok := isWord(s.Role)
+	ok := true
+	if role, rows, stacked := strings.Cut(s.Role, "["); stacked {
+		n, err := strconv.Atoi(strings.TrimSuffix(rows, "]"))
+		ok = err == nil && n > 0 && strings.HasSuffix(rows, "]")
+		s.Role, s.Rows = role, n
+	}
+	ok = ok && isWord(s.Role)
 	for i, f := range factors[1:] {
 		if gain, isGain := strings.CutPrefix(f, "diag("); isGain && s.Gain == "" {
 			gain, closed := strings.CutSuffix(gain, ")")
@@ -187,7 +193,7 @@ func parseSource(text string) (Source, error) {
 		s.Scale = x
 	}
 	if !ok {
-		return Source{}, fmt.Errorf("%q is not a source, want ROLE, ROLE*SCALE or ROLE*SCALE*diag(ROLE)", text)
+		return Source{}, fmt.Errorf("%q is not a source, want ROLE, ROLE[ROWS], ROLE*SCALE or ROLE*SCALE*diag(ROLE)", text)
 	}
 	return s, nil
 }

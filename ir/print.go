@@ -120,7 +120,7 @@ func (w *Weight) text() string {
 	if w.Layers != 0 {
 		s += fmt.Sprintf(" layers=%d", w.Layers)
 	}
-	if src := w.Pack.Sources; len(src) == 1 && src[0] == (Source{w.Name, 1, ""}) {
+	if src := w.Pack.Sources; len(src) == 1 && src[0] == (Source{Role: w.Name, Scale: 1}) {
 		return s
 	}
 	s += " from"
@@ -130,9 +130,12 @@ func (w *Weight) text() string {
 	return s
 }
 
-// String is the text form, self.k*0.125*diag(self.norm).
+// String is the text form, self.k[256]*0.125*diag(self.norm): in brackets its rows in a stack.
 func (s Source) String() string {
 	text := s.Role
+	if s.Rows != 0 {
+		text += "[" + strconv.Itoa(s.Rows) + "]"
+	}
 	if s.Scale != 1 {
 		text += "*" + strconv.FormatFloat(s.Scale, 'g', -1, 64)
 	}

@@ -80,6 +80,7 @@ type Source struct {
 	Role  string  // in the checkpoint
 	Scale float64 // every element is multiplied by it; 1 for none
 	Gain  string  // role of a vector that column i is multiplied by, "" for none
+	Rows  int     // rows of the weight that it makes; 0: all of them, it is the only source
 }
 
 // Weight is the weight of that name, nil if there is none.

@@ -3,7 +3,6 @@ package ir
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 )
 
@@ -39,7 +38,7 @@ import (
 // Weights
 //
 //   - are used, in stages with as many repeats as they have layers, or have none;
-//   - have sources, whose scales are finite and not zero.
+//   - have sources, whose rows add up to the weight's and whose scales are finite and not zero.
 //
 // Entries
 //
@@ -297,13 +296,18 @@ func (c *checker) weights() {
 		if len(w.Pack.Sources) == 0 {
 			c.fail(w.Pos, "weight @%s has no source", w.Name)
 		}
+		rows := 0
 		for _, s := range w.Pack.Sources {
-			if s.Scale == 0 || s.Scale-s.Scale != 0 || math.IsNaN(s.Scale) {
+			rows += s.Rows
+			if s.Scale == 0 || s.Scale-s.Scale != 0 {
 				c.fail(w.Pos, "weight @%s: source %s has scale %v, want a finite number other than 0", w.Name, s.Role, s.Scale)
 			}
 			if !isWord(s.Role) || s.Gain != "" && !isWord(s.Gain) {
 				c.fail(w.Pos, "weight @%s: source %v: not a name", w.Name, s)
 			}
+		}
+		if n := len(w.Pack.Sources); len(w.Type.Shape) > 0 && rows != w.Type.Shape[0] && (n > 1 || rows != 0) {
+			c.fail(w.Pos, "weight @%s has %d rows, its sources %d", w.Name, w.Type.Shape[0], rows)
 		}
 	}
 }
