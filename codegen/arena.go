@@ -1,0 +1,92 @@
+package codegen
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dave/jennifer/jen"
+
+	"github.com/yococ/yococ/ir/plan"
+)
+
+// arena writes arena.go: the activations of a chunk, views of one range of memory.
+func (g *generator) arena() {
+	p := g.plan
+	f := g.file("arena.go", "")
+	comment(f, "scratch holds the activations of a chunk of tokens: views of one arena. A slot starts at",
+		"offset*chunk floats and has a row of stride floats a token. Two slots share memory only where",
+		"they are never live at once.", "")
+	for _, l := range arenaTable(p) {
+		comment(f, l)
+	}
+	f.Type().Id("scratch").StructFunc(func(s *jen.Group) {
+		for _, sl := range p.Slots {
+			s.Id(sl.Name).Qual(kernelPath, "Rows")
+		}
+		if ropes := g.ropes(); len(ropes) > 0 {
+			s.Id("phases").StructFunc(func(in *jen.Group) {
+				for _, r := range ropes {
+					in.Id(r.Name).Qual(kernelPath, "Phases")
+				}
+			}).Comment("rotations of the chunk's positions")
+		}
+	})
+	f.Line()
+	comment(f, "newScratch lays the arena out for chunks of at most chunk tokens.")
+	f.Func().Id("newScratch").Params(jen.Id("m").Op("*").Qual(runtimePath, "Memory"), jen.Id("chunk").Int()).Id("scratch").BlockFunc(func(b *jen.Group) {
+		b.Id("arena").Op(":=").Id("m").Dot("Floats").Call(jen.Lit(arenaFloats(p)).Op("*").Id("chunk"))
+		b.Id("rows").Op(":=").Func().Params(jen.List(jen.Id("offset"), jen.Id("stride")).Int()).Qual(kernelPath, "Rows").Block(
+			jen.Return(jen.Qual(kernelPath, "Rows").Values(jen.Dict{
+				jen.Id("Data"):   jen.Id("arena").Index(jen.Id("offset").Op("*").Id("chunk"), jen.Parens(jen.Id("offset").Op("+").Id("stride")).Op("*").Id("chunk")),
+				jen.Id("Stride"): jen.Id("stride"),
+			})))
+		b.Var().Id("s").Id("scratch")
+		for _, sl := range p.Slots {
+			b.Id("s").Dot(sl.Name).Op("=").Id("rows").Call(jen.Lit(sl.Offset), jen.Lit(sl.Stride)).Comment(sl.Value)
+		}
+		offset := slotFloats(p)
+		for _, r := range g.ropes() {
+			stride := plan.Stride(r.Int("Dim"))
+			b.Id("s").Dot("phases").Dot(r.Name).Op("=").Qual(kernelPath, "Phases").Values(
+				jen.Id("Cos").Op(":").Id("rows").Call(jen.Lit(offset), jen.Lit(stride)),
+				jen.Id("Sin").Op(":").Id("rows").Call(jen.Lit(offset+stride), jen.Lit(stride)),
+			)
+			offset += 2 * stride
+		}
+		b.Return(jen.Id("s"))
+	})
+}
+
+func (g *generator) ropes() []plan.Object {
+	var ropes []plan.Object
+	for _, o := range g.plan.Objects {
+		if o.Type == "Rope" {
+			ropes = append(ropes, o)
+		}
+	}
+	return ropes
+}
+
+func slotFloats(p *plan.Plan) int {
+	n := 0
+	for _, s := range p.Slots {
+		n = max(n, s.Offset+s.Stride)
+	}
+	return n
+}
+
+// arenaFloats is the size of the arena, in floats a token of the chunk.
+func arenaFloats(p *plan.Plan) int { return p.ArenaFloats() }
+
+// arenaTable is the arena's doc: a line a slot, with the steps during which it is live.
+func arenaTable(p *plan.Plan) []string {
+	lines := []string{fmt.Sprintf("\t%7s %7s  %-10s %-20s %s", "offset", "stride", "slot", "value", "live")}
+	for _, s := range p.Slots {
+		live := "always"
+		if s.Stage != "" {
+			live = fmt.Sprintf("%s, steps %d to %d", s.Stage, s.From, s.To)
+		}
+		lines = append(lines, strings.TrimRight(fmt.Sprintf("\t%7d %7d  %-10s %-20s %s", s.Offset, s.Stride, s.Name, s.Value, live), " "))
+	}
+	return lines
+}

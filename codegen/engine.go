@@ -1,0 +1,231 @@
+package codegen
+
+import (
+	"fmt"
+
+	"github.com/dave/jennifer/jen"
+
+	"github.com/yococ/yococ/ir"
+	"github.com/yococ/yococ/ir/plan"
+)
+
+// engine writes engine.go: the sequence of stages of each entry, and the session's memory.
+func (g *generator) engine() {
+	p := g.plan
+	f := g.file("engine.go", "")
+	comment(f, "engine runs the model for one session: its stages, over one arena and one set of states.")
+	f.Type().Id("engine").StructFunc(func(s *jen.Group) {
+		s.Id("weights").Op("*").Id("modelWeights")
+		s.Id("scratch").Id("scratch")
+		s.Id("logits").Qual(kernelPath, "Rows").Comment(fmt.Sprintf("[%d][%d]", headRows, p.Vocab))
+		s.Line()
+		for _, o := range p.Objects {
+			s.Id(o.Name).Qual(kernelPath, o.Type)
+		}
+		s.Line()
+		for _, st := range p.States {
+			typ := jen.Qual(kernelPath, stateType(g, &st))
+			if st.Layers > 0 {
+				typ = jen.Index(jen.Lit(st.Layers)).Add(typ)
+			}
+			s.Id(st.Name).Add(typ).Comment(st.Kind.String())
+		}
+		if g.attends() != "" {
+			s.Id("partial").Index().Float32().Comment("results of cache segments, until they are merged")
+		}
+	})
+	f.Line()
+	g.newEngine(f)
+	for i := range p.Entries {
+		g.entry(f, &p.Entries[i])
+	}
+	g.head(f)
+	g.export(f)
+}
+
+// headRows is how many rows of logits a session keeps.
+const headRows = plan.HeadRows
+
+func stateType(g *generator, s *plan.State) string {
+	if g.plan.Object(s.Object).Type == "RetainSpec" {
+		return "Retention"
+	}
+	return "Cache"
+}
+
+// attends is the object of the routine that attends to the shared cache.
+func (g *generator) attends() string {
+	for _, s := range g.plan.Stages {
+		for _, step := range s.Steps {
+			if step.Routine == plan.Attend {
+				return string(step.Operands[0].(plan.ObjectArg))
+			}
+		}
+	}
+	return ""
+}
+
+func (g *generator) newEngine(f *jen.File) {
+	p := g.plan
+	comment(f, "newEngine lays out a session's memory. Nothing is allocated after it.")
+	f.Func().Id("newEngine").Params(jen.Id("weights").Op("*").Id("modelWeights"), jen.Id("c").Qual(runtimePath, "EngineConfig")).Op("*").Id("engine").BlockFunc(func(b *jen.Group) {
+		b.Id("m").Op(":=").Id("c").Dot("Memory")
+		b.Id("e").Op(":=").Op("&").Id("engine").Values(jen.Dict{jen.Id("weights"): jen.Id("weights"), jen.Id("scratch"): jen.Id("newScratch").Call(jen.Id("m"), jen.Id("c").Dot("Chunk"))})
+		b.Id("e").Dot("logits").Op("=").Qual(kernelPath, "Rows").Values(jen.Dict{
+			jen.Id("Data"):   jen.Id("m").Dot("Floats").Call(jen.Lit(headRows * p.Vocab)),
+			jen.Id("Stride"): jen.Lit(p.Vocab),
+		})
+		b.Line()
+		for _, o := range p.Objects {
+			b.Id("e").Dot(o.Name).Op("=").Add(g.object(&o))
+		}
+		b.Line()
+		for _, st := range p.States {
+			spec := jen.Id("e").Dot(st.Object)
+			view := spec.Clone().Dot("View").Call(jen.Id("m").Dot("Bytes").Call(spec.Clone().Dot("Bytes").Call()))
+			if stateType(g, &st) == "Retention" {
+				view = spec.Clone().Dot("State").Call(jen.Id("m").Dot("Floats").Call(spec.Clone().Dot("StateFloats").Call()))
+			}
+			if st.Layers > 0 {
+				b.For(jen.Id("l").Op(":=").Range().Id("e").Dot(st.Name)).Block(jen.Id("e").Dot(st.Name).Index(jen.Id("l")).Op("=").Add(view))
+			} else {
+				b.Id("e").Dot(st.Name).Op("=").Add(view)
+			}
+		}
+		if a := g.attends(); a != "" {
+			b.Id("e").Dot("partial").Op("=").Id("m").Dot("Floats").Call(jen.Id("e").Dot(a).Dot("Partial").Call(jen.Id("c").Dot("Context")))
+		}
+		b.Return(jen.Id("e"))
+	})
+	f.Line()
+}
+
+// object is the expression that builds an object.
+func (g *generator) object(o *plan.Object) jen.Code {
+	if o.Type == "Rope" {
+		return jen.Op("*").Qual(kernelPath, "NewRope").CallFunc(func(a *jen.Group) {
+			for _, fd := range o.Fields {
+				a.Add(g.field(fd.Value))
+			}
+		})
+	}
+	return jen.Qual(kernelPath, o.Type).ValuesFunc(func(v *jen.Group) {
+		for _, fd := range o.Fields {
+			v.Id(fd.Name).Op(":").Add(g.field(fd.Value))
+		}
+	})
+}
+
+func (g *generator) field(v any) jen.Code {
+	switch v := v.(type) {
+	case plan.Ref:
+		return jen.Op("&").Id("e").Dot(string(v))
+	case plan.ContextBlocks:
+		return jen.Qual(kernelPath, "CacheBlocks").Call(jen.Id("c").Dot("Context"))
+	case plan.RingBlocks:
+		return jen.Qual(kernelPath, "RingBlocks").Call(jen.Lit(v.Window))
+	default:
+		return jen.Lit(v)
+	}
+}
+
+// entry writes the method of an entry: the phases that its stages need, then the stages.
+func (g *generator) entry(f *jen.File, en *plan.Entry) {
+	name := map[string]string{"prefill": "Prefill", "last": "Last", "score": "Score"}[en.Name]
+	comment(f, name+" "+en.Doc)
+	last := en.Name == "last"
+	params := []jen.Code{jen.Id("w").Op("*").Qual(kernelPath, "Worker")}
+	if last {
+		params = append(params, jen.List(jen.Id("row"), jen.Id("pos")).Int())
+	} else {
+		params = append(params, jen.Id("tokens").Index().Int32(), jen.Id("pos").Int())
+	}
+	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id(name).Params(params...).BlockFunc(func(b *jen.Group) {
+		rows := jen.Code(jen.Lit(1))
+		if last {
+			b.Qual(kernelPath, "FirstRow").Call(jen.Id("w"), jen.Id("e").Dot("scratch").Dot(g.plan.Residual), jen.Id("row"), jen.Lit(g.plan.Dim))
+		} else {
+			b.Id("rows").Op(":=").Len(jen.Id("tokens"))
+			rows = jen.Id("rows")
+		}
+		for _, r := range g.phases(en) {
+			b.Qual(kernelPath, "Rotate").Call(jen.Id("w"), jen.Id("e").Dot("scratch").Dot("phases").Dot(r), jen.Op("&").Id("e").Dot(r), jen.Id("pos"), rows)
+		}
+		if last {
+			b.Id("w").Dot("Sync").Call()
+		}
+		for _, i := range en.Stages {
+			b.Add(g.stageCall(&g.plan.Stages[i], jen.Lit(0), jen.Id("pos"), rows))
+		}
+	})
+	f.Line()
+}
+
+// phases are the ropes whose phases an entry's stages use, in order of use.
+func (g *generator) phases(en *plan.Entry) []string {
+	var ropes []string
+	seen := map[string]bool{}
+	for _, i := range en.Stages {
+		for _, step := range g.plan.Stages[i].Steps {
+			for _, o := range step.Operands {
+				if r, ok := o.(plan.PhasesArg); ok && !seen[string(r)] {
+					seen[string(r)] = true
+					ropes = append(ropes, string(r))
+				}
+			}
+		}
+	}
+	return ropes
+}
+
+func (g *generator) head(f *jen.File) {
+	h := g.plan.Stage("head")
+	comment(f, "Head computes the logits of rows from … from+rows-1 of the chunk that Score has just seen.")
+	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id("Head").Params(jen.Id("w").Op("*").Qual(kernelPath, "Worker"), jen.List(jen.Id("from"), jen.Id("rows")).Int()).Block(
+		g.stageCall(h, jen.Id("from"), jen.Nil(), jen.Id("rows")),
+	)
+	f.Line()
+	comment(f, "Logits are the rows that Last and Head fill.")
+	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id("Logits").Params().Qual(kernelPath, "Rows").Block(jen.Return(jen.Id("e").Dot("logits")))
+	f.Line()
+}
+
+// export writes the method that brings the states into the conventions of golden files.
+func (g *generator) export(f *jen.File) {
+	comment(f, "Export returns the shared cache and the self-decoder's states after pos tokens: shared_k and",
+		"shared_v [tokens, kv heads, head size], selfN.S [heads, key size, value size], selfN.k and selfN.v",
+		"[tokens in the window, kv heads, head size].")
+	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id("Export").Params(jen.Id("pos").Int()).Index().Qual(runtimePath, "Tensor").BlockFunc(func(b *jen.Group) {
+		b.Var().Id("out").Index().Qual(runtimePath, "Tensor")
+		for _, st := range g.plan.States {
+			o := g.plan.Object(st.Object)
+			switch st.Kind {
+			case ir.Shared:
+				b.Id("k").Op(",").Id("v").Op(":=").Id("e").Dot(st.Object).Dot("Export").Call(jen.Op("&").Id("e").Dot(st.Name), jen.Lit(0), jen.Id("pos"))
+				shape := jen.Index().Int().Values(jen.Id("pos"), jen.Lit(o.Int("KVHeads")), jen.Lit(o.Int("Dim")))
+				b.Id("out").Op("=").Append(jen.Id("out"), tensor(jen.Lit("shared_k"), shape, "k"), tensor(jen.Lit("shared_v"), shape, "v"))
+			case ir.Ring:
+				b.Id("from").Op(":=").Max(jen.Lit(0), jen.Id("pos").Op("-").Lit(st.Window))
+				b.For(jen.Id("l").Op(":=").Range().Id("e").Dot(st.Name)).Block(
+					jen.Id("k").Op(",").Id("v").Op(":=").Id("e").Dot(st.Object).Dot("Export").Call(jen.Op("&").Id("e").Dot(st.Name).Index(jen.Id("l")), jen.Id("from"), jen.Id("pos")),
+					jen.Id("shape").Op(":=").Index().Int().Values(jen.Id("pos").Op("-").Id("from"), jen.Lit(o.Int("KVHeads")), jen.Lit(o.Int("Dim"))),
+					jen.Id("out").Op("=").Append(jen.Id("out"), tensor(layerName("self%d.k"), jen.Id("shape"), "k"), tensor(layerName("self%d.v"), jen.Id("shape"), "v")),
+				)
+			case ir.Carry:
+				b.For(jen.Id("l").Op(":=").Range().Id("e").Dot(st.Name)).Block(
+					jen.Id("S").Op(":=").Id("e").Dot(st.Object).Dot("Export").Call(jen.Op("&").Id("e").Dot(st.Name).Index(jen.Id("l")), jen.Id("pos")),
+					jen.Id("out").Op("=").Append(jen.Id("out"), tensor(layerName("self%d.S"), jen.Index().Int().Values(jen.Lit(o.Int("Heads")), jen.Lit(o.Int("Dim")), jen.Lit(o.Int("Dim"))), "S")),
+				)
+			}
+		}
+		b.Return(jen.Id("out"))
+	})
+}
+
+func layerName(format string) jen.Code {
+	return jen.Qual("fmt", "Sprintf").Call(jen.Lit(format), jen.Id("l"))
+}
+
+func tensor(name, shape jen.Code, data string) jen.Code {
+	return jen.Qual(runtimePath, "Tensor").Values(jen.Id("Name").Op(":").Add(name), jen.Id("Shape").Op(":").Add(shape), jen.Id("Data").Op(":").Id(data))
+}

@@ -1,0 +1,99 @@
+package codegen
+
+import (
+	"fmt"
+
+	"github.com/dave/jennifer/jen"
+
+	"github.com/yococ/yococ/ir/plan"
+)
+
+// model writes model.go: the package's doc and what a program that imports it calls.
+func (g *generator) model() {
+	p := g.plan
+	f := g.file("model.go", "")
+	f.PackageComment(fmt.Sprintf("Package %s runs the YOCO model of %s: %d self-decoder and %d cross-decoder layers of", p.Package, p.Source, p.Self, p.Cross))
+	f.PackageComment(fmt.Sprintf("width %d around one %s key/value cache, with %s weights.", p.Dim, p.CacheElem, p.WeightElem))
+	f.PackageComment("")
+	f.PackageComment("self.go, share.go and cross.go are the model; engine.go strings them together.")
+
+	f.Comment("Name is the model's name in its spec.")
+	f.Const().Id("Name").Op("=").Lit(p.Package)
+	f.Line()
+	comment(f, "A Model is the opened weights. It may be used by many goroutines and have many sessions.")
+	f.Type().Id("Model").Struct(jen.Op("*").Qual(runtimePath, "Model"))
+	f.Line()
+	comment(f, "Open maps packed weights, as yococ build writes them. It checks header, sizes and fingerprint;",
+		"Verify checks the payload.")
+	f.Func().Id("Open").Params(jen.Id("path").String()).Params(jen.Op("*").Id("Model"), jen.Error()).Block(
+		jen.List(jen.Id("m"), jen.Err()).Op(":=").Id("OpenRuntime").Call(jen.Id("path")),
+		jen.If(jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err())),
+		jen.Return(jen.Op("&").Id("Model").Values(jen.Id("m")), jen.Nil()),
+	)
+	f.Line()
+	comment(f, "OpenBytes is Open for weights in memory, such as an embedded file.")
+	f.Func().Id("OpenBytes").Params(jen.Id("data").Index().Byte()).Params(jen.Op("*").Id("Model"), jen.Error()).Block(
+		jen.List(jen.Id("f"), jen.Err()).Op(":=").Qual(weightsPath, "OpenBytes").Call(jen.Id("data"), jen.Id("fingerprint"), jen.Id("packed")),
+		jen.If(jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err())),
+		jen.Return(jen.Op("&").Id("Model").Values(jen.Id("runtimeModel").Call(jen.Id("f"))), jen.Nil()),
+	)
+	f.Line()
+	comment(f, "OpenRuntime is Open, without the type of this package: for programs that run any model.")
+	f.Func().Id("OpenRuntime").Params(jen.Id("path").String()).Params(jen.Op("*").Qual(runtimePath, "Model"), jen.Error()).Block(
+		jen.List(jen.Id("f"), jen.Err()).Op(":=").Qual(weightsPath, "Open").Call(jen.Id("path"), jen.Id("fingerprint"), jen.Id("packed")),
+		jen.If(jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err())),
+		jen.Return(jen.Id("runtimeModel").Call(jen.Id("f")), jen.Nil()),
+	)
+	f.Line()
+	f.Func().Id("runtimeModel").Params(jen.Id("f").Op("*").Qual(weightsPath, "File")).Op("*").Qual(runtimePath, "Model").Block(
+		jen.Id("w").Op(":=").Id("bind").Call(jen.Id("f")),
+		jen.Return(jen.Qual(runtimePath, "NewModel").Call(
+			jen.Qual(runtimePath, "Info").Values(g.info()...),
+			jen.Id("f"),
+			jen.Func().Params(jen.Id("c").Qual(runtimePath, "EngineConfig")).Params(jen.Qual(runtimePath, "Engine"), jen.Error()).Block(
+				jen.Return(jen.Id("newEngine").Call(jen.Id("w"), jen.Id("c")), jen.Nil()),
+			),
+		)),
+	)
+	f.Line()
+	comment(f, "scratchFloats is the private memory of a worker, in floats, for chunks of a size.")
+	f.Func().Id("scratchFloats").Params(jen.Id("chunk").Int()).Int().Block(
+		jen.Return(jen.Max(g.scratch()...)),
+	)
+}
+
+func (g *generator) info() []jen.Code {
+	p := g.plan
+	var vs []jen.Code
+	for _, kv := range []struct {
+		name string
+		val  jen.Code
+	}{
+		{"Name", jen.Id("Name")},
+		{"Vocab", jen.Lit(p.Vocab)},
+		{"Dim", jen.Lit(p.Dim)},
+		{"Context", jen.Lit(p.Context)},
+		{"SelfLayers", jen.Lit(p.Self)},
+		{"CrossLayers", jen.Lit(p.Cross)},
+		{"HeadRows", jen.Lit(plan.HeadRows)},
+		{"ScratchFloats", jen.Id("scratchFloats")},
+		{"Sets", jen.Id("kernelSet")},
+	} {
+		vs = append(vs, jen.Line().Id(kv.name).Op(":").Add(kv.val))
+	}
+	return append(vs, jen.Line())
+}
+
+// scratch are the runtime's own sizes of scratch for the model's routines.
+func (g *generator) scratch() []jen.Code {
+	sizes := []jen.Code{jen.Qual(kernelPath, "LinearScratch").Call(jen.Lit(g.plan.Scratch.Inputs), jen.Id("chunk"))}
+	for _, r := range g.plan.Scratch.Objects {
+		o := g.plan.Object(string(r))
+		if o.Type == "RetainSpec" {
+			sizes = append(sizes, jen.Qual(kernelPath, "RetainScratch").Call(jen.Lit(o.Int("Dim")), jen.Id("chunk")))
+		} else {
+			sizes = append(sizes, jen.Qual(kernelPath, "AttendScratch").Call(jen.Lit(o.Int("Heads")), jen.Lit(o.Int("KVHeads")), jen.Lit(o.Int("Dim")), jen.Id("chunk")))
+		}
+	}
+	return sizes
+}

@@ -1,0 +1,210 @@
+package codegen
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dave/jennifer/jen"
+
+	"github.com/yococ/yococ/ir/plan"
+)
+
+// funcName is the method that a stage becomes: selfLayer where it repeats, head where not.
+func funcName(s *plan.Stage) string {
+	if s.Repeat > 1 || s.Name == "self" || s.Name == "cross" {
+		return s.Name + "Layer"
+	}
+	return s.Name
+}
+
+// stage writes the file of one stage: a method that is a straight line of calls.
+func (g *generator) stage(s *plan.Stage) {
+	f := g.file(s.Name+".go", "")
+	layered := funcName(s) != s.Name
+	doc := strings.Split(strings.TrimSpace(s.Doc), "\n")
+	comment(f, funcName(s)+" "+doc[0])
+	for _, l := range doc[1:] {
+		comment(f, l)
+	}
+	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id(funcName(s)).Params(g.stageParams(s)...).BlockFunc(func(b *jen.Group) {
+		if uses(s, plan.SlotArg{}) {
+			b.Id("s").Op(":=").Op("&").Id("e").Dot("scratch")
+		}
+		if uses(s, plan.WeightArg("")) {
+			p := jen.Op("&").Id("e").Dot("weights").Dot(s.Name)
+			if layered {
+				p.Index(jen.Id("l"))
+			}
+			b.Id("p").Op(":=").Add(p)
+		}
+		b.Line()
+		for _, step := range s.Steps {
+			if step.Sync {
+				b.Id("w").Dot("Sync").Call()
+			}
+			call := jen.Qual(kernelPath, step.Routine.Name).CallFunc(func(args *jen.Group) {
+				args.Id("w")
+				for _, o := range step.Operands {
+					args.Add(g.operand(s, o))
+				}
+			})
+			if step.Value != "" {
+				call.Comment(step.Value)
+			}
+			b.Add(call)
+		}
+		b.Id("w").Dot("Sync").Call()
+	})
+}
+
+// stageParams are a stage method's parameters: the worker, the layer, and what its steps name.
+func (g *generator) stageParams(s *plan.Stage) []jen.Code {
+	ps := []jen.Code{jen.Id("w").Op("*").Qual(kernelPath, "Worker")}
+	var ints []jen.Code
+	if funcName(s) != s.Name {
+		ints = append(ints, jen.Id("l"))
+	}
+	if namesArg(s, "tokens") {
+		ps = append(ps, jen.Id("tokens").Index().Int32())
+	}
+	for _, n := range []string{"from", "pos", "rows"} {
+		if namesArg(s, n) || n == "from" && s.Name == "head" {
+			ints = append(ints, jen.Id(n))
+		}
+	}
+	if len(ints) > 0 {
+		ps = append(ps, jen.List(ints...).Int())
+	}
+	return ps
+}
+
+// stageCall calls a stage's method with what it takes, in a loop over layers if it repeats.
+func (g *generator) stageCall(s *plan.Stage, from, pos, rows jen.Code) jen.Code {
+	args := []jen.Code{jen.Id("w")}
+	if namesArg(s, "tokens") {
+		args = append(args, jen.Id("tokens"))
+	}
+	layered := funcName(s) != s.Name
+	if layered {
+		args = append(args, jen.Id("l"))
+	}
+	if s.Name == "head" {
+		args = append(args, from)
+	}
+	if namesArg(s, "pos") {
+		args = append(args, pos)
+	}
+	if namesArg(s, "rows") {
+		args = append(args, rows)
+	}
+	call := jen.Id("e").Dot(funcName(s)).Call(args...)
+	if layered {
+		return jen.For(jen.Id("l").Op(":=").Range().Lit(s.Repeat)).Block(call)
+	}
+	return call
+}
+
+// operand prints one argument of a step.
+func (g *generator) operand(s *plan.Stage, o plan.Operand) jen.Code {
+	switch o := o.(type) {
+	case plan.SlotArg:
+		return g.slot(s, o.Slot, o.Col)
+	case plan.InputArg:
+		x := g.slot(s, o.Slot, o.Col)
+		if o.Eps == 0 {
+			return jen.Qual(kernelPath, "Plain").Call(x)
+		}
+		return jen.Qual(kernelPath, "Normed").Call(x, g.weight(plan.WeightArg(o.Gain)), jen.Lit(o.Eps), g.slot(s, o.Tmp, 0))
+	case plan.WeightArg:
+		return g.weight(o)
+	case plan.ObjectArg:
+		return jen.Op("&").Id("e").Dot(string(o))
+	case plan.StateArg:
+		st := jen.Op("&").Id("e").Dot(string(o))
+		if g.state(string(o)).Layers > 0 {
+			st.Index(jen.Id("l"))
+		}
+		return st
+	case plan.PhasesArg:
+		return jen.Id("e").Dot("scratch").Dot("phases").Dot(string(o))
+	case plan.FloatArg:
+		return jen.Lit(float64(o))
+	case plan.NameArg:
+		if o == "partial" {
+			return jen.Id("e").Dot("partial")
+		}
+		return jen.Id(string(o))
+	}
+	panic(fmt.Sprintf("BUG: operand %T", o))
+}
+
+// slot prints a slot's rows. The head's input starts at the row that its caller names.
+func (g *generator) slot(s *plan.Stage, name string, col int) *jen.Statement {
+	if name == plan.Logits {
+		return jen.Id("e").Dot("logits")
+	}
+	x := jen.Id("s").Dot(name)
+	if s.Name == "head" && name == g.plan.Residual {
+		x.Dot("From").Call(jen.Id("from"))
+	}
+	if col > 0 {
+		x.Dot("Cols").Call(jen.Lit(col))
+	}
+	return x
+}
+
+// weight prints a field of the stage's weights: a vector as a slice, the rest by address.
+func (g *generator) weight(name plan.WeightArg) jen.Code {
+	if name == "" {
+		return jen.Nil()
+	}
+	w := g.plan.Weight(string(name))
+	if w.Form == plan.Vector {
+		return jen.Id("p").Dot(w.Field)
+	}
+	return jen.Op("&").Id("p").Dot(w.Field)
+}
+
+func (g *generator) state(name string) *plan.State {
+	for i := range g.plan.States {
+		if g.plan.States[i].Name == name {
+			return &g.plan.States[i]
+		}
+	}
+	panic("BUG: no state " + name)
+}
+
+// uses reports whether a stage has an operand of the kind of like, or an input, which is both a
+// slot and maybe a weight.
+func uses(s *plan.Stage, like plan.Operand) bool {
+	for _, step := range s.Steps {
+		for _, o := range step.Operands {
+			switch o := o.(type) {
+			case plan.InputArg:
+				if _, slot := like.(plan.SlotArg); slot || o.Gain != "" {
+					return true
+				}
+			case plan.SlotArg:
+				if _, ok := like.(plan.SlotArg); ok {
+					return true
+				}
+			case plan.WeightArg:
+				if _, ok := like.(plan.WeightArg); ok && o != "" {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func namesArg(s *plan.Stage, name string) bool {
+	for _, step := range s.Steps {
+		for _, o := range step.Operands {
+			if o == plan.NameArg(name) {
+				return true
+			}
+		}
+	}
+	return false
+}

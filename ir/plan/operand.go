@@ -1,0 +1,43 @@
+package plan
+
+// An Operand is an argument of a step. Its kinds are closed: codegen prints each one way.
+type Operand interface{ operand() }
+
+type (
+	// SlotArg is a slot of the arena from column Col on: kernel.Rows.
+	SlotArg struct {
+		Slot string
+		Col  int
+	}
+	// InputArg is what enters a matrix product: a slot, normalized on the way if Eps > 0, with
+	// the gain Gain ("" for none) and the slot Tmp for the normalized rows: kernel.Input.
+	InputArg struct {
+		Slot string
+		Col  int
+		Gain string
+		Eps  float64
+		Tmp  string
+	}
+	// WeightArg is a weight of the stage's layer, by its field: *kernel.Matrix, *kernel.Table,
+	// []float32. "" is none.
+	WeightArg string
+	// ObjectArg is the address of an object.
+	ObjectArg string
+	// StateArg is the address of the stage's layer of a state.
+	StateArg string
+	// PhasesArg is the rotation of the chunk's positions by a rope, by the rope's name.
+	PhasesArg string
+	// FloatArg is a constant.
+	FloatArg float64
+	// NameArg is a parameter of the generated function or a field of the engine: tokens, pos, rows, partial.
+	NameArg string
+)
+
+func (SlotArg) operand()   {}
+func (InputArg) operand()  {}
+func (WeightArg) operand() {}
+func (ObjectArg) operand() {}
+func (StateArg) operand()  {}
+func (PhasesArg) operand() {}
+func (FloatArg) operand()  {}
+func (NameArg) operand()   {}

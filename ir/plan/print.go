@@ -1,0 +1,129 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// Fingerprint is a hash of all that the bytes of the packed weight file depend on, the checkpoint
+// apart.
+func (p *Plan) Fingerprint() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "yococ weights 1\n%s\n", p.Package)
+	p.printWeights(&b)
+	sum := sha256.Sum256([]byte(b.String()))
+	return hex.EncodeToString(sum[:16])
+}
+
+// String is the plan as text: what codegen prints as Go, for people and for tests.
+func (p *Plan) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "plan %s: vocab %d, dim %d, %d+%d layers, weights %v, cache %v, context %d\n",
+		p.Package, p.Vocab, p.Dim, p.Self, p.Cross, p.WeightElem, p.CacheElem, p.Context)
+	b.WriteString("\nobjects\n")
+	for _, o := range p.Objects {
+		fmt.Fprintf(&b, "  %s %s", o.Name, o.Type)
+		for _, f := range o.Fields {
+			fmt.Fprintf(&b, " %s=%v", f.Name, f.Value)
+		}
+		b.WriteByte('\n')
+	}
+	b.WriteString("\nstates\n")
+	for _, s := range p.States {
+		fmt.Fprintf(&b, "  %s %v layers=%d layout=%s\n", s.Name, s.Kind, s.Layers, s.Object)
+	}
+	b.WriteString("\nweights\n")
+	p.printWeights(&b)
+	fmt.Fprintf(&b, "\narena %d floats a token\n", p.ArenaFloats())
+	for _, s := range p.Slots {
+		live := "always"
+		if s.Stage != "" {
+			live = fmt.Sprintf("%s %d..%d", s.Stage, s.From, s.To)
+		}
+		fmt.Fprintf(&b, "  %7d +%-6d %-14s %-16s %s\n", s.Offset, s.Stride, s.Name, s.Value, live)
+	}
+	for _, s := range p.Stages {
+		fmt.Fprintf(&b, "\nstage %s ×%d\n", s.Name, s.Repeat)
+		for _, st := range s.Steps {
+			if st.Sync {
+				b.WriteString("  sync\n")
+			}
+			fmt.Fprintf(&b, "  %s(", st.Routine.Name)
+			for i, o := range st.Operands {
+				if i > 0 {
+					b.WriteString(", ")
+				}
+				b.WriteString(printOperand(o))
+			}
+			fmt.Fprintf(&b, ")  ; %s\n", st.Value)
+		}
+	}
+	b.WriteString("\nentries\n")
+	for _, e := range p.Entries {
+		fmt.Fprintf(&b, "  %s:", e.Name)
+		for _, i := range e.Stages {
+			b.WriteString(" " + p.Stages[i].Name)
+		}
+		b.WriteByte('\n')
+	}
+	b.WriteString("\nkernels\n ")
+	for _, k := range p.Kernels {
+		b.WriteString(" " + k.Name)
+	}
+	b.WriteByte('\n')
+	return b.String()
+}
+
+func (p *Plan) printWeights(b *strings.Builder) {
+	for _, w := range p.Weights {
+		fmt.Fprintf(b, "  %s %v %v%v", w.Name, w.Form, w.Elem, w.Shape())
+		if w.Alias != "" {
+			fmt.Fprintf(b, " = %s", w.Alias)
+		}
+		if w.Half > 0 {
+			fmt.Fprintf(b, " half=%d", w.Half)
+		}
+		for _, s := range w.Sources {
+			fmt.Fprintf(b, " %v", s)
+		}
+		b.WriteByte('\n')
+	}
+}
+
+func printOperand(o Operand) string {
+	switch o := o.(type) {
+	case SlotArg:
+		return at(o.Slot, o.Col)
+	case InputArg:
+		s := at(o.Slot, o.Col)
+		if o.Eps > 0 {
+			s = fmt.Sprintf("rmsnorm(%s, eps %g, gain %q, in %s)", s, o.Eps, o.Gain, o.Tmp)
+		}
+		return s
+	case WeightArg:
+		if o == "" {
+			return "none"
+		}
+		return "@" + string(o)
+	case ObjectArg:
+		return "&" + string(o)
+	case StateArg:
+		return "$" + string(o)
+	case PhasesArg:
+		return "phases " + string(o)
+	case FloatArg:
+		return fmt.Sprintf("%g", float64(o))
+	case NameArg:
+		return string(o)
+	}
+	panic(fmt.Sprintf("BUG: operand %T", o))
+}
+
+func at(slot string, col int) string {
+	if col == 0 {
+		return slot
+	}
+	return fmt.Sprintf("%s+%d", slot, col)
+}

@@ -1,0 +1,33 @@
+package plan
+
+// A Routine is a function of runtime/kernel that generated code calls, by all workers at once.
+// Its signature stands in the runtime; here stands what the compiler must know of it.
+type Routine struct {
+	Name    string
+	Access  []Access  // how it uses each operand's memory, in order; operands without memory are None
+	Kernels []*Kernel // that it may call, whatever the element type of its weight
+	Gemm    bool      // it multiplies by a packed matrix: it also needs the kernel of the matrix's element
+	Synced  bool      // its workers have met after its last write
+}
+
+// Access is how a routine uses the memory of an operand.
+type Access uint8
+
+const (
+	None  Access = iota
+	Read         // any worker may read any of it
+	Write        // every worker writes a part of its own
+)
+
+// The routines.
+var (
+	Embed        = &Routine{Name: "Embed", Access: []Access{Write, None, None, None}}
+	Rotate       = &Routine{Name: "Rotate", Access: []Access{Write, None, None, None}}
+	Linear       = &Routine{Name: "Linear", Access: []Access{Write, Read, None, None, None}, Kernels: []*Kernel{RMSNorm, Add}, Gemm: true}
+	LinearAdd    = &Routine{Name: "LinearAdd", Access: []Access{Write, Read, None, None, None}, Kernels: []*Kernel{RMSNorm, Add}, Gemm: true}
+	LinearSwiGLU = &Routine{Name: "LinearSwiGLU", Access: []Access{Write, Read, None, None}, Kernels: []*Kernel{RMSNorm, SwiGLU}, Gemm: true}
+	Retain       = &Routine{Name: "Retain", Access: []Access{None, Write, Read, Read, Read, Read, Read, None, Read, None, None}, Kernels: []*Kernel{GemmF32, GateNorm, ExpDiff, Mul, Scale}}
+	AttendWindow = &Routine{Name: "AttendWindow", Access: []Access{None, Write, Read, Read, Read, None, Read, None, None}, Kernels: []*Kernel{GemmF32, Softmax, Scale, Merge, Div}}
+	Append       = &Routine{Name: "Append", Access: []Access{None, Write, Read, Read, None, Read, None, None}}
+	Attend       = &Routine{Name: "Attend", Access: []Access{None, Write, Read, None, Read, Read, None, None, None}, Kernels: []*Kernel{RMSNorm, Softmax, Scale, Merge, Div}}
+)

@@ -1,0 +1,65 @@
+package passes
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/yococ/yococ/ir"
+	"github.com/yococ/yococ/ir/plan"
+)
+
+// weight lays a weight out for the stage in hand and returns its name in the plan. A matrix takes
+// the target's format; a vector, which is small and multiplies activations, is float32.
+func (b *planner) weight(w *ir.Weight, form plan.Form, half int) string {
+	pw := plan.Weight{Name: w.Name, Stage: b.stage.Name, Form: form, Elem: b.target.Weights,
+		N: w.Type.Shape[0], K: 1, Half: half, Layers: w.Layers, Sources: sources(w), Pos: w.Pos}
+	if form == plan.Vector {
+		pw.Elem = ir.F32
+	} else {
+		pw.K = w.Type.Shape[1]
+	}
+	if old := b.plan.Weight(w.Name); old != nil && old.Stage != pw.Stage {
+		return b.tie(old, pw)
+	}
+	pw.Field = b.field(w.Name)
+	if b.plan.Weight(w.Name) == nil {
+		b.plan.Weights = append(b.plan.Weights, pw)
+	}
+	return w.Name
+}
+
+// tie makes one tensor of a table and the matrix that it is for a later stage: the matrix is
+// stored, and the table is a view of its panels.
+func (b *planner) tie(table *plan.Weight, matrix plan.Weight) string {
+	matrix.Field = b.field(matrix.Name)
+	matrix.Name += ".panels"
+	table.Alias = matrix.Name
+	b.plan.Weights = append(b.plan.Weights, matrix)
+	return matrix.Name
+}
+
+// field is a weight's name as a field of its stage's struct: self.ffn.gateUp → ffnGateUp.
+func (b *planner) field(name string) string {
+	parts := strings.Split(name, ".")
+	if len(parts) > 1 {
+		parts = parts[1:]
+	}
+	return camel(parts...)
+}
+
+func camel(parts ...string) string {
+	s := parts[0]
+	for _, p := range parts[1:] {
+		s += strings.ToUpper(p[:1]) + p[1:]
+	}
+	return s
+}
+
+// sources are a weight's sources, each with its number of rows.
+func sources(w *ir.Weight) []ir.Source {
+	ss := slices.Clone(w.Pack.Sources)
+	if ss[0].Rows == 0 {
+		ss[0].Rows = w.Type.Shape[0]
+	}
+	return ss
+}

@@ -1,0 +1,168 @@
+package passes
+
+import (
+	"fmt"
+
+	"github.com/yococ/yococ/ir"
+	"github.com/yococ/yococ/ir/plan"
+)
+
+// Plan makes every choice that optimizing has left open. The order of its steps is that of their
+// needs: a routine is selected before its operands are laid out, all of them before memory is
+// placed, and barriers are set where placed memory conflicts.
+func Plan(p *ir.Program, t Target) (*plan.Plan, error) {
+	b := &planner{program: p, target: t, plan: &plan.Plan{
+		Package: t.Package, Source: t.Source, Context: t.Context,
+		WeightElem: t.Weights, CacheElem: t.KV,
+	}}
+	if err := b.precision(); err != nil {
+		return nil, err
+	}
+	if err := b.layoutStates(); err != nil {
+		return nil, err
+	}
+	for _, s := range p.Stages {
+		if err := b.selectRoutines(s); err != nil {
+			return nil, fmt.Errorf("stage %s: %w", s.Name, err)
+		}
+	}
+	if err := b.entries(); err != nil {
+		return nil, err
+	}
+	b.collectKernels()
+	place(b.plan)
+	for i := range b.plan.Stages {
+		schedule(b.plan, &b.plan.Stages[i])
+	}
+	if err := plan.Verify(b.plan); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	return b.plan, nil
+}
+
+// planner is a plan in the making.
+type planner struct {
+	program *ir.Program
+	target  Target
+	plan    *plan.Plan
+	stage   *plan.Stage
+	where   map[*ir.Value]place_ // of the stage's values
+	ropes   map[rope]string
+}
+
+// place_ is where a value is: columns of a slot.
+type place_ struct {
+	slot string
+	col  int
+}
+
+// rope is a rotation of heads of a size.
+type rope struct {
+	ir.RopeAttr
+	dim int
+}
+
+// precision checks the formats and takes the model's sizes from its program.
+func (b *planner) precision() error {
+	if w := b.target.Weights; w != ir.F32 && w != ir.BF16 {
+		return fmt.Errorf("weights in %v, want f32 or bf16", w)
+	}
+	if kv := b.target.KV; kv != ir.F32 && kv != ir.BF16 {
+		return fmt.Errorf("cache in %v, want f32 or bf16", kv)
+	}
+	for _, s := range b.program.Stages {
+		switch s.Name {
+		case "self":
+			b.plan.Self = s.Repeat
+		case "cross":
+			b.plan.Cross = s.Repeat
+		case "head":
+			b.plan.Vocab = s.Func.Result.Type.Size()
+		case "embed":
+			b.plan.Dim = s.Func.Result.Type.Size()
+		}
+	}
+	return nil
+}
+
+// entries cuts the program's entries at the rows that they need.
+func (b *planner) entries() error {
+	var pre *ir.Entry
+	for _, e := range b.program.Entries {
+		if e.Name == "prefill" {
+			pre = e
+		}
+	}
+	if pre == nil {
+		return fmt.Errorf("program has no entry prefill")
+	}
+	var all, last, score []int
+	for i, r := range pre.Rows {
+		switch {
+		case r == ir.Last:
+			last = append(last, i)
+		case len(last) > 0:
+			return fmt.Errorf("entry prefill: stage %s needs all rows after one that needs the last", b.program.Stages[i].Name)
+		default:
+			all = append(all, i)
+		}
+		if b.program.Stages[i].Name != "head" {
+			score = append(score, i)
+		}
+	}
+	b.plan.Entries = []plan.Entry{
+		{Name: "prefill", Stages: all, Doc: "runs the stages that need every row of the tokens at positions pos, pos+1, …"},
+		{Name: "last", Stages: last, Doc: "runs the stages that prefill left, for one row of its chunk, the token at pos: no other row of\n// theirs is ever read. It leaves the row's logits in row 0 of Logits and may run once a chunk."},
+		{Name: "score", Stages: score, Doc: "runs every stage but the head for every row of the tokens at positions pos, pos+1, …"},
+	}
+	return nil
+}
+
+// collectKernels lists the kernels that the steps call.
+func (b *planner) collectKernels() {
+	need := map[*plan.Kernel]bool{}
+	for i := range b.plan.Stages {
+		for _, step := range b.plan.Stages[i].Steps {
+			for _, k := range step.Routine.Kernels {
+				need[k] = true
+			}
+			for _, k := range b.operandKernels(step) {
+				need[k] = true
+			}
+		}
+	}
+	for _, k := range plan.Kernels {
+		if need[k] {
+			b.plan.Kernels = append(b.plan.Kernels, k)
+		}
+	}
+}
+
+// operandKernels are the kernels that a step needs because of the formats of its operands.
+func (b *planner) operandKernels(step plan.Step) []*plan.Kernel {
+	gemm := map[ir.Elem]*plan.Kernel{ir.F32: plan.GemmF32, ir.BF16: plan.GemmBF16}
+	var ks []*plan.Kernel
+	for _, o := range step.Operands {
+		switch o := o.(type) {
+		case plan.WeightArg:
+			if w := b.plan.Weight(string(o)); w != nil && step.Routine.Gemm && w.Form == plan.Matrix {
+				ks = append(ks, gemm[w.Elem])
+			}
+		case plan.StateArg:
+			for _, s := range b.program.States {
+				if s.Kind == ir.Shared && string(o) == cacheName && step.Routine == plan.Attend {
+					ks = append(ks, gemm[b.target.KV])
+				}
+			}
+		case plan.PhasesArg:
+			k := plan.RopeInterleaved
+			for r, name := range b.ropes {
+				if name == string(o) && r.Pairing == "half-split" {
+					k = plan.RopeHalf
+				}
+			}
+			ks = append(ks, k)
+		}
+	}
+	return ks
+}
