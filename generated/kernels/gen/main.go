@@ -65,6 +65,11 @@ func generate() ([]file, error) {
 			return nil, err
 		}
 		add(kernelsDir, level.Name, f)
+		probes, err := asm.EmitProbes("kernels", level)
+		if err != nil {
+			return nil, err
+		}
+		add(kernelsDir, "probes_"+level.Name, probes)
 	}
 	cpuid, err := asm.EmitCPUID("kernel")
 	if err != nil {

@@ -1,0 +1,74 @@
+package asm
+
+import (
+	"math/bits"
+
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/yococ/yococ/ir/plan"
+)
+
+// ProbeFMAs is how many FMAs a round of the probe for arithmetic does, each independent of the
+// others of its round: enough to hide the latency of two units.
+const ProbeFMAs = 12
+
+// EmitProbes writes what the kernels of a level are measured against: the peak of the FMA units,
+// all operands in registers, and a loop that only reads.
+//
+//	fmaPeak_LEVEL(rounds)  rounds × ProbeFMAs vector FMAs
+//	readPeak_LEVEL(p)      whole groups of eight vectors of p, xored together
+func EmitProbes(pkg string, level plan.Level) (File, error) {
+	ctx := build.NewContext()
+	ctx.ConstraintExpr("amd64,!purego")
+	e := &emitter{Context: ctx, level: level, constants: map[string]bool{}}
+
+	begin := func(name, signature, doc string) {
+		ctx.Function(name + "_" + level.Name)
+		ctx.Attributes(attr.NOSPLIT)
+		ctx.SignatureExpr(signature)
+		ctx.Doc(name + "_" + level.Name + " " + doc)
+		ctx.Pragma("noescape")
+	}
+	begin("fmaPeak", "func(rounds int)", "does rounds of independent vector FMAs.")
+	acc, one := e.vecs(ProbeFMAs), e.vec()
+	e.zero(acc...)
+	e.zero(one)
+	e.times(e.integer("rounds"), func() {
+		for _, v := range acc {
+			e.VFMADD231PS(one, one, v)
+		}
+	})
+	ctx.VZEROUPPER()
+	ctx.RET()
+
+	begin("readPeak", "func(p []float32)", "reads p, as far as it is whole groups of eight vectors.")
+	p, groups := e.ptr("p"), e.length("p")
+	e.SHRQ(operand.Imm(uint64(bits.Len(uint(8*level.Lanes))-1)), groups)
+	sum := e.vecs(8)
+	e.zero(sum...)
+	e.times(groups, func() {
+		for i, v := range sum {
+			e.VXORPS(operand.Mem{Base: p, Disp: i * e.bytes()}, v, v)
+		}
+		e.ADDQ(operand.I32(8*e.bytes()), p)
+	})
+	ctx.VZEROUPPER()
+	ctx.RET()
+
+	return finish(ctx, pkg, level)
+}
+
+// times repeats body n times, n > 0 or not at all; it changes n.
+func (e *emitter) times(n reg.GPVirtual, body func()) {
+	loop, done := e.label("loop"), e.label("done")
+	e.TESTQ(n, n)
+	e.JLE(operand.LabelRef(done))
+	e.Label(loop)
+	body()
+	e.DECQ(n)
+	e.JNE(operand.LabelRef(loop))
+	e.Label(done)
+}
