@@ -70,7 +70,7 @@ func listWeights(s *Spec) string {
 	for _, w := range s.Weights() {
 		n += w.Elems()
 		if w.Layer < 1 {
-			fmt.Fprintf(&b, "%-15s %2d %-9v %s\n", w.Role, w.Layer, w.Shape, filepath.ToSlash(w.Pos))
+			fmt.Fprintf(&b, "%-15s %2d %-9s %s\n", w.Role, w.Layer, fmt.Sprint(w.Shape), filepath.ToSlash(w.Pos))
 		}
 	}
 	fmt.Fprintf(&b, "%d weights, %d elements, %d parameters\n", len(s.Weights()), n, s.Params())

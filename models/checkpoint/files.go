@@ -28,6 +28,9 @@ type Files struct {
 // there is one, else model.safetensors. It may also be given a safetensors file itself. Every
 // header is checked; data is not read. What is wrong with a file comes back as a *FormatError.
 func Open(path string) (*Files, error) {
+	if path == "" {
+		return nil, errors.New("no checkpoint is named: want a folder")
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint %s: %w", path, cause(err))
