@@ -2,6 +2,7 @@ package codegen
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/dave/jennifer/jen"
 
@@ -82,7 +83,7 @@ func (g *generator) newEngine(f *jen.File) {
 		b.Line()
 		for _, st := range p.States {
 			spec := jen.Id("e").Dot(st.Object)
-			view := spec.Clone().Dot("View").Call(jen.Id("m").Dot("Bytes").Call(spec.Clone().Dot("Bytes").Call()))
+			view := spec.Clone().Dot("View").Call(jen.Id("m").Dot("Bytes").Call(jen.Int().Call(spec.Clone().Dot("Bytes").Call())))
 			if stateType(g, &st) == "Retention" {
 				view = spec.Clone().Dot("State").Call(jen.Id("m").Dot("Floats").Call(spec.Clone().Dot("StateFloats").Call()))
 			}
@@ -132,7 +133,7 @@ func (g *generator) field(v any) jen.Code {
 // entry writes the method of an entry: the phases that its stages need, then the stages.
 func (g *generator) entry(f *jen.File, en *plan.Entry) {
 	name := map[string]string{"prefill": "Prefill", "last": "Last", "score": "Score"}[en.Name]
-	comment(f, name+" "+en.Doc)
+	comment(f, strings.Split(name+" "+en.Doc, "\n")...)
 	last := en.Name == "last"
 	params := []jen.Code{jen.Id("w").Op("*").Qual(kernelPath, "Worker")}
 	if last {

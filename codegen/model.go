@@ -20,7 +20,8 @@ func (g *generator) model() {
 	f.Comment("Name is the model's name in its spec.")
 	f.Const().Id("Name").Op("=").Lit(p.Package)
 	f.Line()
-	comment(f, "A Model is the opened weights. It may be used by many goroutines and have many sessions.")
+	comment(f, "A Model is the opened weights. It may be used by many goroutines and have many sessions;",
+		"NewSession starts one.")
 	f.Type().Id("Model").Struct(jen.Op("*").Qual(runtimePath, "Model"))
 	f.Line()
 	comment(f, "Open maps packed weights, as yococ build writes them. It checks header, sizes and fingerprint;",

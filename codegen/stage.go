@@ -126,7 +126,7 @@ func (g *generator) operand(s *plan.Stage, o plan.Operand) jen.Code {
 		}
 		return st
 	case plan.PhasesArg:
-		return jen.Id("e").Dot("scratch").Dot("phases").Dot(string(o))
+		return jen.Id("s").Dot("phases").Dot(string(o))
 	case plan.FloatArg:
 		return jen.Lit(float64(o))
 	case plan.NameArg:

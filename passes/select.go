@@ -140,7 +140,7 @@ func (b *planner) project(f *ir.Func, v *ir.Value) error {
 		half = v.Type.Size()
 	}
 	m := b.weight(v.Weights[0], plan.Matrix, half)
-	field := b.field(v.Weights[0].Name)
+	field := "p." + b.field(v.Weights[0].Name)
 	b.plan.Scratch.Inputs = max(b.plan.Scratch.Inputs, v.Weights[0].Type.Shape[1])
 
 	at := b.arg(v, 0)
@@ -152,13 +152,13 @@ func (b *planner) project(f *ir.Func, v *ir.Value) error {
 	}
 	if attr.Gain {
 		in.Gain = b.weight(v.Weights[1], plan.Vector, 0)
-		x += " ∘ " + b.field(v.Weights[1].Name)
+		x += " ∘ p." + b.field(v.Weights[1].Name)
 	}
 	bias, plus := plan.WeightArg(""), ""
 	if attr.Bias {
 		w := v.Weights[len(v.Weights)-1]
 		bias = plan.WeightArg(b.weight(w, plan.Vector, 0))
-		plus = " + " + b.field(w.Name)
+		plus = " + p." + b.field(w.Name)
 	}
 	rows := plan.NameArg("rows")
 	switch {
@@ -178,7 +178,7 @@ func (b *planner) project(f *ir.Func, v *ir.Value) error {
 		b.where[v] = place_{plan.Logits, 0}
 		b.step(v, plan.Linear, fmt.Sprintf("logits = %s · %s%s", field, x, plus), plan.SlotArg{Slot: plan.Logits}, in, plan.WeightArg(m), bias, rows)
 	default:
-		dst := b.slot(v, field, v.Type.Size())
+		dst := b.slot(v, b.field(v.Weights[0].Name), v.Type.Size())
 		b.step(v, plan.Linear, fmt.Sprintf("%s = %s · %s%s", dst.Slot, field, x, plus), dst, in, plan.WeightArg(m), bias, rows)
 	}
 	return nil
