@@ -54,14 +54,11 @@ func roundToEven(x float32) float32 {
 	return float32(x+magic) - magic
 }
 
-// Sigmoid is 1/(1+e^-x), the division and the addition rounded to float32.
-func Sigmoid(x float32) float32 { return 1 / (1 + Exp(-x)) }
+// silu is x/(1+e^-x), the addition and the division rounded to float32.
+func silu(x float32) float32 { return x / (1 + Exp(-x)) }
 
-// SiLU is x/(1+e^-x), the division and the addition rounded to float32. It is not x*Sigmoid(x).
-func SiLU(x float32) float32 { return x / (1 + Exp(-x)) }
-
-// Sqrt is the square root, correctly rounded: from 53 bits to 24 a root never rounds wrong twice.
-func Sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }
+// sqrt is the square root, correctly rounded: from 53 bits to 24 a root never rounds wrong twice.
+func sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }
 
 // LogSigmoid is log(1/(1+e^-x)) = min(x, 0) - log1p(e^-|x|). It runs in Go at every level, in
 // float64 with every product converted, so that it is the same on every machine.

@@ -70,7 +70,7 @@ func (Portable) RMSNorm(dst, x, gain []float32, eps float32) {
 // SwiGLU implements Set.
 func (Portable) SwiGLU(dst, a, b []float32) {
 	for i := range dst {
-		dst[i] = SiLU(a[i]) * b[i]
+		dst[i] = silu(a[i]) * b[i]
 	}
 }
 
@@ -78,7 +78,7 @@ func (Portable) SwiGLU(dst, a, b []float32) {
 func (Portable) GateNorm(dst, o, g []float32, eps float32) {
 	inv := invRMS(o, eps)
 	for i := range dst {
-		dst[i] = SiLU(g[i]) * float32(o[i]*inv)
+		dst[i] = silu(g[i]) * float32(o[i]*inv)
 	}
 }
 
@@ -169,7 +169,7 @@ func invRMS(x []float32, eps float32) float32 {
 	for i, v := range x {
 		sum[i%16] = FMA(v, v, sum[i%16])
 	}
-	return 1 / Sqrt(sum.total()/float32(len(x))+eps)
+	return 1 / sqrt(sum.total()/float32(len(x))+eps)
 }
 
 // lanes are the sixteen partial sums of Set's sum16.
