@@ -215,9 +215,15 @@ func exp(x float64) float64 {
 	}
 	k := math.Floor(float64(x*math.Log2E) + 0.5)
 	r := float64(x-float64(k*ln2Hi)) - float64(k*ln2Lo)
-	p := 1.0
-	for i := 13.0; i >= 1; i-- {
-		p = float64(float64(p*r)/i) + 1
+	p := 1.0 / 6227020800
+	for _, c := range inverseFactorials {
+		p = float64(p*r) + c
 	}
 	return p * math.Float64frombits(uint64(1023+int(k))<<52)
+}
+
+// inverseFactorials of 12 down to 0 are the Taylor series of exp.
+var inverseFactorials = [...]float64{
+	1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
+	1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 1.0 / 2, 1, 1,
 }

@@ -74,8 +74,9 @@ const (
 )
 
 // NewSession opens a session.
-func (m *Model) NewSession(o Options) (s *Session, err error) {
-	if o, err = m.complete(o); err != nil {
+func (m *Model) NewSession(o Options) (*Session, error) {
+	o, err := m.complete(o)
+	if err != nil {
 		return nil, err
 	}
 	set := m.info.Sets(o.ISA)
@@ -85,21 +86,26 @@ func (m *Model) NewSession(o Options) (s *Session, err error) {
 	if err := m.hold(); err != nil {
 		return nil, err
 	}
-	s = &Session{model: m, options: o, vocab: m.info.Vocab, scratch: NewMemory()}
+	s := &Session{model: m, options: o, vocab: m.info.Vocab, memory: NewMemory(), scratch: NewMemory()}
 	s.run = s.work
-	defer func() {
-		if err != nil {
-			s.scratch.Free()
-			m.release()
-			s = nil
-		}
-	}()
-	if err := s.start(); err != nil {
-		return nil, err
+	err = s.start()
+	if err == nil {
+		err = s.gather(set)
 	}
-	defer catch(&err)
-	s.team = newTeam(o.Threads, set, m.info.ScratchFloats(o.Chunk), s.scratch)
+	if err != nil {
+		s.memory.Free()
+		s.scratch.Free()
+		m.release()
+		return nil, fmt.Errorf("model %s: %w", m.info.Name, err)
+	}
 	return s, nil
+}
+
+// gather starts the workers.
+func (s *Session) gather(set kernel.Set) (err error) {
+	defer catch(&err)
+	s.team = newTeam(s.options.Threads, set, s.model.info.ScratchFloats(s.options.Chunk), s.scratch)
+	return nil
 }
 
 // start makes an engine at position 0 over new memory.

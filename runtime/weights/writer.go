@@ -108,8 +108,7 @@ func (w *Writer) commit() error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	sum := sha256.Sum256(w.header)
-	setChecksum(w.header, headerSum, sum[:])
+	seal(w.header)
 	if _, err := w.file.WriteAt(w.header, 0); err != nil {
 		return err
 	}
@@ -186,6 +185,12 @@ func checksumAt(header []byte, key string) int {
 		return -1
 	}
 	return i + len(k)
+}
+
+// seal gives a header, which is complete but for it, its own checksum.
+func seal(header []byte) {
+	sum := sha256.Sum256(header)
+	setChecksum(header, headerSum, sum[:])
 }
 
 func setChecksum(header []byte, key string, sum []byte) {

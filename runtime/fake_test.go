@@ -1,0 +1,138 @@
+package runtime_test
+
+import (
+	"errors"
+	"testing"
+
+	rt "github.com/yococ/yococ/runtime"
+	"github.com/yococ/yococ/runtime/kernel"
+)
+
+const vocab = 50
+
+// fake is an engine whose logits are a hash of all tokens so far. Worker 0 keeps the state; the
+// workers compute logits together, so that what they exchange is seen by the race detector.
+type fake struct {
+	config  rt.EngineConfig
+	rows    []uint64 // hashes after each row of the chunk
+	state   uint64
+	at      int // position that the next chunk has to begin at
+	lastRun bool
+	logits  kernel.Rows
+	inHead  func(*kernel.Worker)
+}
+
+const headRows = 4
+
+func (f *fake) chunk(w *kernel.Worker, tokens []int32, pos int) {
+	if w.ID == 0 {
+		if pos != f.at || len(tokens) > f.config.Chunk || len(tokens) == 0 || pos+len(tokens) > f.config.Context {
+			panic("BUG: wrong chunk")
+		}
+		f.rows = f.rows[:0]
+		for _, t := range tokens {
+			f.state = (f.state ^ uint64(t+1)) * 0x9e3779b97f4a7c15
+			f.rows = append(f.rows, f.state)
+		}
+		f.at += len(tokens)
+		f.lastRun = false
+	}
+	w.Sync()
+}
+
+func (f *fake) Prefill(w *kernel.Worker, tokens []int32, pos int) { f.chunk(w, tokens, pos) }
+func (f *fake) Score(w *kernel.Worker, tokens []int32, pos int)   { f.chunk(w, tokens, pos) }
+
+func (f *fake) Last(w *kernel.Worker, row, pos int) {
+	if w.ID == 0 {
+		if f.lastRun || row != len(f.rows)-1 || pos != f.at-1 {
+			panic("BUG: wrong last")
+		}
+		f.lastRun = true
+	}
+	f.Head(w, row, 1)
+}
+
+func (f *fake) Head(w *kernel.Worker, from, rows int) {
+	if rows > headRows {
+		panic("BUG: too many rows")
+	}
+	if f.inHead != nil {
+		f.inHead(w)
+	}
+	lo, hi := w.Share(vocab)
+	for r := range rows {
+		for i := lo; i < hi; i++ {
+			f.logits.Row(r, vocab)[i] = fakeLogit(f.rows[from+r], i)
+		}
+	}
+	w.Sync()
+}
+
+func fakeLogit(state uint64, i int) float32 {
+	h := (state ^ uint64(i)*0xff51afd7ed558ccd) * 0xc4ceb9fe1a85ec53
+	return float32(h>>40)/(1<<24)*8 - 4
+}
+
+func (f *fake) Logits() kernel.Rows { return f.logits }
+
+func (f *fake) Export(pos int) []rt.Tensor {
+	return []rt.Tensor{{Name: "pos", Shape: []int{1}, Data: []float32{float32(pos)}}}
+}
+
+// want are the logits that the fake gives after tokens.
+func want(tokens ...int32) []float32 {
+	var state uint64
+	for _, t := range tokens {
+		state = (state ^ uint64(t+1)) * 0x9e3779b97f4a7c15
+	}
+	x := make([]float32, vocab)
+	for i := range x {
+		x[i] = fakeLogit(state, i)
+	}
+	return x
+}
+
+var errNoEngine = errors.New("no engine today")
+
+// newModel returns a model of fakes; each is shown to made, if that is given.
+func newModel(made func(*fake) error) *rt.Model {
+	info := rt.Info{
+		Name: "fake", Vocab: vocab, Dim: 8, Context: 100, SelfLayers: 1, CrossLayers: 1, HeadRows: headRows,
+		ScratchFloats: func(chunk int) int { return chunk },
+		Sets:          func(string) kernel.Set { return kernel.Portable{} },
+	}
+	return rt.NewModel(info, nil, func(c rt.EngineConfig) (rt.Engine, error) {
+		f := &fake{config: c, rows: make([]uint64, 0, c.Chunk)}
+		f.logits = kernel.Rows{Data: c.Memory.Floats(headRows * vocab), Stride: vocab}
+		if made != nil {
+			if err := made(f); err != nil {
+				return nil, err
+			}
+		}
+		return f, nil
+	})
+}
+
+func newSession(t testing.TB, o rt.Options) *rt.Session {
+	t.Helper()
+	s, err := newModel(nil).NewSession(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// text is n tokens.
+func text(n int) []int32 {
+	ts := make([]int32, n)
+	for i := range ts {
+		ts[i] = int32(i * i % vocab)
+	}
+	return ts
+}
