@@ -26,7 +26,8 @@ type Set interface {
 	GemmF32(dst []float32, ldd int, x []float32, ldx int, w []float32, width, k, rows int, acc bool)
 
 	// GemmBF16 is GemmF32 over a panel of bfloat16 pairs, each widened exactly: the weight of
-	// step i and column c is w[(i/2*width+c)*2+i%2]. If k is odd the last odd halves are not used.
+	// step i and column c is w[(i/2*width+c)*2+i%2]. w has (k+1)/2*width*2 elements; if k is odd the
+	// last odd halves are read and not used.
 	GemmBF16(dst []float32, ldd int, x []float32, ldx int, w []uint16, width, k, rows int, acc bool)
 
 	// RMSNorm normalizes one row of len(x) elements:
@@ -43,7 +44,7 @@ type Set interface {
 
 	// Softmax turns scores p[lo:hi] into weights in place and clears the rest of p: with
 	// m = max(p[lo:hi]), p[j] = exp(p[j]-m); l = sum16 of all of p after that (lane = j%16).
-	// It returns m and l. 0 <= lo < hi <= len(p).
+	// It returns m and l. 0 <= lo < hi <= len(p). A maximum of zero is +0; a NaN takes no part in it.
 	Softmax(p []float32, lo, hi int) (m, l float32)
 
 	// ExpDiff is dst[j] = exp(from - g[j]) for j < len(dst). In place if dst is g.
