@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/yococ/yococ/internal/driver"
+)
+
+func benchCommand(s *screen) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bench SPEC.yaml",
+		Short: "Measure a model's speed",
+		Args:  one("SPEC.yaml"),
+	}
+	f := addModelFlags(cmd, true)
+	run := addRunFlags(cmd, false)
+	var o driver.BenchOptions
+	var asJSON bool
+	fs := cmd.Flags()
+	fs.IntSliceVarP(&o.PP, "prompt", "p", []int{512}, "prefill of `N,…` tokens; 0 for none")
+	fs.IntSliceVarP(&o.TG, "tokens", "n", []int{128}, "`N,…` single decodes; 0 for none")
+	fs.IntSliceVarP(&o.Depths, "depth", "d", []int{0}, "with `DEPTH,…` tokens before")
+	fs.IntSliceVar(&o.Threads, "threads", []int{0}, "with `N,…` workers; 0 for all processors, at most 16")
+	fs.BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		for _, l := range []struct {
+			flag string
+			list *[]int
+			keep bool // 0 is a value, not none
+		}{{"-p", &o.PP, false}, {"-n", &o.TG, false}, {"-d", &o.Depths, true}, {"--threads", &o.Threads, true}} {
+			var kept []int
+			for _, n := range *l.list {
+				if n < 0 || n > driver.MaxContext {
+					return fmt.Errorf("%s %d: want 0 to %d", l.flag, n, driver.MaxContext)
+				}
+				if n > 0 || l.keep {
+					kept = append(kept, n)
+				}
+			}
+			*l.list = kept
+		}
+		for _, n := range o.Threads {
+			if err := checkThreads(n); err != nil {
+				return err
+			}
+		}
+		m, err := f.load(args[0], true)
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		cache, err := driver.OpenCache()
+		if err != nil {
+			return err
+		}
+		r, err := cache.Run(cmd.Context(), m, *run, s.progress)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		o.RunOptions = *run
+		b, err := r.Bench(o, s.progress)
+		if err != nil {
+			return err
+		}
+		s.clear()
+		if asJSON {
+			return printJSON(os.Stdout, b)
+		}
+		printBench(m, b)
+		return nil
+	}
+	return cmd
+}
+
+func printBench(m *driver.Model, b *driver.Bench) {
+	p := m.Package.Plan
+	fmt.Printf("%s, %s\n\n", b.CPU, b.ISA)
+	model := fmt.Sprintf("%s %v, cache %v", p.Package, p.WeightElem, p.CacheElem)
+	fmt.Printf("| %-28s | %10s | %9s | %7s | %15s | %18s | %8s | %6s |\n", "model", "size", "params", "threads", "test", "t/s", "GFLOP/s", "GB/s")
+	fmt.Println("| ---------------------------- | ---------: | --------: | ------: | --------------: | -----------------: | -------: | -----: |")
+	for _, r := range b.Results {
+		test := r.Test
+		if r.Depth > 0 {
+			test += fmt.Sprintf(" @ d%d", r.Depth)
+		}
+		fmt.Printf("| %-28s | %10s | %9s | %7d | %15s | %10.2f ± %5.2f | %8.1f | %6.1f |\n", model, size(b.WeightsBytes),
+			count(m.Spec.Params()), r.Threads, test, r.TokensPerS, r.Stddev, r.GFLOPs, r.GBytesPerS)
+	}
+	if b.PeakRSS > 0 {
+		fmt.Printf("\npeak resident memory: %s\n", size(b.PeakRSS))
+	}
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/yococ/yococ/internal/driver"
+	"github.com/yococ/yococ/models/checkpoint"
+)
+
+func buildCommand(s *screen) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "build SPEC.yaml",
+		Short: "Write the Go package of a model, and its packed weights",
+		Args:  one("SPEC.yaml"),
+	}
+	f := addModelFlags(cmd, true)
+	var out string
+	var check bool
+	fs := cmd.Flags()
+	fs.StringVarP(&out, "output", "o", "", "folder `DIR` to write (default ./NAME)")
+	fs.StringVar(&f.Package, "package", "", "`NAME` of the package (default the spec's)")
+	fs.IntVar(&f.Context, "context", 0, "default context of sessions, `N` tokens (default the spec's)")
+	fs.StringVar(&f.DumpIR, "dump-ir", "", "write the program before and after every pass, and the plan, to `DIR`")
+	fs.BoolVar(&check, "check", false, "write nothing; exit with 1 if the folder's files are not what would be written")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		m, err := f.load(args[0], cmd.Flags().Changed("checkpoint"))
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		name := m.Package.Plan.Package
+		if out == "" {
+			out = name
+		}
+		if check {
+			diffs, err := driver.CheckFiles(out, m.Package.Files)
+			if err != nil || len(diffs) == 0 {
+				return err
+			}
+			fmt.Fprintln(os.Stderr, strings.Join(diffs, "\n"))
+			return errFailed
+		}
+		if err := driver.WriteFiles(out, m.Package.Files); err != nil {
+			return err
+		}
+		if !m.HasWeights() {
+			fmt.Fprintf(os.Stderr, "%s: %d files; no weights: the spec names no checkpoint that is there\n", out, len(m.Package.Files))
+			return nil
+		}
+		path := filepath.Join(out, name+".packed.safetensors")
+		if err := m.Pack(cmd.Context(), path, func(done, total int64) { s.progress("packing "+name, done, total) }); err != nil {
+			return err
+		}
+		s.clear()
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "%s: %d files; %s: %s\n", out, len(m.Package.Files), filepath.Base(path), size(info.Size()))
+		return nil
+	}
+	return cmd
+}
+
+func importCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "import CKPT_DIR",
+		Short: "Make a spec from a checkpoint's params.json or config.json",
+		Args:  one("CKPT_DIR"),
+	}
+	var out string
+	cmd.Flags().StringVarP(&out, "output", "o", "", "write `SPEC.yaml` (default standard output)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		spec, notes, err := checkpoint.Import(args[0])
+		if err != nil {
+			return err
+		}
+		for _, n := range notes {
+			fmt.Fprintln(os.Stderr, "note:", n)
+		}
+		if out == "" {
+			_, err := os.Stdout.Write(spec.MarshalFor("spec.yaml"))
+			return err
+		}
+		return driver.WriteFile(out, spec.MarshalFor(out))
+	}
+	return cmd
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/yococ/yococ/internal/driver"
+)
+
+// modelFlags are the flags that say which model is meant.
+type modelFlags struct {
+	driver.Options
+	seed        uint64
+	activations string
+	cmd         *cobra.Command
+}
+
+// addModelFlags defines the flags that build and every command that runs a model share.
+func addModelFlags(cmd *cobra.Command, random bool) *modelFlags {
+	f := &modelFlags{cmd: cmd}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&f.Checkpoint, "checkpoint", "", "folder with the trained tensors `DIR` (default the spec's)")
+	if random {
+		fs.Uint64Var(&f.seed, "random-weights", 0, "made-up weights of a `SEED` instead of a checkpoint")
+	}
+	f.addFormats()
+	return f
+}
+
+func (f *modelFlags) addFormats() {
+	fs := f.cmd.Flags()
+	fs.StringVar(&f.Weights, "weights", "", "`FORMAT` of the matrices: f32 or bf16 (default the checkpoint's)")
+	fs.StringVar(&f.activations, "activations", "f32", "`FORMAT` of the activations: f32")
+	fs.StringVar(&f.KV, "kv", "f32", "`FORMAT` of the shared cache: f32 or bf16")
+}
+
+// options checks what cobra cannot.
+func (f *modelFlags) options() (driver.Options, error) {
+	fs := f.cmd.Flags()
+	if f.activations != "f32" {
+		return f.Options, fmt.Errorf("--activations %s is unknown: want f32", f.activations)
+	}
+	if fs.Changed("random-weights") {
+		if fs.Changed("checkpoint") {
+			return f.Options, errors.New("--checkpoint and --random-weights: want one of them")
+		}
+		f.Random = &f.seed
+	}
+	return f.Options, nil
+}
+
+// load reads, binds and compiles the model. needed says that it must have weights.
+func (f *modelFlags) load(spec string, needed bool) (*driver.Model, error) {
+	o, err := f.options()
+	if err != nil {
+		return nil, err
+	}
+	return driver.Load(spec, o, needed)
+}
+
+// addRunFlags defines the flags of commands that run a model.
+func addRunFlags(cmd *cobra.Command, threads bool) *driver.RunOptions {
+	o := &driver.RunOptions{}
+	cmd.Flags().StringVar(&o.ISA, "isa", "", "highest instruction-set `LEVEL`: avx512, avx2 or portable (default the best)")
+	if threads {
+		cmd.Flags().IntVar(&o.Threads, "threads", 0, "`N` workers (default all processors, at most 16)")
+	}
+	return o
+}
+
+// checkThreads refuses what no session could have.
+func checkThreads(n int) error {
+	if n < 0 || n > 1024 {
+		return fmt.Errorf("--threads %d: want 1 to 1024, or 0 for all processors", n)
+	}
+	return nil
+}

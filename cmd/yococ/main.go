@@ -1,0 +1,87 @@
+// Command yococ compiles decoder-decoder language models ahead of time: a YAML spec and a
+// checkpoint become a Go package with assembly kernels and one packed weight file. It also runs,
+// checks, measures and scores models, always through the very package that it writes.
+//
+// It holds flags and printing; what a test would want is in internal/driver.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// errFailed is returned by a command that has done its work and found that something does not hold.
+var errFailed = errors.New("failed")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(status)
+}
+
+// run executes a command line and returns the exit status: 0 for success, 1 if what was checked
+// does not hold, 2 for bad usage or bad input.
+func run(ctx context.Context, args []string) (status int) {
+	screen := newScreen()
+	defer func() {
+		if r := recover(); r != nil {
+			screen.clear()
+			fmt.Fprintf(os.Stderr, "yococ: %v\n", r)
+			if os.Getenv("YOCOC_STACK") != "" {
+				os.Stderr.Write(debug.Stack())
+			}
+			status = 2
+		}
+	}()
+	root := command(screen)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	screen.clear()
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errFailed):
+		return 1
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "yococ: interrupted")
+		return 2
+	}
+	fmt.Fprintln(os.Stderr, "yococ:", strings.TrimRight(err.Error(), "\n"))
+	return 2
+}
+
+func command(s *screen) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "yococ",
+		Short:         "An ahead-of-time compiler for decoder-decoder (YOCO) language models",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cmd.Help()
+		},
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetHelpCommand(&cobra.Command{Hidden: true})
+	root.AddCommand(importCommand(), buildCommand(s), runCommand(s), inspectCommand(), verifyCommand(s), benchCommand(s), evalCommand(s))
+	return root
+}
+
+// one wants a single argument, and says which.
+func one(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("%s: got %d arguments, want one: %s", cmd.CommandPath(), len(args), what)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/yococ/yococ/internal/driver"
+	rt "github.com/yococ/yococ/runtime"
+	"github.com/yococ/yococ/runtime/host"
+)
+
+func runCommand(s *screen) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run SPEC.yaml",
+		Short: "Continue a prompt",
+		Args:  one("SPEC.yaml"),
+	}
+	f := addModelFlags(cmd, true)
+	o := addRunFlags(cmd, true)
+	sampling := rt.Defaults()
+	var prompt string
+	var tokens int
+	var special bool
+	fs := cmd.Flags()
+	fs.StringVarP(&prompt, "prompt", "p", "", "the `PROMPT`; @FILE reads a file, - standard input")
+	fs.IntVarP(&tokens, "tokens", "n", 128, "at most `N` tokens; -1 for no limit")
+	fs.Float32Var(&sampling.Temperature, "temp", sampling.Temperature, "temperature `T`; 0 always takes the most probable token")
+	fs.IntVar(&sampling.TopK, "top-k", sampling.TopK, "choose among the `K` most probable tokens; 0 for all")
+	fs.Float32Var(&sampling.TopP, "top-p", sampling.TopP, "… among the most probable tokens of probability `P` together")
+	fs.Float32Var(&sampling.MinP, "min-p", sampling.MinP, "… among tokens at least `P` times as probable as the first")
+	fs.Uint64Var(&sampling.Seed, "seed", 0, "of the random numbers, `S` (default a random one, which is printed)")
+	fs.IntVarP(&o.Context, "context", "c", 0, "`CONTEXT` of the session in tokens (default the spec's)")
+	fs.BoolVar(&special, "special", false, "names of special tokens in the prompt mean the tokens")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if tokens == 0 || tokens < -1 {
+			return fmt.Errorf("-n %d: want 1 or more, or -1 for no limit", tokens)
+		}
+		if fs.Changed("context") && o.Context < 1 {
+			return fmt.Errorf("-c %d: want 1 or more", o.Context)
+		}
+		if err := checkThreads(o.Threads); err != nil {
+			return err
+		}
+		if !fs.Changed("seed") {
+			sampling.Seed = uint64(rand.Uint32())
+		}
+		sampling.MaxTokens = tokens
+		text, err := readPrompt(prompt)
+		if err != nil {
+			return err
+		}
+		m, err := f.load(args[0], true)
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		codec, err := driver.NewText(m.Spec)
+		if err != nil {
+			return err
+		}
+		ids, err := codec.Encode(text, special)
+		if err != nil {
+			return err
+		}
+		sampling.Stop = codec.Ends()
+		return generate(cmd.Context(), s, m, o, codec, ids, sampling)
+	}
+	return cmd
+}
+
+// readPrompt resolves @FILE and -.
+func readPrompt(arg string) (string, error) {
+	var text []byte
+	var err error
+	switch {
+	case arg == "-":
+		text, err = io.ReadAll(os.Stdin)
+	case strings.HasPrefix(arg, "@"):
+		text, err = os.ReadFile(arg[1:])
+	default:
+		return arg, nil
+	}
+	return string(text), err
+}
+
+// generate streams the continuation to standard output, and the statistics to standard error.
+func generate(ctx context.Context, s *screen, m *driver.Model, o *driver.RunOptions, codec *driver.Text, prompt []int32, sampling rt.Sampling) error {
+	cache, err := driver.OpenCache()
+	if err != nil {
+		return err
+	}
+	r, err := cache.Run(ctx, m, *o, s.progress)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	s.clear()
+	fmt.Fprintf(os.Stderr, "seed %d\n", sampling.Seed)
+
+	push, flush := codec.Decoder()
+	stats, err := r.Generate(prompt, sampling, s.progress, func(token int32) error {
+		_, err := io.WriteString(os.Stdout, push(token))
+		return err
+	})
+	s.clear()
+	if _, werr := io.WriteString(os.Stdout, flush()); err == nil {
+		err = werr
+	}
+	if term.IsTerminal(int(os.Stdout.Fd())) {
+		fmt.Println()
+	}
+	var full *rt.ContextFullError
+	switch {
+	case errors.As(err, &full) && stats.Tokens > 0:
+		fmt.Fprintf(os.Stderr, "the context of %d tokens is full\n", full.Context)
+	case errors.Is(err, context.Canceled):
+		stats.Reason = host.Canceled
+	case err != nil:
+		return err
+	}
+	report(r, stats)
+	return nil
+}
+
+// report prints speed and memory.
+func report(r *driver.Runner, stats host.GenerateStats) {
+	line := func(what string, tokens, steps int, took time.Duration) {
+		if steps > 0 && took > 0 {
+			fmt.Fprintf(os.Stderr, "%-8s %7d tokens %10.2f tokens/s\n", what, tokens, float64(steps)/took.Seconds())
+		} else {
+			fmt.Fprintf(os.Stderr, "%-8s %7d tokens\n", what, tokens)
+		}
+	}
+	line("prompt", stats.PromptTokens, stats.PromptTokens, stats.PrefillTime)
+	line("decode", stats.Tokens, stats.Tokens-1, stats.DecodeTime)
+	mem, err := r.Stats()
+	if err == nil && mem.RSS > 0 {
+		fmt.Fprintf(os.Stderr, "memory   %s resident, %s at most\n", size(mem.RSS), size(mem.PeakRSS))
+	}
+	if stats.Reason == host.Canceled {
+		fmt.Fprintln(os.Stderr, "interrupted")
+	}
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/yococ/yococ/internal/driver"
+)
+
+func verifyCommand(s *screen) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "verify SPEC.yaml",
+		Short: "Compare a model with reference logits, states and tokens",
+		Args:  one("SPEC.yaml"),
+	}
+	f := addModelFlags(cmd, false)
+	o := addRunFlags(cmd, true)
+	var dir string
+	var tolerance float64
+	var asJSON bool
+	fs := cmd.Flags()
+	fs.StringVar(&dir, "golden", "", "folder `DIR` with golden.json and golden.safetensors")
+	fs.Float64Var(&tolerance, "tolerance", 0, "how far logits may be off, `X` (default ten times what golden.json says of float32)")
+	fs.BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case dir == "":
+			return errors.New("--golden DIR is missing")
+		case fs.Changed("tolerance") && !(tolerance > 0 && !math.IsInf(tolerance, 0)):
+			return fmt.Errorf("--tolerance %v: want a number above 0", tolerance)
+		}
+		if err := checkThreads(o.Threads); err != nil {
+			return err
+		}
+		m, err := f.load(args[0], true)
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		g, err := driver.OpenGolden(dir, m.DType())
+		if err != nil {
+			return err
+		}
+		defer g.Close()
+		if tolerance == 0 {
+			tolerance = g.Tolerance()
+		}
+		cache, err := driver.OpenCache()
+		if err != nil {
+			return err
+		}
+		o.Context, o.Verify = g.Context(), true
+		r, err := cache.Run(cmd.Context(), m, *o, s.progress)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		v, err := r.Verify(g, tolerance, s.progress)
+		if err != nil {
+			return err
+		}
+		s.clear()
+		if asJSON {
+			err = printJSON(os.Stdout, v)
+		} else {
+			printVerification(r, v, tolerance)
+		}
+		if err == nil && !v.OK {
+			err = errFailed
+		}
+		return err
+	}
+	return cmd
+}
+
+func printVerification(r *driver.Runner, v *driver.Verification, tolerance float64) {
+	fmt.Printf("%-12s %12s %12s %9s\n", "case", "logits", "states", "greedy")
+	for _, c := range v.Cases {
+		verdict := "ok"
+		if !c.OK {
+			verdict = "FAILED"
+		}
+		fmt.Printf("%-12s %12.3g %12.3g %5d/%-3d %s\n", c.Name, c.LogitDiff, c.CacheDiff, c.GreedyEqual, c.GreedyTotal, verdict)
+		for _, n := range c.Notes {
+			fmt.Printf("    %s\n", n)
+		}
+	}
+	p := r.Model.Package.Plan
+	fmt.Printf("%s, %s weights, %s cache, %d threads; logits may be off by %.3g\n",
+		r.Info.Options.ISA, p.WeightElem, p.CacheElem, r.Info.Options.Threads, tolerance)
+}

@@ -1,0 +1,118 @@
+package driver
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Cache is a folder of compiled packages and packed weights. Its entries are named by the model
+// and a hash of all that they are made of, appear whole, and never change; so any number of
+// processes may share it without a lock: at worst two of them do the same work.
+type Cache struct{ dir string }
+
+// OpenCache returns the cache in the folder that the environment names in YOCOC_CACHE, else the
+// user's own.
+func OpenCache() (*Cache, error) {
+	dir := os.Getenv("YOCOC_CACHE")
+	if dir == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("%w: YOCOC_CACHE may name a folder", err)
+		}
+		dir = filepath.Join(base, "yococ")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cache{dir: dir}
+	for _, kind := range []string{binaries, packed, aside} {
+		if err := os.MkdirAll(filepath.Join(dir, kind), 0o777); err != nil {
+			return nil, fmt.Errorf("cache: %w", err)
+		}
+	}
+	return c, nil
+}
+
+// The folders of a cache.
+const (
+	binaries = "bin"
+	packed   = "weights"
+	aside    = "tmp" // what is being made
+)
+
+// get returns an entry's path and whether it is there; if so it counts as used now.
+func (c *Cache) get(kind, name string) (path string, ok bool) {
+	path = filepath.Join(c.dir, kind, name)
+	now := time.Now()
+	return path, os.Chtimes(path, now, now) == nil
+}
+
+// work returns a new empty folder for making an entry; the caller removes it.
+func (c *Cache) work() (string, error) {
+	return os.MkdirTemp(filepath.Join(c.dir, aside), "")
+}
+
+// put moves what was made, a file in a folder of work, to its place, and drops what the model of
+// that name has not used for longest.
+func (c *Cache) put(made, kind, name, model string) (path string, err error) {
+	path = filepath.Join(c.dir, kind, name)
+	if err := os.Rename(made, path); err != nil {
+		if _, there := c.get(kind, name); there { // another process was faster, and has it in use
+			return path, nil
+		}
+		return "", err
+	}
+	c.prune(kind, model)
+	return path, nil
+}
+
+const (
+	keepEntries = 3               // of a model, whatever their size
+	keepBytes   = 1 << 30         // of a model, in more of them
+	keepAside   = 24 * time.Hour  // of what a killed process left
+	keepUsed    = 5 * time.Minute // a process may be about to open it
+)
+
+// prune removes a model's least recently used entries. What is in use stays readable, or cannot
+// be removed and is left for the next time.
+func (c *Cache) prune(kind, model string) {
+	dir := filepath.Join(c.dir, kind)
+	var size int64
+	for i, f := range entries(dir, model) {
+		size += f.Size()
+		if i >= keepEntries && size > keepBytes && time.Since(f.ModTime()) > keepUsed {
+			os.Remove(filepath.Join(dir, f.Name()))
+		}
+	}
+	dir = filepath.Join(c.dir, aside)
+	for _, f := range entries(dir, "") {
+		if time.Since(f.ModTime()) > keepAside {
+			os.RemoveAll(filepath.Join(dir, f.Name()))
+		}
+	}
+}
+
+// entries lists a model's entries, the most recently used first.
+func entries(dir, model string) []fs.FileInfo {
+	list, _ := os.ReadDir(dir)
+	var found []fs.FileInfo
+	for _, f := range list {
+		if model != "" && !strings.HasPrefix(f.Name(), model+"-") {
+			continue
+		}
+		if info, err := f.Info(); err == nil {
+			found = append(found, info)
+		}
+	}
+	slices.SortFunc(found, func(a, b fs.FileInfo) int {
+		return cmp.Or(b.ModTime().Compare(a.ModTime()), cmp.Compare(a.Name(), b.Name()))
+	})
+	return found
+}

@@ -1,0 +1,100 @@
+package driver
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/yococ/yococ/asm"
+	"github.com/yococ/yococ/codegen"
+	"github.com/yococ/yococ/ir"
+	"github.com/yococ/yococ/ir/build"
+	"github.com/yococ/yococ/ir/plan"
+	"github.com/yococ/yococ/models"
+	"github.com/yococ/yococ/passes"
+)
+
+// A Package is what a model is compiled to: the plan, and the files written from it.
+type Package struct {
+	Plan  *plan.Plan
+	Files map[string][]byte // by base name: Go, and assembly with its declarations
+}
+
+// Formats are the element types of a model's matrices and caches.
+type Formats struct {
+	Checkpoint, Weights, KV ir.Elem
+}
+
+// Compile turns a spec into a package. dump, if not "", is a folder for the program before and
+// after every pass, and for the plan. The same arguments give the same bytes.
+func Compile(spec *models.Spec, f Formats, dump string) (*Package, error) {
+	target := passes.Target{
+		Package: spec.Name, Source: filepath.Base(spec.File()), Context: spec.Context,
+		Weights: f.Weights, Checkpoint: f.Checkpoint, KV: f.KV,
+	}
+	dumped := &dumper{dir: dump}
+	if dump != "" {
+		if err := os.MkdirAll(dump, 0o777); err != nil {
+			return nil, err
+		}
+		target.Dump = func(n int, name, program string) {
+			dumped.write(fmt.Sprintf("%02d_%s.ir", n, name), program)
+		}
+	}
+	program, err := build.Program(spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := passes.Optimize(program, target); err != nil {
+		return nil, err
+	}
+	p, err := passes.Plan(program, target)
+	if err != nil {
+		return nil, err
+	}
+	dumped.write("plan.txt", p.String())
+	if dumped.err != nil {
+		return nil, dumped.err
+	}
+	files, err := files(p)
+	return &Package{Plan: p, Files: files}, err
+}
+
+// files are the Go files of a plan and the assembly of every level.
+func files(p *plan.Plan) (map[string][]byte, error) {
+	files, err := codegen.Files(p)
+	if err != nil {
+		return nil, err
+	}
+	for _, level := range plan.Levels {
+		f, err := asm.Emit(p.Package, p.Kernels, level)
+		if err != nil {
+			return nil, err
+		}
+		files["kernels_"+level.Name+"_amd64.s"] = f.Asm
+		files["kernels_"+level.Name+"_amd64.go"] = f.Stubs
+	}
+	return files, nil
+}
+
+// A dumper writes texts to a folder until the first error; without a folder it does nothing.
+type dumper struct {
+	dir string
+	err error
+}
+
+func (d *dumper) write(name, text string) {
+	if d.dir != "" && d.err == nil {
+		d.err = os.WriteFile(filepath.Join(d.dir, name), []byte(text), 0o666)
+	}
+}
+
+// formats of --weights and --kv; of an unknown one the error names the flag.
+func format(flag, value string) (ir.Elem, error) {
+	known := []ir.Elem{ir.F32, ir.BF16}
+	if e, err := ir.ParseElem(value); err == nil && slices.Contains(known, e) {
+		return e, nil
+	}
+	return 0, fmt.Errorf("%s %s is unknown: want f32 or bf16", flag, value)
+}

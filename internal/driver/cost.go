@@ -1,0 +1,105 @@
+package driver
+
+import (
+	"github.com/yococ/yococ/ir"
+	"github.com/yococ/yococ/ir/plan"
+	"github.com/yococ/yococ/runtime/kernel"
+)
+
+// Chunk is how many tokens go through a model together in every session that the driver opens.
+const Chunk = 128
+
+// A cost is what some tokens take at the least: floating-point operations, two for a product that
+// is added, and bytes of weights, states and cache that are read.
+type cost struct{ flops, bytes float64 }
+
+func (c *cost) add(d cost) { c.flops += d.flops; c.bytes += d.bytes }
+
+// prefillCost is the cost of n tokens from position pos, and of the logits after them.
+func prefillCost(p *plan.Plan, pos, n int) cost {
+	var c cost
+	for at := 0; at < n; at += Chunk {
+		c.add(entryCost(p, "prefill", pos+at, min(Chunk, n-at)))
+	}
+	c.add(entryCost(p, "last", pos+n-1, 1))
+	return c
+}
+
+// decodeCost is the cost of n tokens from position pos, one by one, with logits after each.
+func decodeCost(p *plan.Plan, pos, n int) cost {
+	var c cost
+	for at := pos; at < pos+n; at++ {
+		c.add(entryCost(p, "prefill", at, 1))
+		c.add(entryCost(p, "last", at, 1))
+	}
+	return c
+}
+
+// entryCost is the cost of an entry's stages for some rows from position pos. The weights and
+// states of a stage are read once for all rows.
+func entryCost(p *plan.Plan, entry string, pos, rows int) cost {
+	var c cost
+	for _, e := range p.Entries {
+		if e.Name != entry {
+			continue
+		}
+		for _, i := range e.Stages {
+			c.add(stageCost(p, &p.Stages[i], pos, rows))
+		}
+	}
+	return c
+}
+
+func stageCost(p *plan.Plan, s *plan.Stage, pos, rows int) cost {
+	var c cost
+	for i := range p.Weights {
+		w := &p.Weights[i]
+		switch {
+		case w.Stage != s.Name:
+		case w.Form == plan.Matrix:
+			c.flops += 2 * float64(w.N) * float64(w.K) * float64(max(w.Layers, 1)) * float64(rows)
+			c.bytes += float64(w.Bytes())
+		case w.Form == plan.Table:
+			c.bytes += float64(w.K*w.Elem.Bytes()) * float64(rows)
+		default:
+			c.bytes += float64(w.Bytes())
+		}
+	}
+	for _, step := range s.Steps {
+		mixer := mixerCost(p, step, pos, rows)
+		c.flops += mixer.flops * float64(s.Repeat)
+		c.bytes += mixer.bytes * float64(s.Repeat)
+	}
+	return c
+}
+
+// mixerCost is the cost of one layer's attention or retention beside its matrices. Retention is
+// counted in its recurrent form, S = S·decay + k·v and q·S: what any form of it has to do.
+func mixerCost(p *plan.Plan, step plan.Step, pos, rows int) cost {
+	object := func() *plan.Object { return p.Object(string(step.Operands[0].(plan.ObjectArg))) }
+	switch step.Routine {
+	case plan.Retain:
+		o := object()
+		spec := kernel.RetainSpec{Heads: o.Int("Heads"), Dim: o.Int("Dim")}
+		return cost{
+			flops: 4 * float64(spec.Heads*spec.Dim*spec.Dim) * float64(rows),
+			bytes: 4 * float64(spec.StateFloats()),
+		}
+	case plan.Attend, plan.AttendWindow:
+		o := object()
+		window := pos + rows
+		elem := p.CacheElem
+		if step.Routine == plan.AttendWindow {
+			window, elem = o.Int("Window"), ir.F32
+		}
+		var seen float64 // pairs of a query and a key
+		for at := pos; at < pos+rows; at++ {
+			seen += float64(min(at+1, window))
+		}
+		return cost{
+			flops: 4 * float64(o.Int("Heads")*o.Int("Dim")) * seen,
+			bytes: 2 * float64(o.Int("KVHeads")*o.Int("Dim")*elem.Bytes()) * float64(min(pos+rows, window+rows-1)),
+		}
+	}
+	return cost{}
+}

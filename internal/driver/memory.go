@@ -1,0 +1,141 @@
+package driver
+
+import (
+	"github.com/yococ/yococ/codegen/pack"
+	"github.com/yococ/yococ/ir"
+	"github.com/yococ/yococ/ir/plan"
+	rt "github.com/yococ/yococ/runtime"
+	"github.com/yococ/yococ/runtime/kernel"
+)
+
+// Memory is what a process with one session of a model takes, in bytes: a promise that it stays
+// within. It is worked out from the plan with the runtime's own sizes.
+type Memory struct {
+	Params        int64 // trained parameters
+	Weights       int64 // the weight file, which is mapped
+	CachePerToken int64 // of the shared cache
+	State         int64 // retentions and rings, at any context length
+	Scratch       int64 // activations, logits, private memory of the workers; at the default context
+	Threads       int   // workers of the session
+	plan          *plan.Plan
+}
+
+// process allows for the program itself: its code, Go's runtime, stacks and the buffers of the
+// pipe to it, as measured and then some.
+const process = 12 << 20
+
+// chooser is what the sampler needs for one entry of the vocabulary, beside the logits on both
+// ends of the pipe.
+const chooser = 16 + 8 + 4*4
+
+// NewMemory works out the memory of a model with sessions of so many threads.
+func NewMemory(m *Model, threads int) *Memory {
+	p := m.Package.Plan
+	mem := &Memory{Params: m.Spec.Params(), Weights: pack.Bytes(p), plan: p, Threads: threads}
+	for i := range p.States {
+		switch s := &p.States[i]; s.Kind {
+		case ir.Shared:
+			const tokens = 1 << 12 // whole blocks
+			mem.CachePerToken = cacheSpec(p.Object(s.Object), tokens).Bytes() / tokens
+		default:
+			mem.State += stateBytes(p, s)
+		}
+	}
+	mem.Scratch = mem.scratch(p.Context)
+	return mem
+}
+
+// Total is the peak of a session whose context is full.
+func (m *Memory) Total(context int) int64 {
+	total := m.Weights + m.State + m.scratch(context) + process + chooser*int64(m.plan.Vocab)
+	for i := range m.plan.States {
+		if s := &m.plan.States[i]; s.Kind == ir.Shared {
+			total += pages(cacheSpec(m.plan.Object(s.Object), context).Bytes())
+		}
+	}
+	return total
+}
+
+// MaxContext is the longest context that a session can have, in tokens.
+const MaxContext = 1 << 30
+
+// Report is a Memory as printed: the parts, and the whole for some context lengths.
+type Report struct {
+	Params        int64   `json:"params"`
+	Weights       int64   `json:"weights_bytes"`
+	CachePerToken int64   `json:"cache_bytes_per_token"`
+	State         int64   `json:"state_bytes"`
+	Scratch       int64   `json:"scratch_bytes"`
+	Contexts      []Total `json:"contexts"`
+}
+
+// Total is the peak of a process whose session is full.
+type Total struct {
+	Tokens int   `json:"tokens"`
+	Bytes  int64 `json:"total_bytes"`
+}
+
+// Report gives the figures for some context lengths.
+func (m *Memory) Report(contexts []int) Report {
+	r := Report{Params: m.Params, Weights: m.Weights, CachePerToken: m.CachePerToken, State: m.State, Scratch: m.Scratch}
+	for _, n := range contexts {
+		r.Contexts = append(r.Contexts, Total{n, m.Total(n)})
+	}
+	return r
+}
+
+// scratch is what a session of a context needs beside its states.
+func (m *Memory) scratch(context int) int64 {
+	p, chunk := m.plan, min(Chunk, context)
+	n := pages(4*int64(p.ArenaFloats())*int64(chunk)) + pages(4*plan.HeadRows*int64(p.Vocab))
+	worker := kernel.LinearScratch(p.Scratch.Inputs, chunk)
+	for _, r := range p.Scratch.Objects {
+		o := p.Object(string(r))
+		if o.Type == "RetainSpec" {
+			worker = max(worker, kernel.RetainScratch(o.Int("Dim"), chunk))
+			continue
+		}
+		worker = max(worker, kernel.AttendScratch(o.Int("Heads"), o.Int("KVHeads"), o.Int("Dim"), chunk))
+		if o.Int("Window") == 0 {
+			spec := kernel.AttendSpec{Heads: o.Int("Heads"), KVHeads: o.Int("KVHeads"), Dim: o.Int("Dim")}
+			n += pages(4 * int64(spec.Partial(context)))
+		}
+	}
+	return n + int64(m.Threads)*pages(4*int64(worker))
+}
+
+// stateBytes is the memory of all layers of a state that does not grow.
+func stateBytes(p *plan.Plan, s *plan.State) int64 {
+	o := p.Object(s.Object)
+	layers := int64(max(s.Layers, 1))
+	if o.Type == "RetainSpec" {
+		spec := kernel.RetainSpec{Heads: o.Int("Heads"), Dim: o.Int("Dim")}
+		return layers * pages(4*int64(spec.StateFloats()))
+	}
+	return layers * pages(cacheSpec(o, 0).Bytes())
+}
+
+// cacheSpec is the layout of a cache in a session of a context.
+func cacheSpec(o *plan.Object, context int) *kernel.CacheSpec {
+	s := &kernel.CacheSpec{KVHeads: o.Int("KVHeads"), Dim: o.Int("Dim")}
+	for _, f := range o.Fields {
+		switch v := f.Value.(type) {
+		case plan.ContextBlocks:
+			s.Blocks = kernel.CacheBlocks(context)
+		case plan.RingBlocks:
+			s.Blocks, s.Ring = kernel.RingBlocks(v.Window), true
+		case bool:
+			s.BF16 = s.BF16 || f.Name == "BF16" && v
+		}
+	}
+	return s
+}
+
+// pages rounds a reservation up to what the system may commit of it.
+func pages(n int64) int64 {
+	unit := int64(4096)
+	if n >= rt.HugeFrom {
+		unit = rt.HugePage
+	}
+	return (n + unit - 1) / unit * unit
+}

@@ -1,0 +1,218 @@
+package driver
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/yococ/yococ/codegen/pack"
+	"github.com/yococ/yococ/ir"
+	"github.com/yococ/yococ/models"
+	"github.com/yococ/yococ/models/checkpoint"
+)
+
+// Options are what a command line says of a model beyond its spec.
+type Options struct {
+	Checkpoint string  // folder with the tensors; "" is the spec's own
+	Random     *uint64 // made-up weights of this seed instead
+	Weights    string  // f32 or bf16; "" is the checkpoint's own format, bf16 where there is none
+	KV         string  // f32 or bf16; "" is f32
+	Context    int     // default context; 0 is the spec's
+	Package    string  // name of the package; "" is the spec's
+	DumpIR     string  // folder for the program before and after every pass, "" for none
+}
+
+// A Model is a spec with its tensors, compiled.
+type Model struct {
+	Spec    *models.Spec
+	Package *Package
+
+	files   *checkpoint.Files // nil without a checkpoint
+	bound   *checkpoint.Bound
+	random  *uint64
+	formats Formats
+}
+
+// errNoWeights is returned where weights are needed and the spec and flags name none.
+var errNoWeights = errors.New("names no checkpoint: want --checkpoint DIR or --random-weights SEED")
+
+// Load reads a spec, binds its checkpoint if there is one, and compiles it. A checkpoint that is
+// asked for must be there; one that only the spec names may be missing unless needed is set.
+func Load(path string, o Options, needed bool) (*Model, error) {
+	spec, err := models.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{Spec: spec, random: o.Random}
+	if o.Package != "" {
+		if err := models.ValidName(o.Package); err != nil {
+			return nil, fmt.Errorf("--package %s: %w", o.Package, err)
+		}
+		spec.Name = o.Package
+	}
+	if o.Context != 0 {
+		spec.Context = o.Context
+		if err := spec.Check(); err != nil {
+			return nil, fmt.Errorf("--context %d: %w", o.Context, err)
+		}
+	}
+	if o.Random == nil {
+		if err := m.bind(o.Checkpoint, needed); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.choose(o); err != nil {
+		return nil, err
+	}
+	if m.Package, err = Compile(spec, m.formats, o.DumpIR); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// bind opens the checkpoint in dir, or else the spec's, and finds every weight's tensor.
+func (m *Model) bind(dir string, needed bool) error {
+	asked := dir != ""
+	if !asked {
+		dir = m.Spec.Checkpoint.Path
+	}
+	if dir == "" {
+		if needed {
+			return fmt.Errorf("%s %w", m.Spec.File(), errNoWeights)
+		}
+		return nil
+	}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) && !asked && !needed {
+		return nil
+	}
+	files, err := checkpoint.Open(dir)
+	if err == nil {
+		m.files = files
+		m.bound, err = checkpoint.Bind(m.Spec, files)
+	}
+	if err != nil {
+		m.Close()
+	}
+	return err
+}
+
+// choose settles the element types.
+func (m *Model) choose(o Options) (err error) {
+	own := ir.BF16
+	if m.bound != nil {
+		if own, err = ir.ParseElem(string(m.bound.DType())); err != nil {
+			return err
+		}
+	}
+	m.formats = Formats{Checkpoint: own, Weights: own, KV: ir.F32}
+	switch {
+	case o.Weights != "":
+		m.formats.Weights, err = format("--weights", o.Weights)
+	case own == ir.F16:
+		m.formats.Weights = ir.F32 // the smallest that holds all of it
+	}
+	if err == nil && o.KV != "" {
+		m.formats.KV, err = format("--kv", o.KV)
+	}
+	return err
+}
+
+// Close unmaps the checkpoint.
+func (m *Model) Close() error {
+	if m.files == nil {
+		return nil
+	}
+	return m.files.Close()
+}
+
+// HasWeights reports whether there is anything to pack.
+func (m *Model) HasWeights() bool { return m.bound != nil || m.random != nil }
+
+// DType is the format of the checkpoint's matrices: f32, bf16 or f16.
+func (m *Model) DType() string { return m.formats.Checkpoint.String() }
+
+// Pack writes the model's weight file to path.
+func (m *Model) Pack(ctx context.Context, path string, progress func(done, total int64)) error {
+	var src pack.Source
+	switch {
+	case m.random != nil:
+		src = pack.Random(*m.random)
+	case m.bound != nil:
+		src = trained{m.bound}
+	default:
+		return fmt.Errorf("%s %w", m.Spec.File(), errNoWeights)
+	}
+	return pack.Write(ctx, m.Package.Plan, src, path, progress)
+}
+
+// trained gives a checkpoint's values.
+type trained struct{ bound *checkpoint.Bound }
+
+func (t trained) Read(dst []float32, role string, layer, _, from int) {
+	t.bound.Weight(models.Role(role), layer).Float32s(dst, from, len(dst))
+}
+
+// packing is the version of what pack makes of the same plan and checkpoint.
+const packing = 1
+
+// Weights returns the model's weight file, packed if the cache has none. progress is called only
+// if there is something to do.
+func (c *Cache) Weights(ctx context.Context, m *Model, progress func(done, total int64)) (string, error) {
+	id, err := m.identity()
+	if err != nil {
+		return "", err
+	}
+	name := m.Package.Plan.Package
+	entry := name + "-" + id + ".safetensors"
+	path, ok := c.get(packed, entry)
+	if ok {
+		return path, nil
+	}
+	if err := m.Pack(ctx, path, progress); err != nil {
+		return "", err
+	}
+	c.prune(packed, name)
+	return path, nil
+}
+
+// identity names what a weight file is made of: the plan, and the seed or the checkpoint's files
+// by path, size, time and tensors. Their payload is not read.
+func (m *Model) identity() (string, error) {
+	h := sha256.New()
+	fmt.Fprintln(h, packing, m.Package.Plan.Fingerprint())
+	if m.random != nil {
+		fmt.Fprintln(h, "random", *m.random)
+		return hex.EncodeToString(h.Sum(nil)[:10]), nil
+	}
+	if m.files == nil {
+		return "", fmt.Errorf("%s %w", m.Spec.File(), errNoWeights)
+	}
+	var files []string
+	for _, name := range m.files.Names() {
+		t, _ := m.files.Tensor(name)
+		fmt.Fprintln(h, t.Name, t.DType, t.Shape)
+		if !slices.Contains(files, t.File) {
+			files = append(files, t.File)
+		}
+	}
+	slices.Sort(files)
+	for _, f := range files {
+		path, err := filepath.Abs(f)
+		if err != nil {
+			return "", err
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(h, path, info.Size(), info.ModTime().UnixNano())
+	}
+	return hex.EncodeToString(h.Sum(nil)[:10]), nil
+}

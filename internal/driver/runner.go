@@ -1,0 +1,120 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	rt "github.com/yococ/yococ/runtime"
+	"github.com/yococ/yococ/runtime/host"
+	"github.com/yococ/yococ/runtime/kernel"
+)
+
+// Progress is told what is going on: done of total bytes, tokens or windows, total 0 where nobody
+// knows. It is called often, and may be nil.
+type Progress func(what string, done, total int64)
+
+func (p Progress) tell(what string, done, total int64) {
+	if p != nil {
+		p(what, done, total)
+	}
+}
+
+// RunOptions are what a command line says about running a model.
+type RunOptions struct {
+	Context int    // tokens that the session holds; 0 is the model's own
+	Threads int    // 0 is all processors, at most 16
+	ISA     string // highest instruction-set level; "" is the best
+	Verify  bool   // compare the packed weights with their checksums first
+}
+
+// Threads is n, or the number of workers that a session has if n is 0.
+func Threads(n int) int {
+	if n == 0 {
+		return min(runtime.GOMAXPROCS(0), 16)
+	}
+	return n
+}
+
+// A Runner is a compiled model with a session, in a process of its own. Close it.
+type Runner struct {
+	*host.Client
+	Model *Model
+	Info  host.Info
+
+	weights string
+	stop    func() bool
+}
+
+// Run compiles and packs what the cache has not, starts the program and opens a session. When ctx
+// ends, the call that is under way is canceled.
+func (c *Cache) Run(ctx context.Context, m *Model, o RunOptions, p Progress) (*Runner, error) {
+	if _, err := kernel.Cap(o.ISA); err != nil {
+		return nil, err
+	}
+	name := m.Package.Plan.Package
+	weights, err := c.Weights(ctx, m, func(done, total int64) { p.tell("packing "+name, done, total) })
+	if err != nil {
+		return nil, err
+	}
+	binary, err := c.Binary(ctx, m.Package, func() { p.tell("compiling "+name, 0, 0) })
+	if err != nil {
+		return nil, err
+	}
+	client, err := host.Start(binary)
+	if err != nil {
+		return nil, err
+	}
+	r := &Runner{Client: client, Model: m, weights: weights}
+	r.stop = context.AfterFunc(ctx, client.Cancel)
+	if o.Verify {
+		p.tell("reading "+name, 0, 0)
+	}
+	if err := r.Open(o); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Open begins a session with other options, in place of the one before.
+func (r *Runner) Open(o RunOptions) (err error) {
+	if o.Context == 0 {
+		o.Context = r.Model.Spec.Context
+	}
+	r.Info, err = r.Client.Open(host.OpenRequest{Weights: r.weights, Verify: o.Verify, Options: rt.Options{
+		Context: o.Context, Threads: Threads(o.Threads), Chunk: Chunk, ISA: o.ISA,
+	}})
+	return err
+}
+
+// Close ends the process.
+func (r *Runner) Close() error {
+	r.stop()
+	return r.Client.Close()
+}
+
+// fits returns an error if more tokens than the session has room for are to be added to it.
+func (r *Runner) fits(tokens int) error {
+	if limit := r.Info.Options.Context; tokens > limit {
+		return fmt.Errorf("the prompt has %d tokens, the context %d: want -c %d or more", tokens, limit, tokens+1)
+	}
+	return nil
+}
+
+// Generate adds a prompt to an empty session and calls each for every token that follows it. The
+// statistics are right even with an error.
+func (r *Runner) Generate(prompt []int32, s rt.Sampling, p Progress, each func(token int32) error) (host.GenerateStats, error) {
+	if err := r.fits(len(prompt)); err != nil {
+		return host.GenerateStats{}, err
+	}
+	took, err := r.Prefill(prompt, func(done, total int) { p.tell("prompt", int64(done), int64(total)) })
+	if err != nil {
+		return host.GenerateStats{}, err
+	}
+	p.tell("", 0, 0)
+	stats, err := r.Client.Generate(host.GenerateRequest{Sampling: s}, each)
+	stats.PromptTokens = len(prompt)
+	stats.PrefillTime += took
+	return stats, err
+}

@@ -1,0 +1,124 @@
+package driver
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/yococ/yococ"
+)
+
+// Binary returns the program that runs a package, compiled if the cache has none: the package,
+// the runtime that it imports, and a main function. The go command needs nothing else, no network
+// and no module of the user's. building, if not nil, is called if there is something to wait for.
+func (c *Cache) Binary(ctx context.Context, p *Package, building func()) (string, error) {
+	name, files := p.Plan.Package, p.program()
+	entry := name + "-" + hash(files) + exe()
+	if path, ok := c.get(binaries, entry); ok {
+		return path, nil
+	}
+	if building != nil {
+		building()
+	}
+	dir, err := c.work()
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	for file, text := range files {
+		path := filepath.Join(dir, filepath.FromSlash(file))
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(path, text, 0o666); err != nil {
+			return "", err
+		}
+	}
+	if err := goBuild(ctx, dir, "host"+exe()); err != nil {
+		return "", err
+	}
+	return c.put(filepath.Join(dir, "host"+exe()), binaries, entry, name)
+}
+
+const module = "github.com/yococ/yococ"
+
+// program is the source of a module with the runtime's name that has the runtime in it, the
+// package in a folder of its own, and a main function. So imports need no other module.
+func (p *Package) program() map[string][]byte {
+	dir := "model/" + p.Plan.Package
+	files := maps.Clone(yococ.RuntimeFiles())
+	for name, text := range p.Files {
+		files[dir+"/"+name] = text
+	}
+	files["go.mod"] = []byte("module " + module + "\n\ngo 1.26\n")
+	files["main.go"] = fmt.Appendf(nil, `// The program that runs %[1]s for the yococ command.
+package main
+
+import (
+	model "%[2]s/%[3]s"
+	"%[2]s/runtime/host"
+)
+
+func main() { host.Main(model.OpenRuntime) }
+`, p.Plan.Package, module, dir)
+	return files
+}
+
+// hash names a set of files and the machine that they are compiled for.
+func hash(files map[string][]byte) string {
+	h := sha256.New()
+	fmt.Fprintln(h, runtime.GOOS, runtime.GOARCH, runtime.Version())
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(h, "%s %d\n", name, len(files[name]))
+		h.Write(files[name])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:10])
+}
+
+func exe() string {
+	if runtime.GOOS == "windows" {
+		return ".exe"
+	}
+	return ""
+}
+
+// goBuild compiles the main package in dir, whatever the environment says about other builds.
+func goBuild(ctx context.Context, dir, output string) error {
+	tool, err := exec.LookPath("go")
+	if err != nil {
+		return errors.New("the go command is needed to compile the model's package, and is not in PATH: install Go 1.26 or later (https://go.dev/dl)")
+	}
+	cmd := exec.CommandContext(ctx, tool, "build", "-trimpath", "-buildvcs=false", "-mod=mod", "-o", output, ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PWD="+dir, "GO111MODULE=on", "GOFLAGS=", "GOWORK=off", "GOPROXY=off", "GOTOOLCHAIN=local",
+		"GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH, "CGO_ENABLED=0", "GOEXPERIMENT=")
+	out, err := cmd.CombinedOutput()
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case bytes.Contains(out, []byte("requires go >=")):
+		return fmt.Errorf("%s is too old: %s", tool, strings.TrimSpace(string(out)))
+	}
+	return fmt.Errorf("%s build: %w\n%s", tool, err, tail(out, 20))
+}
+
+// tail is the last lines of an output.
+func tail(out []byte, lines int) string {
+	all := strings.Split(strings.TrimRight(string(out), "\n"), "\n")
+	if cut := len(all) - lines; cut > 0 {
+		all = append([]string{fmt.Sprintf("(%d lines before)", cut)}, all[cut:]...)
+	}
+	return strings.Join(all, "\n")
+}

@@ -1,0 +1,253 @@
+package driver
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/yococ/yococ/ir"
+	rt "github.com/yococ/yococ/runtime"
+)
+
+// Verification is what came of comparing a model with a golden folder.
+type Verification struct {
+	OK    bool   `json:"ok"`
+	Cases []Case `json:"cases"`
+}
+
+// Case is one prompt of a golden folder.
+type Case struct {
+	Name        string  `json:"name"`
+	LogitDiff   float64 `json:"max_abs_logit_diff"`
+	CacheDiff   float64 `json:"max_rel_cache_diff"` // max|a-b| / max|b| of the worst cache or state
+	GreedyEqual int     `json:"greedy_equal"`
+	GreedyTotal int     `json:"greedy_total"`
+	OK          bool    `json:"ok"`
+
+	Notes []string `json:"-"` // what does not hold, or was let pass, in words
+}
+
+const (
+	// cacheBar bounds CacheDiff for states and caches that are kept in float32.
+	cacheBar = 1e-4
+	// bf16Bar is what rounding a number to bfloat16 may change of it, relative to the largest.
+	bf16Bar = 1.0 / 256
+	// plainTolerance is for golden folders that do not say how far a float32 evaluation is off.
+	plainTolerance = 6e-4
+)
+
+// Tolerance is how far logits may be off where nothing else is asked for: ten times what a
+// float32 evaluation in another program differs by.
+func (g *Golden) Tolerance() float64 {
+	var worst float64
+	for _, p := range g.Prompts {
+		worst = max(worst, p.Diff)
+	}
+	if worst == 0 {
+		return plainTolerance
+	}
+	return 10 * worst
+}
+
+// Context is the length of a session that holds any of the cases.
+func (g *Golden) Context() int {
+	n := 0
+	for _, p := range g.Prompts {
+		n = max(n, len(p.Tokens)+len(p.Greedy))
+	}
+	return n
+}
+
+// Verify runs every case of a golden folder: logits of every row and of the last, caches and
+// states after the prompt, and what follows it when always the most probable token is taken.
+func (r *Runner) Verify(g *Golden, tolerance float64, p Progress) (*Verification, error) {
+	v := &Verification{OK: true}
+	for i := range g.Prompts {
+		p.tell("cases", int64(i), int64(len(g.Prompts)))
+		c := &checker{r: r, g: g, i: i, prompt: &g.Prompts[i], tolerance: tolerance}
+		if err := c.run(); err != nil {
+			return nil, fmt.Errorf("case %s: %w", c.Name, err)
+		}
+		v.OK = v.OK && c.OK
+		v.Cases = append(v.Cases, c.Case)
+	}
+	return v, nil
+}
+
+// A checker checks one case.
+type checker struct {
+	Case
+	r         *Runner
+	g         *Golden
+	i         int
+	prompt    *GoldenPrompt
+	tolerance float64
+}
+
+func (c *checker) run() error {
+	tokens := c.prompt.Tokens
+	c.Name = fmt.Sprintf("p%d T=%d", c.i, len(tokens))
+	c.OK = true
+	for _, t := range tokens {
+		if int(t) >= c.r.Info.Vocab || t < 0 {
+			return fmt.Errorf("token %d is not in the vocabulary of %d: the golden folder belongs to another model", t, c.r.Info.Vocab)
+		}
+	}
+	if err := c.everyRow(); err != nil {
+		return err
+	}
+	if err := c.r.Reset(); err != nil {
+		return err
+	}
+	if _, err := c.r.Prefill(tokens, nil); err != nil {
+		return err
+	}
+	logits, err := c.r.Logits()
+	if err != nil {
+		return err
+	}
+	if err := c.logits("logits_last", logits, c.g.Tensor(c.i, "logits_last")); err != nil {
+		return err
+	}
+	if err := c.states(); err != nil {
+		return err
+	}
+	if err := c.greedy(logits); err != nil {
+		return err
+	}
+	if c.LogitDiff > c.tolerance || math.IsNaN(c.LogitDiff) {
+		c.fail("logits differ by %.3g, want at most %.3g", c.LogitDiff, c.tolerance)
+	}
+	return nil
+}
+
+func (c *checker) fail(format string, args ...any) {
+	c.OK = false
+	c.Notes = append(c.Notes, fmt.Sprintf(format, args...))
+}
+
+// logits takes the difference of some logits into account; want is nil if there is no reference.
+func (c *checker) logits(what string, got []float32, want []float64) error {
+	if want == nil {
+		return nil
+	}
+	if len(got) != len(want) {
+		return fmt.Errorf("%s: %d logits, the golden folder has %d: it belongs to another model", what, len(got), len(want))
+	}
+	diff, _ := compare(got, want)
+	c.LogitDiff = worse(c.LogitDiff, diff)
+	return nil
+}
+
+// everyRow compares the logits of all rows, which early exit does not compute.
+func (c *checker) everyRow() error {
+	want := c.g.Tensor(c.i, "logits")
+	if want == nil {
+		return nil
+	}
+	if err := c.r.Reset(); err != nil {
+		return err
+	}
+	return c.r.ScoreRows(c.prompt.Tokens, func(row int, logits []float32) error {
+		n := len(logits)
+		if len(want) < (row+1)*n {
+			return fmt.Errorf("logits: row %d of %d is beyond the golden folder's: it belongs to another model", row, n)
+		}
+		return c.logits("logits", logits, want[row*n:(row+1)*n])
+	})
+}
+
+// states compares the shared cache and the self-decoder's states after the prompt.
+func (c *checker) states() error {
+	tensors, err := c.r.Export()
+	if err != nil {
+		return err
+	}
+	for _, name := range c.g.States(c.i) {
+		want := c.g.Tensor(c.i, name)
+		at := slices.IndexFunc(tensors, func(t rt.Tensor) bool { return t.Name == name })
+		if at < 0 {
+			c.fail("%s is in the golden folder, and the model has no such state", name)
+			continue
+		}
+		t := tensors[at]
+		if len(t.Data) != len(want) {
+			return fmt.Errorf("%s has %d elements %v, the golden folder's %d: it belongs to another model", name, len(t.Data), t.Shape, len(want))
+		}
+		diff, largest := compare(t.Data, want)
+		if largest > 0 {
+			diff /= largest
+		}
+		c.CacheDiff = worse(c.CacheDiff, diff)
+		bar := cacheBar
+		if name == "shared_k" || name == "shared_v" {
+			if c.r.Model.Package.Plan.CacheElem == ir.BF16 {
+				bar += bf16Bar
+			}
+		}
+		if diff > bar || math.IsNaN(diff) {
+			c.fail("%s differs by %.3g of its largest element, want at most %.3g", name, diff, bar)
+		}
+	}
+	return nil
+}
+
+// greedy follows the model's own choices. Where another choice is as good as the tolerance can
+// tell, the golden one is followed from there on.
+func (c *checker) greedy(logits []float32) error {
+	c.GreedyTotal = len(c.prompt.Greedy)
+	follow := c.g.Tensor(c.i, "decode_logits")
+	for step, want := range c.prompt.Greedy {
+		got := largest(logits)
+		switch {
+		case got == want:
+			c.GreedyEqual++
+		case step < len(c.prompt.Gaps) && c.prompt.Gaps[step] < c.tolerance:
+			c.Notes = append(c.Notes, fmt.Sprintf("greedy step %d: token %d for %d, let pass: the gap is %.3g", step, got, want, c.prompt.Gaps[step]))
+		default:
+			c.fail("greedy step %d: token %d, want %d", step, got, want)
+			return nil
+		}
+		if step == c.GreedyTotal-1 {
+			break
+		}
+		var err error
+		if logits, err = c.r.Decode(want); err != nil {
+			return err
+		}
+		if n := len(logits); len(follow) >= (step+1)*n {
+			if err := c.logits("decode_logits", logits, follow[step*n:(step+1)*n]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// compare returns the largest difference, NaN if there is one, and the largest element of want.
+func compare(got []float32, want []float64) (diff, largest float64) {
+	for i, w := range want {
+		diff = worse(diff, math.Abs(float64(got[i])-w))
+		largest = max(largest, math.Abs(w))
+	}
+	return diff, largest
+}
+
+// worse is the larger of two differences; NaN is worse than anything.
+func worse(a, b float64) float64 {
+	if a != a || b != b {
+		return math.NaN()
+	}
+	return max(a, b)
+}
+
+// largest is the index of the largest logit, the lowest of equal ones.
+func largest(logits []float32) int32 {
+	best := 0
+	for i, x := range logits {
+		if x > logits[best] {
+			best = i
+		}
+	}
+	return int32(best)
+}
