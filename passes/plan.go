@@ -97,9 +97,10 @@ func (b *planner) entries() error {
 		return fmt.Errorf("program has no entry prefill")
 	}
 	var all, last, score []int
+	head := len(pre.Rows) - 1
 	for i, r := range pre.Rows {
 		switch {
-		case r == ir.Last:
+		case r == ir.Last, i == head && pre.Want == ir.Last: // logits have room for few rows
 			last = append(last, i)
 		case len(last) > 0:
 			return fmt.Errorf("entry prefill: stage %s needs all rows after one that needs the last", b.program.Stages[i].Name)

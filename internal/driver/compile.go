@@ -27,11 +27,12 @@ type Formats struct {
 }
 
 // Compile turns a spec into a package. dump, if not "", is a folder for the program before and
-// after every pass, and for the plan. The same arguments give the same bytes.
-func Compile(spec *models.Spec, f Formats, dump string) (*Package, error) {
+// after every pass, and for the plan; skip names passes to leave out. The same arguments give the
+// same bytes.
+func Compile(spec *models.Spec, f Formats, dump string, skip ...string) (*Package, error) {
 	target := passes.Target{
 		Package: spec.Name, Source: filepath.Base(spec.File()), Context: spec.Context,
-		Weights: f.Weights, Checkpoint: f.Checkpoint, KV: f.KV,
+		Weights: f.Weights, Checkpoint: f.Checkpoint, KV: f.KV, Skip: skip,
 	}
 	dumped := &dumper{dir: dump}
 	if dump != "" {

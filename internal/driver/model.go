@@ -26,6 +26,8 @@ type Options struct {
 	Context    int     // default context; 0 is the spec's
 	Package    string  // name of the package; "" is the spec's
 	DumpIR     string  // folder for the program before and after every pass, "" for none
+
+	Skip []string // passes to leave out
 }
 
 // A Model is a spec with its tensors, compiled.
@@ -70,7 +72,7 @@ func Load(path string, o Options, needed bool) (*Model, error) {
 	if err := m.choose(o); err != nil {
 		return nil, err
 	}
-	if m.Package, err = Compile(spec, m.formats, o.DumpIR); err != nil {
+	if m.Package, err = Compile(spec, m.formats, o.DumpIR, o.Skip...); err != nil {
 		m.Close()
 		return nil, err
 	}
