@@ -63,7 +63,7 @@ func linear(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int, 
 	for p := lo; p < hi; p++ {
 		for r := 0; r < rows; r += tileRows {
 			n := min(tileRows, rows-r)
-			multiply(w.Set, tile, Rows{x.Data[r*x.Stride:], x.Stride}, m, p, n)
+			multiply(w.Set, tile, x.From(r), m, p, n)
 			for i := range n {
 				finish(w.Set, dst, r+i, tile[i*PanelCols:][:PanelCols], m.N, bias, p, end)
 			}
@@ -81,7 +81,7 @@ func multiply(set Set, tile []float32, x Rows, m *Matrix, p, rows int) {
 		to := min(from+step, m.K)
 		for r := 0; r < rows; r += blockRows {
 			n := min(blockRows, rows-r)
-			m.gemm(set, tile[r*PanelCols:], Rows{x.Data[r*x.Stride:], x.Stride}, p, from, to, n)
+			m.gemm(set, tile[r*PanelCols:], x.From(r), p, from, to, n)
 		}
 	}
 }

@@ -36,7 +36,7 @@ func (c *retainCase) run(cut cut) (dst Rows, state, export []float32) {
 	st := c.State(state)
 	team(cut.workers, RetainScratch(c.Dim, c.tokens), func(w *Worker) {
 		cut.chunks(c.tokens, func(pos, rows int) {
-			Retain(w, &c.RetainSpec, dst.from(pos), c.q.from(pos), c.k.from(pos), c.v.from(pos), c.g.from(pos), c.a.from(pos),
+			Retain(w, &c.RetainSpec, dst.From(pos), c.q.From(pos), c.k.From(pos), c.v.From(pos), c.g.From(pos), c.a.From(pos),
 				&st, c.ph.from(pos), pos, rows)
 			w.Sync()
 		})

@@ -31,8 +31,12 @@ type cut struct{ chunk, workers int }
 
 func (c cut) String() string { return fmt.Sprintf("chunks of %d, %d workers", c.chunk, c.workers) }
 
-// cuts are compared with single rows on one worker.
-var cuts = []cut{{0, 1}, {0, 3}, {1, 2}, {1, 7}, {3, 3}, {64, 2}, {64, 7}, {100, 1}}
+// cuts are compared with single rows on one worker. The race detector, which makes plain Go twenty
+// times slower, gets the first few.
+var cuts = []cut{{0, 3}, {64, 7}, {3, 2}, {1, 3}, {1, 7}, {100, 1}}[:numCuts]
+
+// teams are numbers of workers, where there is nothing else to vary.
+var teams = []int{3, 7, 1, 2}[:numTeams]
 
 // chunks calls f for each chunk of n rows.
 func (c cut) chunks(n int, f func(pos, rows int)) {
@@ -64,9 +68,6 @@ func blank(rows, n int) Rows {
 	}
 	return x
 }
-
-// from returns the rows from row r on.
-func (x Rows) from(r int) Rows { return Rows{x.Data[r*x.Stride:], x.Stride} }
 
 func (x Rows) clone() Rows { return Rows{append([]float32(nil), x.Data...), x.Stride} }
 
@@ -134,7 +135,7 @@ func (p Phases) from(r int) Phases {
 	if p.Cos.Data == nil {
 		return p
 	}
-	return Phases{p.Cos.from(r), p.Sin.from(r)}
+	return Phases{p.Cos.From(r), p.Sin.From(r)}
 }
 
 // rotated is head x at position pos, in float64.
