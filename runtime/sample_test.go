@@ -49,7 +49,7 @@ func distribution(logits []float32, p Sampling) []float64 {
 
 func TestSampleDistribution(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	const n, draws = 60, 40000
+	const n, draws = 60, 12000
 	for _, p := range []Sampling{
 		{Temperature: 1},
 		{Temperature: 0.5},
