@@ -80,22 +80,18 @@ func (s *sampler) choose(logits []float32) (int32, error) {
 	if err != nil || s.Temperature == 0 {
 		return top, err
 	}
-	peak := float64(logits[top])
 	s.collect(logits)
+	peak := float64(logits[top])
 	left := s.found
 	if s.TopP > 0 && s.TopP < 1 {
 		left = s.mostProbable(peak)
 	}
 
-	floor := math.Inf(-1)
-	if s.MinP > 0 {
-		floor = peak + math.Log(float64(s.MinP))
-	}
 	total, n := 0.0, 0
 	s.weight = s.weight[:0]
 	for _, c := range left {
-		if x := float64(c.logit); x >= floor || c.token == top {
-			p := exp((x - peak) / float64(s.Temperature))
+		if below := float64(c.logit) - peak; s.MinP <= 0 || exp(below) >= float64(s.MinP) {
+			p := exp(below / float64(s.Temperature))
 			total += p
 			s.weight = append(s.weight, p)
 			left[n] = c
