@@ -1,0 +1,106 @@
+// Package testmodel is the small models whose packages are checked in under generated: what each
+// is compiled from, its packed weights, and what their tests share.
+//
+// Imports: internal/driver, ir/plan, runtime. Outside the standard library: nothing.
+// May not: import a generated package, whose tests import this one.
+package testmodel
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/yococ/yococ/internal/driver"
+)
+
+// A Model is compiled from a spec with the formats of its checkpoint and a float32 cache.
+type Model struct {
+	Name   string   // of the package, which is generated/Name
+	Spec   string   // slash-separated, from the module's root
+	Golden string   // folder of reference results, likewise
+	Skip   []string // passes that are left out
+}
+
+const (
+	specs   = "generated/testdata/specs/"
+	goldens = "generated/testdata/goldens/"
+)
+
+// Models are all of them.
+var Models = []*Model{
+	{Name: "yoco8m", Spec: "models/yoco-8m.yaml", Golden: goldens + "yoco8m"},
+	{Name: "flaswa", Spec: specs + "flaswa.yaml", Golden: goldens + "fla_swa"},
+	{Name: "flabiasqknorm", Spec: specs + "flabiasqknorm.yaml", Golden: goldens + "fla_gret_split_bias_qknorm"},
+	{Name: "flatied", Spec: specs + "flatied.yaml", Golden: goldens + "fla_gret_tied_defaults"},
+	{Name: "flaallrows", Spec: specs + "flabiasqknorm.yaml", Golden: goldens + "fla_gret_split_bias_qknorm", Skip: []string{earlyExit}},
+}
+
+// earlyExit is the pass without which a prefill computes the cross-decoder for all rows.
+const earlyExit = "early-exit"
+
+// Named returns the model of a name.
+func Named(name string) *Model {
+	for _, m := range Models {
+		if m.Name == name {
+			return m
+		}
+	}
+	panic("BUG: no test model " + name)
+}
+
+// Exits reports whether a prefill of the model is compiled to exit early.
+func (m *Model) Exits() bool { return !slices.Contains(m.Skip, earlyExit) }
+
+// Load compiles the model and opens its checkpoint. Close it.
+func (m *Model) Load() (*driver.Model, error) {
+	root, err := Root()
+	if err != nil {
+		return nil, err
+	}
+	spec := filepath.Join(root, filepath.FromSlash(m.Spec))
+	return driver.Load(spec, driver.Options{Package: m.Name, Skip: m.Skip}, true)
+}
+
+// Weights is the path of the model's packed weights in the user's cache, where they are put if
+// they are not there.
+func (m *Model) Weights() (string, error) {
+	loaded, err := m.Load()
+	if err != nil {
+		return "", err
+	}
+	defer loaded.Close()
+	cache, err := driver.OpenCache()
+	if err != nil {
+		return "", err
+	}
+	return cache.Weights(context.Background(), loaded, nil)
+}
+
+// OpenGolden opens the model's reference results. Close them.
+func (m *Model) OpenGolden() (*driver.Golden, error) {
+	root, err := Root()
+	if err != nil {
+		return nil, err
+	}
+	return driver.OpenGolden(filepath.Join(root, filepath.FromSlash(m.Golden)), "bf16")
+}
+
+// Root is the module's root: the nearest folder upwards that holds a go.mod.
+func Root() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", fmt.Errorf("no go.mod above the working directory")
+		}
+		dir = parent
+	}
+}
