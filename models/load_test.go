@@ -154,6 +154,11 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{"", "a: *x", "- 1", "a: &x 1\n<<: *x", "---\n---\n", "? [1]\n: 2", "self: {mixer: {kind: 7}}", "\ufeffname: x", "name: !!int x"} {
 		f.Add([]byte(s))
 	}
+	good, err := os.ReadFile("testdata/good.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(append(good, "\ntokenizer: /\n"...)) // absolute, beside a spec whose own path is not
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s, err := Parse("dir/m.yaml", text)
 		if err == nil {

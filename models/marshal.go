@@ -35,6 +35,9 @@ func (s *Spec) MarshalFor(file string) []byte {
 }
 
 func relative(dir, path string) string {
+	if filepath.IsAbs(path) && !filepath.IsAbs(dir) {
+		return path // made relative it would come back as another text for the same file
+	}
 	if rel, err := filepath.Rel(dir, path); err == nil {
 		return rel
 	}

@@ -32,6 +32,7 @@ func FuzzHeader(f *testing.F) {
 		}
 	}
 	f.Add(file)
+	f.Add([]byte("0\x00\x00\x00\x00\x00\x00\x00{\"000000\":\"000\\n000000000000000000000000000\"0000")) // a line break in a message
 	f.Fuzz(func(t *testing.T, data []byte) {
 		ts, err := parse("m.safetensors", data)
 		if err != nil {

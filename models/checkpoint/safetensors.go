@@ -163,7 +163,7 @@ func (h *header) open(tensor, what string, want json.Delim) error {
 		return h.syntax(tensor, err)
 	}
 	if t != want {
-		return h.err(tensor, h.here(), "%s is %v: want %v", what, t, want)
+		return h.err(tensor, h.here(), "%s is %s: want %v", what, show(fmt.Sprint(t)), want)
 	}
 	return nil
 }
@@ -175,7 +175,7 @@ func (h *header) text(tensor string) (string, error) {
 	}
 	s, ok := t.(string)
 	if !ok {
-		return "", h.err(tensor, h.here(), "%v stands where a text should", t)
+		return "", h.err(tensor, h.here(), "%s stands where a text should", show(fmt.Sprint(t)))
 	}
 	return s, nil
 }
