@@ -149,12 +149,7 @@ func (t *retainTile) put(s *RetainSpec, st *Retention, k, v, a Rows, ph Phases, 
 			st.k[e*blockTokens+j] = x
 		}
 		putValues(st.v, v.Row(r, s.Dim), j, t.cols)
-		decay := LogSigmoid(a.Data[r*a.Stride]) / s.Normalizer
-		if j == 0 {
-			sum = decay
-		} else {
-			sum += decay
-		}
+		sum += LogSigmoid(a.Data[r*a.Stride]) / s.Normalizer
 		st.g[j] = sum
 	}
 }
