@@ -28,7 +28,10 @@ func buildCommand(s *screen) *cobra.Command {
 	fs.StringVar(&f.DumpIR, "dump-ir", "", "write the program before and after every pass, and the plan, to `DIR`")
 	fs.BoolVar(&check, "check", false, "write nothing; exit with 1 if the folder's files are not what would be written")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		m, err := f.load(args[0], cmd.Flags().Changed("checkpoint"))
+		if fs.Changed("context") && f.Context < 1 {
+			return fmt.Errorf("--context %d: want 1 or more", f.Context)
+		}
+		m, err := f.load(args[0], false)
 		if err != nil {
 			return err
 		}

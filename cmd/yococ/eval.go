@@ -50,10 +50,7 @@ func perplexityCommand(s *screen) *cobra.Command {
 		if err := checkThreads(o.Threads); err != nil {
 			return err
 		}
-		if file != "-" {
-			file = "@" + file
-		}
-		text, err := readPrompt(file)
+		text, err := readText(file)
 		if err != nil {
 			return err
 		}

@@ -61,6 +61,9 @@ func printMemory(m *driver.Model, mem *driver.Memory, contexts []int) {
 	row("weights", mem.Weights, "mapped from the packed file")
 	row("cache per token", mem.CachePerToken, "the one that all cross layers read")
 	row("state", mem.State, "of the self-decoder, at any length")
+	if mem.OpenBlock > 0 {
+		row("open block", mem.OpenBlock, "of the self-decoder, at any length")
+	}
 	row("scratch", mem.Scratch, fmt.Sprintf("activations of %d tokens, logits, %d workers", driver.Chunk, mem.Threads))
 	fmt.Println()
 	for _, n := range contexts {

@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/yococ/yococ/models"
 )
 
 // errFailed is returned by a command that has done its work and found that something does not hold.
@@ -55,7 +57,11 @@ func run(ctx context.Context, args []string) (status int) {
 		fmt.Fprintln(os.Stderr, "yococ: interrupted")
 		return 2
 	}
-	fmt.Fprintln(os.Stderr, "yococ:", strings.TrimRight(err.Error(), "\n"))
+	text := strings.TrimRight(err.Error(), "\n")
+	if placed := (models.Errors)(nil); !errors.As(err, &placed) { // else every line begins with its place
+		text = "yococ: " + text
+	}
+	fmt.Fprintln(os.Stderr, text)
 	return 2
 }
 

@@ -31,7 +31,7 @@ func runCommand(s *screen) *cobra.Command {
 	var tokens int
 	var special bool
 	fs := cmd.Flags()
-	fs.StringVarP(&prompt, "prompt", "p", "", "the `PROMPT`; @FILE reads a file, - standard input")
+	fs.StringVarP(&prompt, "prompt", "p", "", "the `PROMPT`; @FILE reads a file and - standard input, but for a newline at the end")
 	fs.IntVarP(&tokens, "tokens", "n", 128, "at most `N` tokens; -1 for no limit")
 	fs.Float32Var(&sampling.Temperature, "temp", sampling.Temperature, "temperature `T`; 0 always takes the most probable token")
 	fs.IntVar(&sampling.TopK, "top-k", sampling.TopK, "choose among the `K` most probable tokens; 0 for all")
@@ -77,18 +77,23 @@ func runCommand(s *screen) *cobra.Command {
 	return cmd
 }
 
-// readPrompt resolves @FILE and -.
+// readPrompt resolves @FILE and -. An editor or echo ends a text with a newline, which is not
+// part of a prompt.
 func readPrompt(arg string) (string, error) {
-	var text []byte
-	var err error
-	switch {
-	case arg == "-":
-		text, err = io.ReadAll(os.Stdin)
-	case strings.HasPrefix(arg, "@"):
-		text, err = os.ReadFile(arg[1:])
-	default:
-		return arg, nil
+	if arg == "-" || strings.HasPrefix(arg, "@") {
+		text, err := readText(strings.TrimPrefix(arg, "@"))
+		return strings.TrimSuffix(text, "\n"), err
 	}
+	return arg, nil
+}
+
+// readText reads a file, or standard input for -.
+func readText(file string) (string, error) {
+	if file == "-" {
+		text, err := io.ReadAll(os.Stdin)
+		return string(text), err
+	}
+	text, err := os.ReadFile(file)
 	return string(text), err
 }
 

@@ -14,15 +14,16 @@ type Memory struct {
 	Params        int64 // trained parameters
 	Weights       int64 // the weight file, which is mapped
 	CachePerToken int64 // of the shared cache
-	State         int64 // retentions and rings, at any context length
+	State         int64 // retention matrices and window rings, at any context length
+	OpenBlock     int64 // what retention keeps of the tokens since the last block of 64 ended
 	Scratch       int64 // activations, logits, private memory of the workers; at the default context
 	Threads       int   // workers of the session
 	plan          *plan.Plan
 }
 
-// process allows for the program itself: its code, Go's runtime, stacks and the buffers of the
-// pipe to it, as measured and then some.
-const process = 12 << 20
+// process allows for the program itself: its code, Go's runtime and heap, stacks and the buffers
+// of the pipe to it. Some 4 MB were measured.
+const process = 8 << 20
 
 // chooser is what the sampler needs for one entry of the vocabulary, beside the logits on both
 // ends of the pipe.
@@ -38,7 +39,9 @@ func NewMemory(m *Model, threads int) *Memory {
 			const tokens = 1 << 12 // whole blocks
 			mem.CachePerToken = cacheSpec(p.Object(s.Object), tokens).Bytes() / tokens
 		default:
-			mem.State += stateBytes(p, s)
+			state, all := stateBytes(p, s)
+			mem.State += state
+			mem.OpenBlock += all - state
 		}
 	}
 	mem.Scratch = mem.scratch(p.Context)
@@ -47,7 +50,7 @@ func NewMemory(m *Model, threads int) *Memory {
 
 // Total is the peak of a session whose context is full.
 func (m *Memory) Total(context int) int64 {
-	total := m.Weights + m.State + m.scratch(context) + process + chooser*int64(m.plan.Vocab)
+	total := m.Weights + m.State + m.OpenBlock + m.scratch(context) + process + chooser*int64(m.plan.Vocab)
 	for i := range m.plan.States {
 		if s := &m.plan.States[i]; s.Kind == ir.Shared {
 			total += pages(cacheSpec(m.plan.Object(s.Object), context).Bytes())
@@ -65,6 +68,7 @@ type Report struct {
 	Weights       int64   `json:"weights_bytes"`
 	CachePerToken int64   `json:"cache_bytes_per_token"`
 	State         int64   `json:"state_bytes"`
+	OpenBlock     int64   `json:"open_block_bytes"`
 	Scratch       int64   `json:"scratch_bytes"`
 	Contexts      []Total `json:"contexts"`
 }
@@ -77,7 +81,7 @@ type Total struct {
 
 // Report gives the figures for some context lengths.
 func (m *Memory) Report(contexts []int) Report {
-	r := Report{Params: m.Params, Weights: m.Weights, CachePerToken: m.CachePerToken, State: m.State, Scratch: m.Scratch}
+	r := Report{Params: m.Params, Weights: m.Weights, CachePerToken: m.CachePerToken, State: m.State, OpenBlock: m.OpenBlock, Scratch: m.Scratch}
 	for _, n := range contexts {
 		r.Contexts = append(r.Contexts, Total{n, m.Total(n)})
 	}
@@ -104,15 +108,17 @@ func (m *Memory) scratch(context int) int64 {
 	return n + int64(m.Threads)*pages(4*int64(worker))
 }
 
-// stateBytes is the memory of all layers of a state that does not grow.
-func stateBytes(p *plan.Plan, s *plan.State) int64 {
+// stateBytes is the memory of all layers of a state that does not grow: of the state as its
+// equations have it, and all of it with the open block and what alignment adds.
+func stateBytes(p *plan.Plan, s *plan.State) (state, all int64) {
 	o := p.Object(s.Object)
 	layers := int64(max(s.Layers, 1))
 	if o.Type == "RetainSpec" {
 		spec := kernel.RetainSpec{Heads: o.Int("Heads"), Dim: o.Int("Dim")}
-		return layers * pages(4*int64(spec.StateFloats()))
+		return layers * 4 * int64(spec.Heads*spec.Dim*spec.Dim), layers * pages(4*int64(spec.StateFloats()))
 	}
-	return layers * pages(cacheSpec(o, 0).Bytes())
+	n := layers * pages(cacheSpec(o, 0).Bytes())
+	return n, n
 }
 
 // cacheSpec is the layout of a cache in a session of a context.

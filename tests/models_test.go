@@ -1,0 +1,114 @@
+// Package tests checks what no package can check alone: generated models against recorded
+// results, exactness over threads, chunks and instruction sets, import rules, and that everything
+// generated is up to date.
+//
+// It may not repeat the tests of a package, nor hold anything but tests.
+package tests
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/yococ/yococ/generated/flaallrows"
+	"github.com/yococ/yococ/generated/flabiasqknorm"
+	"github.com/yococ/yococ/generated/flaswa"
+	"github.com/yococ/yococ/generated/flatied"
+	"github.com/yococ/yococ/generated/yoco8m"
+	"github.com/yococ/yococ/internal/testmodel"
+	rt "github.com/yococ/yococ/runtime"
+	"github.com/yococ/yococ/runtime/kernel"
+	"github.com/yococ/yococ/runtime/kernel/kerneltest"
+)
+
+// openers are the generated packages, by model.
+var openers = map[string]func(path string) (*rt.Model, error){
+	"yoco8m":        yoco8m.OpenRuntime,
+	"flaswa":        flaswa.OpenRuntime,
+	"flabiasqknorm": flabiasqknorm.OpenRuntime,
+	"flatied":       flatied.OpenRuntime,
+	"flaallrows":    flaallrows.OpenRuntime,
+}
+
+// packing keeps tests that run in parallel from packing the same weights.
+var packing sync.Mutex
+
+// open opens a generated model until the test ends.
+func open(t testing.TB, name string) *rt.Model {
+	t.Helper()
+	packing.Lock()
+	path, err := testmodel.Named(name).Weights()
+	packing.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := openers[name](path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
+
+// session opens a session until the test ends or it is closed.
+func session(t testing.TB, m *rt.Model, o rt.Options) *rt.Session {
+	t.Helper()
+	s, err := m.NewSession(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// prefill adds tokens to a session.
+func prefill(t testing.TB, s *rt.Session, tokens []int32) {
+	t.Helper()
+	if err := s.Prefill(context.Background(), tokens); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// logits are the session's, which its next call overwrites.
+func logits(t testing.TB, s *rt.Session) []float32 {
+	t.Helper()
+	l, err := s.Logits()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// decode adds one token; the logits are overwritten by the next call.
+func decode(t testing.TB, s *rt.Session, token int32) []float32 {
+	t.Helper()
+	l, err := s.Decode(context.Background(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// levels are the instruction-set levels of this machine, ascending. The test fails if one that has
+// to be tested is not among them.
+func levels(t testing.TB) []string {
+	t.Helper()
+	have := kernel.Supported()
+	kerneltest.RequireLevels(t, have)
+	return have
+}
+
+// argmax is the index of the largest element, the lowest of equal ones.
+func argmax(x []float32) int32 {
+	best := 0
+	for i, v := range x {
+		if v > x[best] {
+			best = i
+		}
+	}
+	return int32(best)
+}
