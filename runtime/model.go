@@ -94,6 +94,9 @@ func NewModel(info Info, file *weights.File, newEngine func(EngineConfig) (Engin
 		panic(fmt.Sprintf("BUG: model %s: %d rows of %d logits, context %d",
 			info.Name, info.HeadRows, info.Vocab, info.Context))
 	}
+	if file != nil {
+		file.Warm()
+	}
 	return &Model{info: info, file: file, newEngine: newEngine}
 }
 

@@ -21,6 +21,7 @@ type File struct {
 	tensors []tensor // in order, offsets in data
 	byName  map[string]*tensor
 	sums    map[string]string // of the payloads, hexadecimal
+	warm    warmth
 }
 
 // An Error is a weight file that is not what it should be.
@@ -191,6 +192,7 @@ func (f *File) Verify(ctx context.Context) error {
 
 // Close unmaps the file; its tensors must not be used any more. Closing twice is no error.
 func (f *File) Close() error {
+	f.cool()
 	unmap := f.unmap
 	f.data, f.tensors, f.byName, f.unmap = nil, nil, nil, nil
 	if unmap == nil {

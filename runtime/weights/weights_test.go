@@ -361,3 +361,29 @@ func FuzzHeader(f *testing.F) {
 		}
 	})
 }
+
+// TestWarm closes a file at any time during its warming.
+func TestWarm(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "w")
+	w, err := Create(path, "f", []Entry{{"a", "F32", []int{1 << 20}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write("a", make([]byte, 4<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		f, err := Open(path, "f", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Warm()
+		f.Warm()
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
