@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string) (status int) {
 		return 2
 	}
 	text := strings.TrimRight(err.Error(), "\n")
-	if placed := (models.Errors)(nil); !errors.As(err, &placed) { // else every line begins with its place
+	if placed := models.Errors(nil); !errors.As(err, &placed) { // else every line begins with its place
 		text = "yococ: " + text
 	}
 	fmt.Fprintln(os.Stderr, text)

@@ -24,9 +24,11 @@ func sample(elem ir.Elem) *plan.Plan {
 	return &plan.Plan{Package: "sample", Weights: []plan.Weight{
 		{Name: "embed", Form: plan.Table, Elem: elem, N: 37, K: 24, Sources: []ir.Source{{Role: "embed", Scale: 1, Rows: 37}}},
 		{Name: "qkv", Form: plan.Matrix, Elem: elem, N: 150, K: 25, Layers: 3, Sources: []ir.Source{
-			{Role: "q", Scale: 0.125, Gain: "norm", Rows: 70}, {Role: "k", Scale: 1, Gain: "norm", Rows: 70}, {Role: "v", Scale: 0.3, Rows: 10}}},
+			{Role: "q", Scale: 0.125, Gain: "norm", Rows: 70}, {Role: "k", Scale: 1, Gain: "norm", Rows: 70}, {Role: "v", Scale: 0.3, Rows: 10},
+		}},
 		{Name: "gateUp", Form: plan.Matrix, Elem: elem, N: 2 * 45, K: 25, Half: 45, Layers: 2, Sources: []ir.Source{
-			{Role: "gate", Scale: 1, Rows: 45}, {Role: "up", Scale: 1, Rows: 45}}},
+			{Role: "gate", Scale: 1, Rows: 45}, {Role: "up", Scale: 1, Rows: 45},
+		}},
 		{Name: "norm", Form: plan.Vector, N: 25, K: 1, Layers: 3, Sources: []ir.Source{{Role: "norm", Scale: 1, Rows: 25}}},
 		{Name: "bias", Form: plan.Vector, N: 20, K: 1, Sources: []ir.Source{{Role: "k.bias", Scale: 2, Rows: 12}, {Role: "v.bias", Scale: 1, Rows: 8}}},
 		{Name: "view", Form: plan.Matrix, Elem: elem, N: 37, K: 24, Alias: "embed"},

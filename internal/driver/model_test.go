@@ -1,0 +1,181 @@
+package driver
+
+import (
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/yococ/yococ/ir"
+	"github.com/yococ/yococ/runtime/host"
+)
+
+const models8m = "../../models/yoco-8m.yaml"
+
+func load(t *testing.T, path string, o Options) *Model {
+	t.Helper()
+	m, err := Load(path, o, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// TestFormats: the weights have the checkpoint's format unless something else is asked for.
+func TestFormats(t *testing.T) {
+	for _, c := range []struct {
+		o    Options
+		want Formats
+	}{
+		{Options{}, Formats{ir.BF16, ir.BF16, ir.F32}},
+		{Options{Weights: "f32", KV: "bf16"}, Formats{ir.BF16, ir.F32, ir.BF16}},
+	} {
+		if got := load(t, models8m, c.o).formats; got != c.want {
+			t.Errorf("%+v: formats %v, want %v", c.o, got, c.want)
+		}
+	}
+}
+
+// TestIdentity: packed weights are found again, and not by another plan or seed.
+func TestIdentity(t *testing.T) {
+	seed := uint64(1)
+	other := uint64(2)
+	seen := map[string]int{}
+	for i, o := range []Options{{}, {Weights: "f32"}, {Random: &seed}, {Random: &other}} {
+		m := load(t, models8m, o)
+		id, err := m.identity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, _ := load(t, models8m, o).identity(); again != id {
+			t.Errorf("options %d: identities %s and %s", i, id, again)
+		}
+		if j, taken := seen[id]; taken {
+			t.Errorf("options %d and %d have the same identity", i, j)
+		}
+		seen[id] = i
+	}
+}
+
+// TestDump: every pass leaves a numbered file, and the plan is there.
+func TestDump(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "d")
+	load(t, models8m, Options{DumpIR: dir})
+	list := names(t, dir)
+	if list[0] != "00_naive.ir" || list[len(list)-1] != "plan.txt" {
+		t.Errorf("files %v", list)
+	}
+	for i, name := range list[:len(list)-1] {
+		if !strings.HasSuffix(name, ".ir") || !strings.HasPrefix(name, []string{"0", "1"}[i/10]) {
+			t.Errorf("file %s", name)
+		}
+	}
+}
+
+// TestMemory holds the paper's arithmetic: 4,096 bytes of cache a token, 20.4 MB of retention
+// matrices, and nothing that grows but the cache.
+func TestMemory(t *testing.T) {
+	m := NewMemory(load(t, "../../models/yoco-3b.yaml", Options{KV: "bf16"}), 2)
+	if m.CachePerToken != 4096 || m.State != 13*24*128*128*4 {
+		t.Errorf("%d bytes of cache a token, %d of state", m.CachePerToken, m.State)
+	}
+	if low, high := 2*m.Params, 2*m.Params+2*m.Params/100; m.Weights < low || m.Weights > high {
+		t.Errorf("%d bytes of weights for %d parameters in bf16", m.Weights, m.Params)
+	}
+	a, b := m.Total(1<<15), m.Total(1<<16)
+	if grown := float64(b-a) / (1 << 15); grown < 4096 || grown > 4096*1.01 {
+		t.Errorf("%v bytes a token from 32768 to 65536, want 4096", grown)
+	}
+	small, large := NewMemory(load(t, models8m, Options{}), 1), NewMemory(load(t, models8m, Options{}), 2)
+	if small.Total(100) >= large.Total(100) {
+		t.Error("another worker takes no memory")
+	}
+}
+
+// TestCost compares with a count by hand.
+func TestCost(t *testing.T) {
+	p := load(t, models8m, Options{}).Package.Plan
+	self := 2.0 * (4*256*256 + 4*256 + 3*256*640) * 4 // q k v g o is five, decay is 4 rows
+	self += 2 * 256 * 256 * 4
+	retention := 4.0 * 4 * 64 * 64 * 4
+	share := 2.0 * 2 * 128 * 256
+	cross := 2.0 * (2*256*256 + 3*256*640) * 4
+	attention := 4.0 * 4 * 64 * 4 // a position
+	head := 2.0 * 4096 * 256
+	one := self + retention + share + cross + head
+	if got, want := decodeCost(p, 9, 1).flops, one+10*attention; got != want {
+		t.Errorf("decode of a token: %v operations, want %v", got, want)
+	}
+	if got, want := prefillCost(p, 0, 300).flops, 300*(self+retention+share)+cross+head+300*attention; got != want {
+		t.Errorf("prefill of 300 tokens: %v operations, want %v", got, want)
+	}
+	b := decodeCost(p, 0, 1).bytes
+	if low := 2.0 * (7938560 - 4096*256); b < low || b > 1.3*low {
+		t.Errorf("decode of a token reads %v bytes, %v of them weights", b, low)
+	}
+}
+
+func TestRate(t *testing.T) {
+	mean, dev := rate([]time.Duration{time.Second, time.Second / 2}, 100)
+	if mean != 150 || math.Abs(dev-math.Sqrt(5000)) > 1e-9 {
+		t.Errorf("mean %v, deviation %v", mean, dev)
+	}
+	if _, dev := rate([]time.Duration{time.Second}, 1); dev != 0 {
+		t.Errorf("deviation of one repetition: %v", dev)
+	}
+	if n := room(host.BenchRequest{PP: 10, Depth: 100, Reps: 5}); n != 160 {
+		t.Errorf("room for %d tokens, want 160", n)
+	}
+}
+
+func TestGolden(t *testing.T) {
+	g, err := OpenGolden("../../generated/testdata/goldens/yoco8m", "bf16")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if n := len(g.Tensor(0, "logits_last")); len(g.Prompts) != 14 || n != 4096 || g.Tensor(0, "nothing") != nil {
+		t.Errorf("%d prompts, %d logits", len(g.Prompts), n)
+	}
+	if got := strings.Join(g.States(0), " "); got != "self0.S self1.S self2.S self3.S shared_k shared_v" {
+		t.Errorf("states %s", got)
+	}
+	if g.Tolerance() != plainTolerance || g.Context() != 1121+48 {
+		t.Errorf("tolerance %v, context %d", g.Tolerance(), g.Context())
+	}
+	dir := folder(t, map[string]string{"golden.json": `{"weights": {"f32": {"prompts": [{"tokens": []}]}}}`})
+	for _, c := range [][2]string{{"bf16", "has no prompts for bf16 weights"}, {"f32", "prompt 0 has no tokens"}} {
+		if _, err := OpenGolden(dir, c[0]); err == nil || !strings.Contains(err.Error(), c[1]) {
+			t.Errorf("%s: error %v, want %s", c[0], err, c[1])
+		}
+	}
+}
+
+// TestPackCanceled: nothing is left of a weight file that was not finished.
+func TestPackCanceled(t *testing.T) {
+	c := cache(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	m := load(t, models8m, Options{})
+	if _, err := c.Weights(ctx, m, func(done, total int64) { cancel() }); err == nil {
+		t.Error("no error")
+	}
+	if left, _ := os.ReadDir(filepath.Join(c.dir, packed)); len(left) > 0 {
+		t.Errorf("%v is left", left)
+	}
+}
+
+func TestWorse(t *testing.T) {
+	if worse(1, 2) != 2 || !math.IsNaN(worse(math.NaN(), 2)) || !math.IsNaN(worse(2, math.NaN())) {
+		t.Error("NaN is not worst")
+	}
+	if d, l := compare([]float32{1, -2}, []float64{1.5, -4}); d != 2 || l != 4 {
+		t.Errorf("difference %v, largest %v", d, l)
+	}
+	if largest([]float32{1, 3, 3}) != 1 {
+		t.Error("of equal logits the first is the largest")
+	}
+}
