@@ -1,6 +1,8 @@
 // Package kernels holds every kernel in assembly at every level, as the compiler emits them, and
 // the kernel.Set of each level. Generated models carry their own copies of what they use; this
 // package is where the kernels are read, tested against kernel.Portable and measured.
+//
+// It may not import anything of ours but the runtime.
 package kernels
 
 import (

@@ -1,6 +1,8 @@
 // Command gen writes the assembly kernels of this repository: all of plan.Kernels at every level
 // into generated/kernels, and the CPU's feature query into runtime/kernel. Run it anywhere in the
 // module.
+//
+// It may not know models or codegen.
 package main
 
 import (

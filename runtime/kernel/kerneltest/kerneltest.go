@@ -1,5 +1,8 @@
 // Package kerneltest helps to test kernels: memory that faults when a kernel leaves its slices,
 // values that find rounding mistakes, comparison of bits, and bounds that are derived.
+//
+// Imports: runtime/kernel. Outside the standard library: nothing.
+// May not: be imported by anything but tests.
 package kerneltest
 
 import (
