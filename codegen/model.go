@@ -16,6 +16,8 @@ func (g *generator) model() {
 	f.PackageComment(fmt.Sprintf("width %d around one %s key/value cache, with %s weights.", p.Dim, p.CacheElem, p.WeightElem))
 	f.PackageComment("")
 	f.PackageComment("self.go, share.go and cross.go are the model; engine.go strings them together.")
+	f.PackageComment("")
+	f.PackageComment("It imports the runtime, and may not import anything of the compiler.")
 
 	f.Comment("Name is the model's name in its spec.")
 	f.Const().Id("Name").Op("=").Lit(p.Package)
