@@ -1,8 +1,3 @@
-// Package tests checks what no package can check alone: generated models against recorded
-// results, exactness over threads, chunks and instruction sets, import rules, and that everything
-// generated is up to date.
-//
-// It may not repeat the tests of a package, nor hold anything but tests.
 package tests
 
 import (
@@ -111,4 +106,14 @@ func argmax(x []float32) int32 {
 		}
 	}
 	return int32(best)
+}
+
+// root is the module's root.
+func root(t testing.TB) string {
+	t.Helper()
+	dir, err := testmodel.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
