@@ -4,6 +4,8 @@
 // width 64 around one f32 key/value cache, with f32 weights.
 //
 // self.go, share.go and cross.go are the model; engine.go strings them together.
+//
+// It imports the runtime, and may not import anything of the compiler.
 package flabiasqknorm
 
 import (

@@ -4,6 +4,8 @@
 // width 256 around one f32 key/value cache, with bf16 weights.
 //
 // self.go, share.go and cross.go are the model; engine.go strings them together.
+//
+// It imports the runtime, and may not import anything of the compiler.
 package yoco8m
 
 import (
