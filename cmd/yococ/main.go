@@ -2,7 +2,8 @@
 // checkpoint become a Go package with assembly kernels and one packed weight file. It also runs,
 // checks, measures and scores models, always through the very package that it writes.
 //
-// It holds flags and printing; what a test would want is in internal/driver.
+// It holds flags and printing, and may not hold logic that a test would want: that is in
+// internal/driver.
 package main
 
 import (
