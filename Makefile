@@ -23,7 +23,7 @@ gen:
 # The generated files are those that gen would write.
 .PHONY: uptodate
 uptodate:
-	sum() { find generated models/schema.json runtime/kernel -name '*.safetensors' -o -type f -print | LC_ALL=C sort | xargs cksum; }; \
+	@sum() { find generated models/schema.json runtime/kernel -name '*.safetensors' -o -type f -print | LC_ALL=C sort | xargs cksum; }; \
 	before=$$(mktemp); trap 'rm -f "$$before"' EXIT; sum > "$$before"; \
 	$(MAKE) --no-print-directory gen; \
 	sum | diff "$$before" - || { echo 'generated files were not up to date: look at git diff'; exit 1; }
@@ -52,13 +52,13 @@ test-avx2:
 # The runtime on arm64, emulated; skipped where there is no qemu.
 .PHONY: test-arm64
 test-arm64:
-	if qemu=$$(command -v qemu-aarch64 || command -v qemu-aarch64-static); then \
+	@if qemu=$$(command -v qemu-aarch64 || command -v qemu-aarch64-static); then \
 	  GOARCH=arm64 $(GO) test -short -exec "$$qemu" ./runtime/kernel; \
 	else echo 'skipped: no qemu-aarch64'; fi
 
 .PHONY: cross
 cross:
-	for target in linux/arm64 darwin/arm64 windows/amd64; do \
+	@for target in linux/arm64 darwin/arm64 windows/amd64; do \
 	  echo $$target; \
 	  GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0 $(GO) build ./...; \
 	  GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0 $(GO) vet $(RUNTIME); \
@@ -72,7 +72,7 @@ race:
 COUNT ?= 3
 .PHONY: bench
 bench:
-	tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
 	$(GO) test -run '^$$' -bench . -count $(COUNT) -tags purego ./generated/kernels > "$$tmp/purego"; \
 	$(GO) test -run '^$$' -bench . -count $(COUNT) ./generated/kernels > "$$tmp/assembly"; \
 	$(BENCHSTAT) "$$tmp/purego" "$$tmp/assembly"
@@ -81,7 +81,7 @@ bench:
 FUZZ ?= 20000x
 .PHONY: fuzz
 fuzz:
-	grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' . | sort | while IFS=: read -r file _ name; do \
+	@grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' . | sort | while IFS=: read -r file _ name; do \
 	  echo "$$file $${name#func }"; \
 	  $(GO) test -run '^$$' -fuzz "^$${name#func }\$$" -fuzztime $(FUZZ) "$$(dirname "$$file")" < /dev/null; \
 	done
@@ -89,6 +89,6 @@ fuzz:
 # Rewrite what tests expect, and generated files. The diff is the review.
 .PHONY: update
 update: gen
-	for dir in $$(grep -rlE --include='*_test.go' 'cockroachdb/datadriven' . | xargs -n1 dirname | sort -u); do \
+	@for dir in $$(grep -rlE --include='*_test.go' 'cockroachdb/datadriven' . | xargs -n1 dirname | sort -u); do \
 	  $(GO) test $$dir -rewrite; \
 	done
