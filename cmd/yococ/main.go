@@ -26,6 +26,7 @@ var errFailed = errors.New("failed")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second interrupt ends the process at once
 	status := run(ctx, os.Args[1:])
 	stop()
 	os.Exit(status)
@@ -78,7 +79,6 @@ func command(s *screen) *cobra.Command {
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	root.AddCommand(importCommand(), buildCommand(s), runCommand(s), inspectCommand(), verifyCommand(s), benchCommand(s), evalCommand(s))
 	return root
 }

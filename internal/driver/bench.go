@@ -47,6 +47,9 @@ func (r *Runner) Bench(o BenchOptions, p Progress) (*Bench, error) {
 	for _, threads := range o.Threads {
 		for _, depth := range o.Depths {
 			for _, test := range tests(o) {
+				if err := r.ctx.Err(); err != nil {
+					return nil, err
+				}
 				test.Depth, test.Reps = depth, benchReps
 				p.tell(fmt.Sprintf("%s at depth %d with %d threads", label(test), depth, Threads(threads)), 0, 0)
 				run := o.RunOptions

@@ -27,6 +27,9 @@ func (r *Runner) Perplexity(t *Text, text string, window int, p Progress) (*Perp
 	}
 	res := &Perplexity{Tokens: len(tokens) - 1, Bytes: t.Bytes(tokens[1:])}
 	for from := 0; from < len(tokens)-1; from += window {
+		if err := r.ctx.Err(); err != nil {
+			return nil, err
+		}
 		p.tell("tokens", int64(from), int64(len(tokens)))
 		to := min(from+window, len(tokens)-1)
 		if err := r.Reset(); err != nil {

@@ -43,6 +43,7 @@ type Runner struct {
 	Info  host.Info
 
 	weights string
+	ctx     context.Context // of Run: canceling it ends the call that is under way
 	stop    func() bool
 }
 
@@ -65,7 +66,7 @@ func (c *Cache) Run(ctx context.Context, m *Model, o RunOptions, p Progress) (*R
 	if err != nil {
 		return nil, err
 	}
-	r := &Runner{Client: client, Model: m, weights: weights}
+	r := &Runner{Client: client, Model: m, weights: weights, ctx: ctx}
 	r.stop = context.AfterFunc(ctx, client.Cancel)
 	if o.Verify {
 		p.tell("reading "+name, 0, 0)
@@ -113,7 +114,12 @@ func (r *Runner) Generate(prompt []int32, s rt.Sampling, p Progress, each func(t
 		return host.GenerateStats{}, err
 	}
 	p.tell("", 0, 0)
-	stats, err := r.Client.Generate(host.GenerateRequest{Sampling: s}, each)
+	stats, err := r.Client.Generate(host.GenerateRequest{Sampling: s}, func(token int32) error {
+		if err := r.ctx.Err(); err != nil {
+			return err
+		}
+		return each(token)
+	})
 	stats.PromptTokens = len(prompt)
 	stats.PrefillTime += took
 	return stats, err

@@ -63,6 +63,9 @@ func (g *Golden) Context() int {
 func (r *Runner) Verify(g *Golden, tolerance float64, p Progress) (*Verification, error) {
 	v := &Verification{OK: true}
 	for i := range g.Prompts {
+		if err := r.ctx.Err(); err != nil {
+			return nil, err
+		}
 		p.tell("cases", int64(i), int64(len(g.Prompts)))
 		c := &checker{r: r, g: g, i: i, prompt: &g.Prompts[i], tolerance: tolerance}
 		if err := c.run(); err != nil {
