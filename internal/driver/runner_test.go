@@ -1,0 +1,57 @@
+package driver
+
+import (
+	"context"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+
+	rt "github.com/yococ/yococ/runtime"
+)
+
+// TestPromise fills sessions to the last token: the process's memory at its peak is not more than
+// what was promised.
+func TestPromise(t *testing.T) {
+	if testing.Short() || runtime.GOOS != "linux" {
+		t.Skip("compiles models, and reads the process's memory from /proc")
+	}
+	c := cache(t)
+	seed := uint64(1)
+	for _, test := range []struct {
+		name, spec string
+		o          Options
+		context    int
+	}{
+		{"retention", models8m, Options{}, 6000},
+		{"short", models8m, Options{}, 40},
+		{"bf16 cache", models8m, Options{KV: "bf16"}, 9000},
+		{"window", "../../generated/testdata/specs/flaswa.yaml", Options{Random: &seed}, 3000},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := load(t, test.spec, test.o)
+			r, err := c.Run(context.Background(), m, RunOptions{Context: test.context, Threads: 2}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			tokens := make([]int32, test.context-8)
+			for i := range tokens {
+				tokens[i] = rand.Int32N(int32(m.Spec.Vocab))
+			}
+			n := 0
+			stats, err := r.Generate(tokens, rt.Sampling{MaxTokens: 8}, nil, func(int32) error { n++; return nil })
+			if err != nil || n != 8 || stats.PromptTokens != len(tokens) {
+				t.Fatalf("%d tokens after %d, %v", n, stats.PromptTokens, err)
+			}
+			mem, err := r.Stats()
+			if err != nil {
+				t.Fatal(err)
+			}
+			promise := NewMemory(m, 2).Total(test.context)
+			t.Logf("promised %d, measured %d, %d less", promise, mem.PeakRSS, promise-mem.PeakRSS)
+			if mem.PeakRSS > promise {
+				t.Errorf("the process took %d bytes, promised are %d", mem.PeakRSS, promise)
+			}
+		})
+	}
+}
