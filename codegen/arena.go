@@ -2,7 +2,6 @@ package codegen
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/dave/jennifer/jen"
 
@@ -15,7 +14,7 @@ func (g *generator) arena() {
 	f := g.file("arena.go", "")
 	comment(f, "scratch holds the activations of a chunk of tokens: views of one arena. A slot starts at",
 		"offset*chunk floats and has a row of stride floats a token. Two slots share memory only where",
-		"they are never live at once.", "")
+		"they are never in use at once.", "")
 	for _, l := range arenaTable(p) {
 		comment(f, l)
 	}
@@ -34,7 +33,7 @@ func (g *generator) arena() {
 	f.Line()
 	comment(f, "newScratch lays the arena out for chunks of at most chunk tokens.")
 	f.Func().Id("newScratch").Params(jen.Id("m").Op("*").Qual(runtimePath, "Memory"), jen.Id("chunk").Int()).Id("scratch").BlockFunc(func(b *jen.Group) {
-		b.Id("arena").Op(":=").Id("m").Dot("Floats").Call(jen.Lit(arenaFloats(p)).Op("*").Id("chunk"))
+		b.Id("arena").Op(":=").Id("m").Dot("Floats").Call(jen.Lit(p.ArenaFloats()).Op("*").Id("chunk"))
 		b.Id("rows").Op(":=").Func().Params(jen.List(jen.Id("offset"), jen.Id("stride")).Int()).Qual(kernelPath, "Rows").Block(
 			jen.Return(jen.Qual(kernelPath, "Rows").Values(jen.Dict{
 				jen.Id("Data"):   jen.Id("arena").Index(jen.Id("offset").Op("*").Id("chunk"), jen.Parens(jen.Id("offset").Op("+").Id("stride")).Op("*").Id("chunk")),
@@ -44,7 +43,7 @@ func (g *generator) arena() {
 		for _, sl := range p.Slots {
 			b.Id("s").Dot(sl.Name).Op("=").Id("rows").Call(jen.Lit(sl.Offset), jen.Lit(sl.Stride)).Comment(sl.Value)
 		}
-		offset := slotFloats(p)
+		offset := p.SlotFloats()
 		for _, r := range g.ropes() {
 			stride := plan.Stride(r.Int("Dim"))
 			b.Id("s").Dot("phases").Dot(r.Name).Op("=").Qual(kernelPath, "Phases").Values(
@@ -57,6 +56,7 @@ func (g *generator) arena() {
 	})
 }
 
+// ropes are the objects that rotate.
 func (g *generator) ropes() []plan.Object {
 	var ropes []plan.Object
 	for _, o := range g.plan.Objects {
@@ -67,26 +67,11 @@ func (g *generator) ropes() []plan.Object {
 	return ropes
 }
 
-func slotFloats(p *plan.Plan) int {
-	n := 0
-	for _, s := range p.Slots {
-		n = max(n, s.Offset+s.Stride)
-	}
-	return n
-}
-
-// arenaFloats is the size of the arena, in floats a token of the chunk.
-func arenaFloats(p *plan.Plan) int { return p.ArenaFloats() }
-
-// arenaTable is the arena's doc: a line a slot, with the steps during which it is live.
+// arenaTable is the arena's doc: a line a slot, with the steps during which it is in use.
 func arenaTable(p *plan.Plan) []string {
-	lines := []string{fmt.Sprintf("\t%7s %7s  %-10s %-20s %s", "offset", "stride", "slot", "value", "live")}
+	lines := []string{fmt.Sprintf("\t%7s %7s  %-10s %-12s %s", "offset", "stride", "slot", "value", "in use at steps")}
 	for _, s := range p.Slots {
-		live := "always"
-		if s.Stage != "" {
-			live = fmt.Sprintf("%s, steps %d to %d", s.Stage, s.From, s.To)
-		}
-		lines = append(lines, strings.TrimRight(fmt.Sprintf("\t%7d %7d  %-10s %-20s %s", s.Offset, s.Stride, s.Name, s.Value, live), " "))
+		lines = append(lines, fmt.Sprintf("\t%7d %7d  %-10s %-12s %s", s.Offset, s.Stride, s.Name, s.Value, s.When()))
 	}
 	return lines
 }

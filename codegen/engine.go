@@ -18,7 +18,7 @@ func (g *generator) engine() {
 	f.Type().Id("engine").StructFunc(func(s *jen.Group) {
 		s.Id("weights").Op("*").Id("modelWeights")
 		s.Id("scratch").Id("scratch")
-		s.Id("logits").Qual(kernelPath, "Rows").Comment(fmt.Sprintf("[%d][%d]", headRows, p.Vocab))
+		s.Id("logits").Qual(kernelPath, "Rows").Comment(fmt.Sprintf("[%d][%d]", plan.HeadRows, p.Vocab))
 		s.Line()
 		for _, o := range p.Objects {
 			s.Id(o.Name).Qual(kernelPath, o.Type)
@@ -44,9 +44,7 @@ func (g *generator) engine() {
 	g.export(f)
 }
 
-// headRows is how many rows of logits a session keeps.
-const headRows = plan.HeadRows
-
+// stateType is the type in runtime/kernel of a state.
 func stateType(g *generator, s *plan.State) string {
 	if g.plan.Object(s.Object).Type == "RetainSpec" {
 		return "Retention"
@@ -66,6 +64,7 @@ func (g *generator) attends() string {
 	return ""
 }
 
+// newEngine writes the function that lays a session's memory out.
 func (g *generator) newEngine(f *jen.File) {
 	p := g.plan
 	comment(f, "newEngine lays out a session's memory. Nothing is allocated after it.")
@@ -73,7 +72,7 @@ func (g *generator) newEngine(f *jen.File) {
 		b.Id("m").Op(":=").Id("c").Dot("Memory")
 		b.Id("e").Op(":=").Op("&").Id("engine").Values(jen.Dict{jen.Id("weights"): jen.Id("weights"), jen.Id("scratch"): jen.Id("newScratch").Call(jen.Id("m"), jen.Id("c").Dot("Chunk"))})
 		b.Id("e").Dot("logits").Op("=").Qual(kernelPath, "Rows").Values(jen.Dict{
-			jen.Id("Data"):   jen.Id("m").Dot("Floats").Call(jen.Lit(headRows * p.Vocab)),
+			jen.Id("Data"):   jen.Id("m").Dot("Floats").Call(jen.Lit(plan.HeadRows * p.Vocab)),
 			jen.Id("Stride"): jen.Lit(p.Vocab),
 		})
 		b.Line()
@@ -117,6 +116,7 @@ func (g *generator) object(o *plan.Object) jen.Code {
 	})
 }
 
+// field is the expression of a field of an object.
 func (g *generator) field(v any) jen.Code {
 	switch v := v.(type) {
 	case plan.Ref:
@@ -150,7 +150,7 @@ func (g *generator) entry(f *jen.File, en *plan.Entry) {
 			rows = jen.Id("rows")
 		}
 		for _, r := range g.phases(en) {
-			b.Qual(kernelPath, "Rotate").Call(jen.Id("w"), jen.Id("e").Dot("scratch").Dot("phases").Dot(r), jen.Op("&").Id("e").Dot(r), jen.Id("pos"), rows)
+			b.Qual(kernelPath, plan.Rotate.Name).Call(jen.Id("w"), jen.Id("e").Dot("scratch").Dot("phases").Dot(r), jen.Op("&").Id("e").Dot(r), jen.Id("pos"), rows)
 		}
 		if last {
 			b.Id("w").Dot("Sync").Call()
@@ -179,6 +179,7 @@ func (g *generator) phases(en *plan.Entry) []string {
 	return ropes
 }
 
+// head writes the methods that score needs after its stages, and that give the logits away.
 func (g *generator) head(f *jen.File) {
 	h := g.plan.Stage("head")
 	comment(f, "Head computes the logits of rows from … from+rows-1 of the chunk that Score has just seen.")

@@ -59,7 +59,7 @@ func (g *generator) file(name, constraint string) *jen.File {
 	return f
 }
 
-// words joins a doc comment of one line or several.
+// comment writes a doc comment, a line each.
 func comment(f *jen.File, lines ...string) {
 	for _, l := range lines {
 		if l == "" {

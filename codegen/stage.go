@@ -2,6 +2,7 @@ package codegen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dave/jennifer/jen"
@@ -27,10 +28,10 @@ func (g *generator) stage(s *plan.Stage) {
 		comment(f, l)
 	}
 	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id(funcName(s)).Params(g.stageParams(s)...).BlockFunc(func(b *jen.Group) {
-		if uses(s, plan.SlotArg{}) {
+		if uses(s, isSlot) {
 			b.Id("s").Op(":=").Op("&").Id("e").Dot("scratch")
 		}
-		if uses(s, plan.WeightArg("")) {
+		if uses(s, isWeight) {
 			p := jen.Op("&").Id("e").Dot("weights").Dot(s.Name)
 			if layered {
 				p.Index(jen.Id("l"))
@@ -121,7 +122,7 @@ func (g *generator) operand(s *plan.Stage, o plan.Operand) jen.Code {
 		return jen.Op("&").Id("e").Dot(string(o))
 	case plan.StateArg:
 		st := jen.Op("&").Id("e").Dot(string(o))
-		if g.state(string(o)).Layers > 0 {
+		if g.plan.State(string(o)).Layers > 0 {
 			st.Index(jen.Id("l"))
 		}
 		return st
@@ -165,46 +166,34 @@ func (g *generator) weight(name plan.WeightArg) jen.Code {
 	return jen.Op("&").Id("p").Dot(w.Field)
 }
 
-func (g *generator) state(name string) *plan.State {
-	for i := range g.plan.States {
-		if g.plan.States[i].Name == name {
-			return &g.plan.States[i]
-		}
-	}
-	panic("BUG: no state " + name)
+// uses reports whether a stage has an operand of a kind.
+func uses(s *plan.Stage, kind func(plan.Operand) bool) bool {
+	return slices.ContainsFunc(s.Steps, func(step plan.Step) bool { return slices.ContainsFunc(step.Operands, kind) })
 }
 
-// uses reports whether a stage has an operand of the kind of like, or an input, which is both a
-// slot and maybe a weight.
-func uses(s *plan.Stage, like plan.Operand) bool {
-	for _, step := range s.Steps {
-		for _, o := range step.Operands {
-			switch o := o.(type) {
-			case plan.InputArg:
-				if _, slot := like.(plan.SlotArg); slot || o.Gain != "" {
-					return true
-				}
-			case plan.SlotArg:
-				if _, ok := like.(plan.SlotArg); ok {
-					return true
-				}
-			case plan.WeightArg:
-				if _, ok := like.(plan.WeightArg); ok && o != "" {
-					return true
-				}
-			}
-		}
+// isSlot reports whether an operand is printed with the scratch, which a rotation's phases are part of.
+func isSlot(o plan.Operand) bool {
+	switch o := o.(type) {
+	case plan.SlotArg:
+		return o.Slot != plan.Logits
+	case plan.InputArg, plan.PhasesArg:
+		return true
 	}
 	return false
 }
 
+// isWeight reports whether an operand is printed with the stage's weights.
+func isWeight(o plan.Operand) bool {
+	switch o := o.(type) {
+	case plan.WeightArg:
+		return o != ""
+	case plan.InputArg:
+		return o.Gain != ""
+	}
+	return false
+}
+
+// namesArg reports whether a stage needs a parameter of that name.
 func namesArg(s *plan.Stage, name string) bool {
-	for _, step := range s.Steps {
-		for _, o := range step.Operands {
-			if o == plan.NameArg(name) {
-				return true
-			}
-		}
-	}
-	return false
+	return uses(s, func(o plan.Operand) bool { return o == plan.NameArg(name) })
 }

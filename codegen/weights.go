@@ -87,6 +87,7 @@ func (g *generator) weights() {
 	})
 }
 
+// stageWeights are the weights that a stage reads.
 func (g *generator) stageWeights(s *plan.Stage) []*plan.Weight {
 	var ws []*plan.Weight
 	for i := range g.plan.Weights {
@@ -97,6 +98,7 @@ func (g *generator) stageWeights(s *plan.Stage) []*plan.Weight {
 	return ws
 }
 
+// weightType is the type of a weight's field.
 func weightType(w *plan.Weight) jen.Code {
 	switch w.Form {
 	case plan.Matrix:
@@ -108,6 +110,7 @@ func weightType(w *plan.Weight) jen.Code {
 	}
 }
 
+// weightNote says what a weight is made of.
 func weightNote(w *plan.Weight) string {
 	var parts []string
 	for _, s := range w.Sources {
@@ -132,6 +135,9 @@ func bindCall(w *plan.Weight, layer jen.Code) jen.Code {
 	name := w.Name
 	if w.Alias != "" {
 		name = w.Alias
+	}
+	if w.Layers == 0 { // all layers have the same
+		layer = jen.Lit(0)
 	}
 	args := []jen.Code{jen.Id("f"), jen.Lit(name)}
 	switch w.Form {

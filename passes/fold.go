@@ -1,6 +1,10 @@
 package passes
 
-import "github.com/yococ/yococ/ir"
+import (
+	"slices"
+
+	"github.com/yococ/yococ/ir"
+)
 
 // fold moves constant factors off the token's path. Into a matrix goes what may be multiplied
 // into it (Target.exact, and the matrix is read in one place only):
@@ -25,7 +29,7 @@ func fold(p *ir.Program, t *Target) {
 		}
 		for v := range f.All(ir.Attend) {
 			attr := ir.AttrOf[ir.AttendAttr](v)
-			if attr.Scale != 1 && foldInto(p, f, v.Args[0], attr.Scale, t) {
+			if attr.Scale != 1 && attr.QNorm == 0 && foldInto(p, f, v.Args[0], attr.Scale, t) {
 				attr.Scale = 1
 				v.BecomeWith(ir.Attend, attr, v.Args, v.Weights, v.State)
 			}
@@ -42,22 +46,30 @@ func fold(p *ir.Program, t *Target) {
 
 // foldGain multiplies a norm's gain into the columns of every linear that reads it, or of none.
 func foldGain(p *ir.Program, f *ir.Func, v *ir.Value, t *Target) {
-	if !t.exact() || f.Result == v {
+	gain := v.Weights[0]
+	if !t.exact() || f.Result == v || len(v.Type.Shape) != 1 || len(gain.Pack.Sources) != 1 || gain.Pack.Sources[0].Gain != "" {
 		return
 	}
 	us := users(f, v)
 	for _, u := range us {
-		if u.Op != ir.Linear || weightUses(p, u.Weights[0]) > 1 {
+		if u.Op != ir.Linear || weightUses(p, u.Weights[0]) > 1 || u.Weights[0].Layers != gain.Layers || gained(u.Weights[0]) {
 			return
 		}
 	}
+	from := gain.Pack.Sources[0]
 	for _, u := range us {
 		w := u.Weights[0]
 		for i := range w.Pack.Sources {
-			w.Pack.Sources[i].Gain = v.Weights[0].Name
+			w.Pack.Sources[i].Gain = from.Role
+			w.Pack.Sources[i].Scale *= from.Scale
 		}
 		setArg(u, 0, v.Args[0])
 	}
+}
+
+// gained reports whether a weight has a gain already.
+func gained(w *ir.Weight) bool {
+	return slices.ContainsFunc(w.Pack.Sources, func(s ir.Source) bool { return s.Gain != "" })
 }
 
 // foldScale takes a scale off the path, into a weight or into an embed.
@@ -68,7 +80,7 @@ func foldScale(p *ir.Program, f *ir.Func, v *ir.Value, t *Target) {
 		f.Remove(v)
 		return
 	}
-	if e := only(f, v.Args[0], ir.Embed); e != nil && ir.AttrOf[ir.EmbedAttr](e).Scale == 0 {
+	if e := only(f, v.Args[0], ir.Embed); e != nil && by > 0 && ir.AttrOf[ir.EmbedAttr](e).Scale == 0 {
 		e.BecomeWith(ir.Embed, ir.EmbedAttr{Scale: by}, nil, e.Weights, nil)
 		f.ReplaceUses(v, e)
 		f.Remove(v)
@@ -119,9 +131,9 @@ func foldKeyScale(f *ir.Func, v *ir.Value) {
 	if attr.KScale != 0 {
 		return
 	}
-	if s := only(f, v.Args[1], ir.Scale); s != nil {
+	if s := only(f, v.Args[1], ir.Scale); s != nil && ir.AttrOf[ir.ScaleAttr](s).By > 0 {
 		attr.KScale = ir.AttrOf[ir.ScaleAttr](s).By
-		args := append([]*ir.Value(nil), v.Args...)
+		args := slices.Clone(v.Args)
 		args[1] = s.Args[0]
 		v.BecomeWith(ir.Retain, attr, args, nil, v.State)
 	}

@@ -1,6 +1,10 @@
 package passes
 
-import "github.com/yococ/yococ/ir"
+import (
+	"slices"
+
+	"github.com/yococ/yococ/ir"
+)
 
 // fuseHeads moves what is done head by head around a mixer into it:
 //
@@ -23,6 +27,7 @@ func fuseHeads(p *ir.Program, _ *Target) {
 	}
 }
 
+// fuseDecay looks in front of a retention for the decay's logsigmoid, with or without a factor.
 func fuseDecay(f *ir.Func, v *ir.Value) {
 	attr := ir.AttrOf[ir.RetainAttr](v)
 	a := v.Args[3]
@@ -36,7 +41,7 @@ func fuseDecay(f *ir.Func, v *ir.Value) {
 	}
 	if l := only(f, a, ir.LogSigmoid); l != nil && normalizer > 0 {
 		attr.Normalizer = normalizer
-		args := append([]*ir.Value(nil), v.Args...)
+		args := slices.Clone(v.Args)
 		args[3] = l.Args[0]
 		v.BecomeWith(ir.Retain, attr, args, nil, v.State)
 	}
@@ -50,7 +55,7 @@ func fuseGate(f *ir.Func, v *ir.Value) {
 			continue
 		}
 		r := only(f, n.Args[0], ir.Retain)
-		if r == nil {
+		if r == nil || !inHeads(g.Args[0].Type, r.Type) {
 			continue
 		}
 		attr := ir.AttrOf[ir.RetainAttr](r)
@@ -58,7 +63,7 @@ func fuseGate(f *ir.Func, v *ir.Value) {
 			continue
 		}
 		attr.Gate, attr.Eps = true, ir.AttrOf[ir.RMSNormAttr](n).Eps
-		args := append(append([]*ir.Value(nil), r.Args...), g.Args[0])
+		args := append(slices.Clone(r.Args), g.Args[0])
 		// g may be computed after the retention: the gated one stands where the product stood.
 		gated := f.InsertBefore(v, ir.Retain, attr, args, nil, r.State, r.Pos)
 		if !gated.Type.Equal(v.Type) {
@@ -81,11 +86,12 @@ func drop(f *ir.Func, v *ir.Value) {
 	}
 }
 
+// fuseQueryNorm looks in front of an attention for a norm over each query head and its gain.
 func fuseQueryNorm(f *ir.Func, v *ir.Value) {
 	attr := ir.AttrOf[ir.AttendAttr](v)
 	g := only(f, v.Args[0], ir.Gain)
-	if attr.QNorm != 0 || g == nil {
-		return
+	if attr.QNorm != 0 || g == nil || len(g.Type.Shape) != 2 {
+		return // a norm over the whole row is not one a head
 	}
 	if n := only(f, g.Args[0], ir.RMSNorm); n != nil {
 		attr.QNorm = ir.AttrOf[ir.RMSNormAttr](n).Eps
@@ -93,13 +99,25 @@ func fuseQueryNorm(f *ir.Func, v *ir.Value) {
 	}
 }
 
-// flatten takes reshapes away in front of operations that read a row flat anyway.
+// inHeads reports whether a row of type t can stand for one of type heads [n d]: as it is, or flat.
+func inHeads(t, heads ir.Type) bool {
+	return t.Equal(heads) || len(t.Shape) == 1 && t.Size() == heads.Size()
+}
+
+// flatten takes reshapes away in front of operations that read a flat row as well.
 func flatten(f *ir.Func) {
 	for _, v := range f.Values {
-		switch v.Op {
-		case ir.Retain, ir.Attend, ir.AttendWindow, ir.Share, ir.Linear, ir.Project:
-			for i, a := range v.Args {
-				if a.Op == ir.Reshape && (v.Op != ir.Project || i == 0) {
+		for i, a := range v.Args {
+			if a.Op != ir.Reshape {
+				continue
+			}
+			switch v.Op {
+			case ir.Retain, ir.Attend, ir.AttendWindow, ir.Share:
+				if len(a.Args[0].Type.Shape) == 1 {
+					setArg(v, i, a.Args[0])
+				}
+			case ir.Linear, ir.Project:
+				if i == 0 { // the second is the residual
 					setArg(v, i, a.Args[0])
 				}
 			}

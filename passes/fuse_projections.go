@@ -34,48 +34,49 @@ func fuseProjections(p *ir.Program, _ *Target) {
 	}
 }
 
-// siblings are the projections that can be one with v, v the first of them: same input and
-// attribute, and weights that nothing else reads.
+// siblings are the projections that can be one with v, v among them: same input and attribute,
+// and weights of the same layers that nothing else reads.
 func siblings(p *ir.Program, f *ir.Func, v *ir.Value) []*ir.Value {
 	attr := ir.AttrOf[ir.ProjectAttr](v)
-	if attr.Residual || attr.Act != "" || attr.Eps != 0 {
+	if attr.Residual || attr.Act != "" || attr.Eps != 0 || !owned(p, v) {
 		return nil
 	}
 	var group []*ir.Value
 	for u := range f.All(ir.Project) {
-		if u.Args[0] != v.Args[0] || !sameAttr(u, v) {
-			continue
+		if u.Args[0] == v.Args[0] && sameAttr(u, v) && owned(p, u) && sameLayers(u, v) {
+			group = append(group, u)
 		}
-		for _, w := range u.Weights {
-			if weightUses(p, w) > 1 {
-				return nil
-			}
-		}
-		group = append(group, u)
 	}
 	// Whole cache lines first: what follows them then begins on one.
 	slices.SortStableFunc(group, func(a, b *ir.Value) int {
-		return cmp.Compare(a.Type.Size()%16, b.Type.Size()%16)
+		return cmp.Compare(min(a.Type.Size()%16, 1), min(b.Type.Size()%16, 1))
 	})
 	return group
+}
+
+// owned reports whether v is the only reader of its weights.
+func owned(p *ir.Program, v *ir.Value) bool {
+	return !slices.ContainsFunc(v.Weights, func(w *ir.Weight) bool { return weightUses(p, w) > 1 })
+}
+
+// sameLayers reports whether the weights of u and v, as many, can be stacked one by one.
+func sameLayers(u, v *ir.Value) bool {
+	return slices.EqualFunc(u.Weights, v.Weights, func(a, b *ir.Weight) bool {
+		return a.Layers == b.Layers && a.Type.Elem == b.Type.Elem
+	})
 }
 
 // stack is the weight whose rows are those of weight i of each value.
 func stack(group []*ir.Value, i int) *ir.Weight {
 	first := group[0].Weights[i]
-	w := &ir.Weight{Layers: first.Layers, Pos: first.Pos, Type: ir.Type{Elem: first.Type.Elem, Shape: append([]int(nil), first.Type.Shape...)}}
+	w := &ir.Weight{Layers: first.Layers, Pos: first.Pos, Type: ir.Type{Elem: first.Type.Elem, Shape: slices.Clone(first.Type.Shape)}}
 	w.Type.Shape[0] = 0
 	var names []string
 	for _, v := range group {
 		u := v.Weights[i]
 		names = append(names, u.Name)
 		w.Type.Shape[0] += u.Type.Shape[0]
-		for _, src := range u.Pack.Sources {
-			if src.Rows == 0 {
-				src.Rows = u.Type.Shape[0]
-			}
-			w.Pack.Sources = append(w.Pack.Sources, src)
-		}
+		w.Pack.Sources = append(w.Pack.Sources, sources(u)...)
 	}
 	w.Name = joinNames(names)
 	return w
@@ -110,7 +111,7 @@ func joinNames(names []string) string {
 		letters = letters && len(word) == 1
 		joined += word
 	}
-	return strings.Join(append(append([]string(nil), prefix...), joined), ".") + suffix
+	return strings.Join(append(slices.Clone(prefix), joined), ".") + suffix
 }
 
 // hoist moves slices right behind the value that they are parts of.

@@ -19,7 +19,12 @@ const (
 // long enough for the session's context, a ring in float32 and long enough for its window. A
 // retention is laid out by its RetainSpec, which comes with the routine.
 func (b *planner) layoutStates() error {
+	seen := map[ir.StateKind]string{}
 	for _, s := range b.program.States {
+		if first, ok := seen[s.Kind]; ok {
+			return fmt.Errorf("state $%s: a second %v state beside $%s, want one of a kind", s.Name, s.Kind, first)
+		}
+		seen[s.Kind] = s.Name
 		switch s.Kind {
 		case ir.Shared:
 			b.cacheLayout(cacheName, s, b.target.KV == ir.BF16, plan.ContextBlocks{})

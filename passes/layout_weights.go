@@ -1,6 +1,7 @@
 package passes
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -11,19 +12,23 @@ import (
 // weight lays a weight out for the stage in hand and returns its name in the plan. A matrix takes
 // the target's format; a vector, which is small and multiplies activations, is float32.
 func (b *planner) weight(w *ir.Weight, form plan.Form, half int) string {
-	pw := plan.Weight{Name: w.Name, Stage: b.stage.Name, Form: form, Elem: b.target.Weights,
+	pw := plan.Weight{Name: w.Name, Field: b.field(w.Name), Stage: b.stage.Name, Form: form, Elem: b.target.Weights,
 		N: w.Type.Shape[0], K: 1, Half: half, Layers: w.Layers, Sources: sources(w), Pos: w.Pos}
 	if form == plan.Vector {
 		pw.Elem = ir.F32
 	} else {
 		pw.K = w.Type.Shape[1]
 	}
-	if old := b.plan.Weight(w.Name); old != nil && old.Stage != pw.Stage {
-		return b.tie(old, pw)
-	}
-	pw.Field = b.field(w.Name)
-	if b.plan.Weight(w.Name) == nil {
+	old := b.plan.Weight(w.Name)
+	switch {
+	case old == nil:
 		b.plan.Weights = append(b.plan.Weights, pw)
+	case old.Stage == pw.Stage && old.Form == form && old.Half == half:
+	case old.Form == plan.Table && old.Alias == "" && old.Stage != pw.Stage && form == plan.Matrix:
+		return b.tie(old, pw)
+	default:
+		b.errs = append(b.errs, fmt.Errorf("weight @%s: a %v of stage %s and a %v of stage %s, want one use, or a table and one matrix",
+			w.Name, old.Form, old.Stage, form, pw.Stage))
 	}
 	return w.Name
 }
@@ -31,7 +36,6 @@ func (b *planner) weight(w *ir.Weight, form plan.Form, half int) string {
 // tie makes one tensor of a table and the matrix that it is for a later stage: the matrix is
 // stored, and the table is a view of its panels.
 func (b *planner) tie(table *plan.Weight, matrix plan.Weight) string {
-	matrix.Field = b.field(matrix.Name)
 	matrix.Name += ".panels"
 	table.Alias = matrix.Name
 	b.plan.Weights = append(b.plan.Weights, matrix)
@@ -55,7 +59,7 @@ func camel(parts ...string) string {
 	return s
 }
 
-// sources are a weight's sources, each with its number of rows.
+// sources are a copy of a weight's sources, each with its number of rows.
 func sources(w *ir.Weight) []ir.Source {
 	ss := slices.Clone(w.Pack.Sources)
 	if ss[0].Rows == 0 {

@@ -2,6 +2,7 @@ package passes
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/yococ/yococ/ir"
 )
@@ -27,7 +28,7 @@ func through(f *ir.Func, v *ir.Value) *ir.Value {
 
 // setArg replaces argument i of v; the result's type stays.
 func setArg(v *ir.Value, i int, arg *ir.Value) {
-	args := append([]*ir.Value(nil), v.Args...)
+	args := slices.Clone(v.Args)
 	args[i] = arg
 	v.BecomeWith(v.Op, v.Attr, args, v.Weights, v.State)
 }
@@ -36,11 +37,8 @@ func setArg(v *ir.Value, i int, arg *ir.Value) {
 func users(f *ir.Func, v *ir.Value) []*ir.Value {
 	var us []*ir.Value
 	for _, u := range f.Values {
-		for _, a := range u.Args {
-			if a == v {
-				us = append(us, u)
-				break
-			}
+		if slices.Contains(u.Args, v) {
+			us = append(us, u)
 		}
 	}
 	return us

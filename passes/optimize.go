@@ -22,10 +22,10 @@ type Target struct {
 }
 
 // exact reports whether a factor may be multiplied into the matrices: into float32 it is rounded
-// once and to spare, and a bfloat16 that is made from a float32 is rounded anyway. A bfloat16 of
-// the checkpoint's own would be rounded a second time.
+// once and to spare, and a bfloat16 that is made from another format is rounded anyway. A bfloat16
+// of the checkpoint's own would be rounded a second time.
 func (t *Target) exact() bool {
-	return t.Weights == ir.F32 || t.Checkpoint == ir.F32
+	return t.Weights == ir.F32 || t.Checkpoint != t.Weights
 }
 
 // A Pass rewrites a program in place and leaves it valid and equivalent.
@@ -111,7 +111,7 @@ func Optimize(p *ir.Program, t Target) error {
 func run(pass Pass, p *ir.Program, t *Target) error {
 	defer func() {
 		if r := recover(); r != nil {
-			panic(fmt.Sprintf("pass %s: %v", pass.Name, r))
+			panic(fmt.Sprintf("BUG: pass %s: %v", pass.Name, r))
 		}
 	}()
 	pass.Run(p, t)

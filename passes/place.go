@@ -7,54 +7,22 @@ import (
 	"github.com/yococ/yococ/ir/plan"
 )
 
-// place gives every slot an offset in the arena so that slots that are live at the same step do
-// not overlap. First fit in order of decreasing size, those that are always live first.
-func place(p *plan.Plan) {
-	for i := range p.Stages {
-		liveness(p, &p.Stages[i])
-	}
-	order := make([]*plan.Slot, len(p.Slots))
-	for i := range p.Slots {
-		order[i] = &p.Slots[i]
+// place gives every slot an offset in the arena so that slots that are in use at the same step do
+// not overlap. First fit in order of decreasing size, those that are always in use first.
+func place(slots []plan.Slot) {
+	order := make([]*plan.Slot, len(slots))
+	for i := range slots {
+		order[i] = &slots[i]
 	}
 	slices.SortStableFunc(order, func(a, b *plan.Slot) int {
-		if always(a) != always(b) {
-			if always(a) {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(b.Stride, a.Stride)
+		return cmp.Or(cmp.Compare(min(len(a.Live), 1), min(len(b.Live), 1)), cmp.Compare(b.Stride, a.Stride))
 	})
 	for i, s := range order {
 		s.Offset = firstFit(s, order[:i])
 	}
 }
 
-// liveness sets From and To of the slots of a stage: the first and last step that use them.
-func liveness(p *plan.Plan, s *plan.Stage) {
-	for i := range p.Slots {
-		slot := &p.Slots[i]
-		if slot.Stage != s.Name {
-			continue
-		}
-		slot.From, slot.To = len(s.Steps), -1
-		for n, step := range s.Steps {
-			for _, o := range step.Operands {
-				if a, ok := o.(plan.SlotArg); ok && a.Slot == slot.Name {
-					slot.From, slot.To = min(slot.From, n), max(slot.To, n)
-				}
-				if a, ok := o.(plan.InputArg); ok && (a.Slot == slot.Name || a.Tmp == slot.Name) {
-					slot.From, slot.To = min(slot.From, n), max(slot.To, n)
-				}
-			}
-		}
-	}
-}
-
-func always(s *plan.Slot) bool { return s.Stage == "" }
-
-// firstFit is the lowest offset at which s overlaps none of the placed slots that are live with it.
+// firstFit is the lowest offset at which s overlaps none of the placed slots that are in use with it.
 func firstFit(s *plan.Slot, placed []*plan.Slot) int {
 	var taken []*plan.Slot
 	for _, t := range placed {
@@ -71,4 +39,29 @@ func firstFit(s *plan.Slot, placed []*plan.Slot) int {
 		at = max(at, t.Offset+t.Stride)
 	}
 	return at
+}
+
+// liveness sets the first and the last step that use a slot, in each of its stages.
+func liveness(p *plan.Plan, slot *plan.Slot) {
+	for i := range slot.Live {
+		l := &slot.Live[i]
+		steps := p.Stage(l.Stage).Steps
+		l.From, l.To = len(steps), -1
+		for n, step := range steps {
+			if slices.ContainsFunc(step.Operands, func(o plan.Operand) bool { return mentions(o, slot.Name) }) {
+				l.From, l.To = min(l.From, n), n
+			}
+		}
+	}
+}
+
+// mentions reports whether an operand is in a slot.
+func mentions(o plan.Operand, slot string) bool {
+	switch o := o.(type) {
+	case plan.SlotArg:
+		return o.Slot == slot
+	case plan.InputArg:
+		return o.Slot == slot || o.Tmp == slot
+	}
+	return false
 }

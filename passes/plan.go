@@ -30,7 +30,10 @@ func Plan(p *ir.Program, t Target) (*plan.Plan, error) {
 		return nil, err
 	}
 	b.collectKernels()
-	place(b.plan)
+	for i := range b.plan.Slots {
+		liveness(b.plan, &b.plan.Slots[i])
+	}
+	place(b.plan.Slots)
 	for i := range b.plan.Stages {
 		schedule(b.plan, &b.plan.Stages[i])
 	}
@@ -46,12 +49,13 @@ type planner struct {
 	target  Target
 	plan    *plan.Plan
 	stage   *plan.Stage
-	where   map[*ir.Value]place_ // of the stage's values
+	where   map[*ir.Value]location // of the stage's values
 	ropes   map[rope]string
+	errs    []error // of weights that cannot be laid out
 }
 
-// place_ is where a value is: columns of a slot.
-type place_ struct {
+// location is where a value is: the columns of a slot from one on.
+type location struct {
 	slot string
 	col  int
 }
@@ -70,29 +74,25 @@ func (b *planner) precision() error {
 	if kv := b.target.KV; kv != ir.F32 && kv != ir.BF16 {
 		return fmt.Errorf("cache in %v, want f32 or bf16", kv)
 	}
-	for _, s := range b.program.Stages {
-		switch s.Name {
-		case "self":
-			b.plan.Self = s.Repeat
-		case "cross":
-			b.plan.Cross = s.Repeat
-		case "head":
-			b.plan.Vocab = s.Func.Result.Type.Size()
-		case "embed":
-			b.plan.Dim = s.Func.Result.Type.Size()
+	for _, name := range []string{"embed", "head"} {
+		if s := b.program.Stage(name); s == nil || s.Func.Result == nil {
+			return fmt.Errorf("program has no stage %s", name)
 		}
+	}
+	b.plan.Dim = b.program.Stage("embed").Func.Result.Type.Size()
+	b.plan.Vocab = b.program.Stage("head").Func.Result.Type.Size()
+	if s := b.program.Stage("self"); s != nil {
+		b.plan.Self = s.Repeat
+	}
+	if s := b.program.Stage("cross"); s != nil {
+		b.plan.Cross = s.Repeat
 	}
 	return nil
 }
 
 // entries cuts the program's entries at the rows that they need.
 func (b *planner) entries() error {
-	var pre *ir.Entry
-	for _, e := range b.program.Entries {
-		if e.Name == "prefill" {
-			pre = e
-		}
-	}
+	pre := b.program.Entry("prefill")
 	if pre == nil {
 		return fmt.Errorf("program has no entry prefill")
 	}
@@ -150,19 +150,15 @@ func (b *planner) operandKernels(step plan.Step) []*plan.Kernel {
 				ks = append(ks, gemm[w.Elem])
 			}
 		case plan.StateArg:
-			for _, s := range b.program.States {
-				if s.Kind == ir.Shared && string(o) == cacheName && step.Routine == plan.Attend {
-					ks = append(ks, gemm[b.target.KV])
-				}
+			if string(o) == cacheName && step.Routine == plan.Attend {
+				ks = append(ks, gemm[b.target.KV])
 			}
 		case plan.PhasesArg:
-			k := plan.RopeInterleaved
-			for r, name := range b.ropes {
-				if name == string(o) && r.Pairing == "half-split" {
-					k = plan.RopeHalf
-				}
+			if b.plan.Object(string(o)).Field("Half").(bool) {
+				ks = append(ks, plan.RopeHalf)
+			} else {
+				ks = append(ks, plan.RopeInterleaved)
 			}
-			ks = append(ks, k)
 		}
 	}
 	return ks

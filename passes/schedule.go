@@ -11,13 +11,7 @@ func schedule(p *plan.Plan, s *plan.Stage) {
 	for i := range s.Steps {
 		step := &s.Steps[i]
 		now := accesses(p, step)
-		for _, a := range now {
-			for _, b := range open {
-				if a.overlaps(b) && (a.write || b.write) {
-					step.Sync = true
-				}
-			}
-		}
+		step.Sync = conflict(now, open)
 		if step.Sync {
 			open = open[:0]
 		}
@@ -25,46 +19,58 @@ func schedule(p *plan.Plan, s *plan.Stage) {
 	}
 }
 
-// An access is a use of a range of the arena, or of a state.
+// conflict reports whether two sets of accesses may not happen at the same time.
+func conflict(now, open []access) bool {
+	for _, a := range now {
+		for _, b := range open {
+			if (a.write || b.write) && a.overlaps(b) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// An access is a use of a range of the arena, or of other memory, which has a name.
 type access struct {
-	state    string
+	name     string
 	from, to int // floats a row of the arena
 	write    bool
 }
 
 func (a access) overlaps(b access) bool {
-	if a.state != "" || b.state != "" {
-		return a.state == b.state
+	if a.name != "" || b.name != "" {
+		return a.name == b.name
 	}
 	return a.from < b.to && b.from < a.to
 }
 
+// accesses are the uses of memory by a step.
 func accesses(p *plan.Plan, step *plan.Step) []access {
 	var as []access
 	slot := func(name string, write bool) {
 		if name == plan.Logits {
-			as = append(as, access{state: plan.Logits, write: write})
+			as = append(as, access{name: plan.Logits, write: write})
 			return
 		}
-		for _, s := range p.Slots {
-			if s.Name == name {
-				as = append(as, access{from: s.Offset, to: s.Offset + s.Stride, write: write})
-			}
-		}
+		s := p.Slot(name)
+		as = append(as, access{from: s.Offset, to: s.Offset + s.Stride, write: write})
 	}
 	for i, o := range step.Operands {
-		write := step.Routine.Access[i] == plan.Write
+		how := step.Routine.Access[i]
 		switch o := o.(type) {
 		case plan.SlotArg:
-			slot(o.Slot, write)
+			slot(o.Slot, how == plan.Write)
 		case plan.InputArg:
 			slot(o.Slot, false)
-			if o.Tmp != "" {
+			if o.Eps > 0 {
 				slot(o.Tmp, true)
 			}
 		case plan.StateArg:
-			if step.Routine.Access[i] != plan.None {
-				as = append(as, access{state: string(o), write: write})
+			as = append(as, access{name: string(o), write: how == plan.Write})
+		case plan.NameArg:
+			if how != plan.None {
+				as = append(as, access{name: string(o), write: how == plan.Write})
 			}
 		}
 	}

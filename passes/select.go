@@ -1,7 +1,10 @@
 package passes
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/yococ/yococ/ir"
@@ -11,7 +14,7 @@ import (
 // A selector turns a value of one op into a step, or into a view of another value's place.
 type selector func(*planner, *ir.Func, *ir.Value) error
 
-// selectors has a row an op. An op that is missing here is only the inside of a fused one.
+// selectors has a row for every op that a routine computes, or that costs nothing.
 var selectors map[*ir.Op]selector
 
 func init() { // not a literal: the rows refer to methods that refer to the table
@@ -28,6 +31,20 @@ func init() { // not a literal: the rows refer to methods that refer to the tabl
 	}
 }
 
+// fusedBy has the other ops, and the pass that makes each a part of one that has a routine.
+var fusedBy = map[*ir.Op]string{
+	ir.Scale:      "fold",
+	ir.Bias:       "fuse-bias",
+	ir.Linear:     "fuse-bias",
+	ir.Rope:       "fuse-rope",
+	ir.LogSigmoid: "fuse-heads",
+	ir.SiLU:       "fuse-swiglu",
+	ir.Mul:        "fuse-swiglu",
+	ir.RMSNorm:    "fuse-norm",
+	ir.Gain:       "fuse-norm",
+	ir.Add:        "fuse-residual",
+}
+
 // residual is the slot of the residual stream.
 const residual = "x"
 
@@ -35,25 +52,41 @@ const residual = "x"
 func (b *planner) selectRoutines(s *ir.Stage) error {
 	b.plan.Stages = append(b.plan.Stages, plan.Stage{Name: s.Name, Repeat: s.Repeat})
 	b.stage = &b.plan.Stages[len(b.plan.Stages)-1]
-	b.where = map[*ir.Value]place_{}
+	b.where = map[*ir.Value]location{}
 	if b.plan.Residual == "" {
 		b.plan.Residual = residual
-		b.plan.Slots = append(b.plan.Slots, plan.Slot{Name: residual, Width: b.plan.Dim, Stride: plan.Stride(b.plan.Dim), From: -1, To: -1, Value: ir.Of(b.plan.Dim).String()})
+		b.plan.Slots = append(b.plan.Slots, plan.Slot{Name: residual, Width: b.plan.Dim, Stride: plan.Stride(b.plan.Dim), Value: ir.Of(b.plan.Dim).String()})
 	}
 	for _, v := range s.Func.Values {
 		sel := selectors[v.Op]
 		if sel == nil {
-			return fmt.Errorf("%v %s: no routine computes it by itself; the passes fuse it into another operation", v.ID, v.Op.Name)
+			return noRoutine(v)
 		}
 		if err := sel(b, s.Func, v); err != nil {
 			return fmt.Errorf("%v %s: %w", v.ID, v.Op.Name, err)
 		}
 	}
-	if r := s.Func.Result; s.Name != "head" && b.where[r] != (place_{residual, 0}) {
-		return fmt.Errorf("result %v is in %s, want the residual stream", r.ID, b.where[r].slot)
+	want := location{residual, 0}
+	if s.Name == "head" {
+		want.slot = plan.Logits
+	}
+	if r := s.Func.Result; r != nil && b.where[r] != want {
+		return fmt.Errorf("the result %v is in %s, want %s", r.ID, b.where[r].slot, want.slot)
+	}
+	if err := errors.Join(b.errs...); err != nil {
+		return err
 	}
 	b.stage.Doc = b.stageDoc()
 	return nil
+}
+
+// noRoutine is the error for a value that was left by itself.
+func noRoutine(v *ir.Value) error {
+	err := fmt.Errorf("%v %s: no routine computes it by itself", v.ID, v.Op.Name)
+	if pass := fusedBy[v.Op]; pass != "" {
+		err = fmt.Errorf("%w, and pass %s has not fused it with another operation", err, pass)
+	}
+	return err
 }
 
 // stageDoc lists a stage's equations.
@@ -78,17 +111,29 @@ func (b *planner) step(v *ir.Value, r *plan.Routine, equation string, operands .
 	b.stage.Steps = append(b.stage.Steps, plan.Step{Routine: r, Operands: operands, Value: value, Equation: equation})
 }
 
-// slot gives v a slot of its own. A name that another stage has takes the stage's in front.
+// slot gives v a slot: that of other stages under the name if it holds the same type, else one of
+// its own, with the stage in front if the name is taken, and a number after it if need be.
 func (b *planner) slot(v *ir.Value, name string, width int) plan.SlotArg {
-	for i := range b.plan.Slots {
-		if b.plan.Slots[i].Name == name {
-			name = camel(b.stage.Name, name)
+	slot := plan.Slot{Name: name, Value: v.Type.String(), Width: width, Stride: plan.Stride(width)}
+	live := plan.Live{Stage: b.stage.Name}
+	for n := 1; ; n++ {
+		old := b.plan.Slot(slot.Name)
+		if old == nil {
+			slot.Live = []plan.Live{live}
+			b.plan.Slots = append(b.plan.Slots, slot)
 			break
 		}
+		if !old.In(b.stage.Name) && old.Value == slot.Value && old.Width == width {
+			old.Live = append(old.Live, live)
+			break
+		}
+		slot.Name = camel(b.stage.Name, name)
+		if n > 1 {
+			slot.Name += strconv.Itoa(n)
+		}
 	}
-	b.plan.Slots = append(b.plan.Slots, plan.Slot{Name: name, Stage: b.stage.Name, Width: width, Stride: plan.Stride(width), Value: v.Type.String()})
-	b.where[v] = place_{name, 0}
-	return plan.SlotArg{Slot: name}
+	b.where[v] = location{slot.Name, 0}
+	return plan.SlotArg{Slot: slot.Name}
 }
 
 // arg is where an argument is.
@@ -98,7 +143,7 @@ func (b *planner) arg(v *ir.Value, i int) plan.SlotArg {
 }
 
 func (b *planner) param(_ *ir.Func, v *ir.Value) error {
-	b.where[v] = place_{residual, 0}
+	b.where[v] = location{residual, 0}
 	return nil
 }
 
@@ -120,17 +165,18 @@ func (b *planner) embed(f *ir.Func, v *ir.Value) error {
 	if scale == 0 {
 		scale = 1
 	}
-	b.where[v] = place_{residual, 0}
-	b.step(v, plan.Embed, fmt.Sprintf("x = %s embed[token]", factor(scale)), plan.SlotArg{Slot: residual},
+	b.where[v] = location{residual, 0}
+	b.step(v, plan.Embed, fmt.Sprintf("x = %sembed[token]", factor(scale)), plan.SlotArg{Slot: residual},
 		plan.WeightArg(b.weight(v.Weights[0], plan.Table, 0)), plan.NameArg("tokens"), plan.FloatArg(scale))
 	return nil
 }
 
+// factor is a number in front of a product.
 func factor(s float64) string {
 	if s == 1 {
 		return ""
 	}
-	return fmt.Sprintf("%.6g ·", s)
+	return fmt.Sprintf("%.6g · ", s)
 }
 
 func (b *planner) project(f *ir.Func, v *ir.Value) error {
@@ -141,7 +187,6 @@ func (b *planner) project(f *ir.Func, v *ir.Value) error {
 	}
 	m := b.weight(v.Weights[0], plan.Matrix, half)
 	field := "p." + b.field(v.Weights[0].Name)
-	b.plan.Scratch.Inputs = max(b.plan.Scratch.Inputs, v.Weights[0].Type.Shape[1])
 
 	at := b.arg(v, 0)
 	in := plan.InputArg{Slot: at.Slot, Col: at.Col, Eps: attr.Eps}
@@ -149,6 +194,7 @@ func (b *planner) project(f *ir.Func, v *ir.Value) error {
 	if attr.Eps > 0 {
 		x = "rmsnorm(" + x + ")"
 		in.Tmp = b.tmp(v.Args[0].Type.Size())
+		b.plan.Scratch.Inputs = max(b.plan.Scratch.Inputs, v.Args[0].Type.Size())
 	}
 	if attr.Gain {
 		in.Gain = b.weight(v.Weights[1], plan.Vector, 0)
@@ -168,14 +214,17 @@ func (b *planner) project(f *ir.Func, v *ir.Value) error {
 	case attr.Act != "":
 		return fmt.Errorf("no routine has act=%s with bias=%v residual=%v", attr.Act, attr.Bias, attr.Residual)
 	case attr.Residual:
-		if f.Uses()[v.Args[1]] > uses(f, v.Args[1], v) {
-			return fmt.Errorf("the residual %v is read again after it, so it cannot be added in place", v.Args[1].ID)
-		}
 		dst := b.where[v.Args[1]]
+		if dst.slot == in.Slot {
+			return fmt.Errorf("its input and its residual are both in %s, which workers cannot read and add to at once", dst.slot)
+		}
+		if u := b.readAfter(f, v, dst.slot); u != nil {
+			return fmt.Errorf("its residual is added to in place, but %v %s reads the old one after it", u.ID, u.Op.Name)
+		}
 		b.where[v] = dst
 		b.step(v, plan.LinearAdd, fmt.Sprintf("%s += %s · %s%s", dst.slot, field, x, plus), plan.SlotArg{Slot: dst.slot, Col: dst.col}, in, plan.WeightArg(m), bias, rows)
 	case b.stage.Name == "head" && f.Result == v:
-		b.where[v] = place_{plan.Logits, 0}
+		b.where[v] = location{plan.Logits, 0}
 		b.step(v, plan.Linear, fmt.Sprintf("logits = %s · %s%s", field, x, plus), plan.SlotArg{Slot: plan.Logits}, in, plan.WeightArg(m), bias, rows)
 	default:
 		dst := b.slot(v, b.field(v.Weights[0].Name), v.Type.Size())
@@ -184,33 +233,31 @@ func (b *planner) project(f *ir.Func, v *ir.Value) error {
 	return nil
 }
 
-// uses counts how often v is used up to and including the value last.
-func uses(f *ir.Func, v, last *ir.Value) int {
-	n := 0
-	for _, u := range f.Values {
+// readAfter is a value behind v that reads something else from a slot, v's result being there too;
+// nil if there is none.
+func (b *planner) readAfter(f *ir.Func, v *ir.Value, slot string) *ir.Value {
+	for _, u := range f.Values[slices.Index(f.Values, v)+1:] {
 		for _, a := range u.Args {
-			if a == v {
-				n++
+			if at, ok := b.where[a]; ok && at.slot == slot {
+				return u
 			}
 		}
-		if u == last {
-			break
-		}
 	}
-	return n
+	if at, ok := b.where[f.Result]; ok && at.slot == slot {
+		return f.Result
+	}
+	return nil
 }
 
-// tmp is the slot of normalized rows; the steps of a stage share it.
+// tmp is the slot of normalized rows of a width. All steps share it; that it is never placed over
+// another slot keeps steps beside each other free of barriers.
 func (b *planner) tmp(width int) string {
 	name := fmt.Sprintf("normed%d", width)
 	if width == b.plan.Dim {
 		name = "normed"
 	}
-	for _, s := range b.plan.Slots {
-		if s.Name == name {
-			return name
-		}
+	if b.plan.Slot(name) == nil {
+		b.plan.Slots = append(b.plan.Slots, plan.Slot{Name: name, Width: width, Stride: plan.Stride(width), Value: ir.Of(width).String()})
 	}
-	b.plan.Slots = append(b.plan.Slots, plan.Slot{Name: name, Width: width, Stride: plan.Stride(width), From: -1, To: -1, Value: ir.Of(width).String()})
 	return name
 }

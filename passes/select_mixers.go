@@ -53,7 +53,7 @@ func (b *planner) attendWindow(_ *ir.Func, v *ir.Value) error {
 	spec := b.attendSpec("attendWindow", heads, kv, dim, attr.Scale, v.State.Window, 0, rope, ringName)
 	q, k, val := b.arg(v, 0), b.arg(v, 1), b.arg(v, 2)
 	dst := b.slot(v, "mixed", heads*dim)
-	b.step(v, plan.AttendWindow, fmt.Sprintf("%s = softmax(%s q · kᵀ over the last %d tokens) v, q and k rotated", dst.Slot, factor(attr.Scale), v.State.Window),
+	b.step(v, plan.AttendWindow, fmt.Sprintf("%s = softmax(%sq · kᵀ over the last %d tokens) v, q and k rotated", dst.Slot, factor(attr.Scale), v.State.Window),
 		spec, dst, q, k, val, plan.StateArg(ringName), plan.PhasesArg(rope), plan.NameArg("pos"), plan.NameArg("rows"))
 	return nil
 }
@@ -85,7 +85,7 @@ func (b *planner) attend(_ *ir.Func, v *ir.Value) error {
 	spec := b.attendSpec("attend", heads, kv, dim, attr.Scale, 0, attr.QNorm, rope, cacheName)
 	q := b.arg(v, 0)
 	dst := b.slot(v, "mixed", heads*dim)
-	b.step(v, plan.Attend, fmt.Sprintf("%s = softmax(%s %s · Kᵀ) V over the shared cache, q rotated", dst.Slot, factor(attr.Scale), norm),
+	b.step(v, plan.Attend, fmt.Sprintf("%s = softmax(%s%s · Kᵀ) V over the shared cache, q rotated", dst.Slot, factor(attr.Scale), norm),
 		spec, dst, q, gain, plan.StateArg(cacheName), plan.PhasesArg(rope), plan.NameArg("partial"), plan.NameArg("pos"), plan.NameArg("rows"))
 	return nil
 }

@@ -30,35 +30,39 @@ type Plan struct {
 // Scratch says what the largest private scratch of a worker depends on: the runtime has the
 // formulas.
 type Scratch struct {
-	Inputs  int   // of the widest normalized matrix product
+	Inputs  int   // of the widest matrix product that normalizes its input
 	Objects []Ref // whose routines need scratch: RetainSpec, AttendSpec
 }
 
 // Weight returns the weight of a name, nil if there is none.
 func (p *Plan) Weight(name string) *Weight {
-	for i := range p.Weights {
-		if p.Weights[i].Name == name {
-			return &p.Weights[i]
-		}
-	}
-	return nil
+	return named(p.Weights, func(w *Weight) string { return w.Name }, name)
 }
 
 // Object returns the object of a name, nil if there is none.
 func (p *Plan) Object(name string) *Object {
-	for i := range p.Objects {
-		if p.Objects[i].Name == name {
-			return &p.Objects[i]
-		}
-	}
-	return nil
+	return named(p.Objects, func(o *Object) string { return o.Name }, name)
+}
+
+// State returns the state of a name, nil if there is none.
+func (p *Plan) State(name string) *State {
+	return named(p.States, func(s *State) string { return s.Name }, name)
+}
+
+// Slot returns the slot of a name, nil if there is none.
+func (p *Plan) Slot(name string) *Slot {
+	return named(p.Slots, func(s *Slot) string { return s.Name }, name)
 }
 
 // Stage returns the stage of a name, nil if there is none.
 func (p *Plan) Stage(name string) *Stage {
-	for i := range p.Stages {
-		if p.Stages[i].Name == name {
-			return &p.Stages[i]
+	return named(p.Stages, func(s *Stage) string { return s.Name }, name)
+}
+
+func named[T any](list []T, name func(*T) string, want string) *T {
+	for i := range list {
+		if name(&list[i]) == want {
+			return &list[i]
 		}
 	}
 	return nil
@@ -145,52 +149,18 @@ const (
 
 func (f Form) String() string { return [...]string{"matrix", "vector", "table"}[f] }
 
-// A Slot is a range of the arena: one row of activations for every token of a chunk.
-type Slot struct {
-	Name     string // field of the scratch struct
-	Width    int    // elements in use
-	Stride   int    // elements from row to row
-	Offset   int    // in elements a row of the chunk: the slot starts at Offset*chunk
-	Rows     int    // 0: a row a token of the chunk; else a fixed number of rows, in an area of its own
-	From, To int    // steps of Stage during which it is live; -1, -1: always
-	Stage    string // "" if always live
-	Value    string // the value it holds
-}
-
-// Int returns the integer field of an object, by name.
-func (o *Object) Int(name string) int {
+// Field returns the value of an object's field.
+func (o *Object) Field(name string) any {
 	for _, f := range o.Fields {
 		if f.Name == name {
-			return f.Value.(int)
+			return f.Value
 		}
 	}
 	panic("BUG: " + o.Name + " has no field " + name)
 }
 
-// Stride is the distance of rows of width floats: whole cache lines, and never a multiple of
-// 4 KB, which would put all rows into one set of the first-level cache.
-func Stride(width int) int {
-	s := roundUp(width, 16)
-	if s%1024 == 0 {
-		s += 16
-	}
-	return s
-}
-
-// ArenaFloats is the size of the arena in floats a token of the chunk: the slots, then the cosines
-// and sines of every rope.
-func (p *Plan) ArenaFloats() int {
-	n := 0
-	for _, s := range p.Slots {
-		n = max(n, s.Offset+s.Stride)
-	}
-	for _, o := range p.Objects {
-		if o.Type == "Rope" {
-			n += 2 * Stride(o.Int("Dim"))
-		}
-	}
-	return n
-}
+// Int returns the value of an integer field.
+func (o *Object) Int(name string) int { return o.Field(name).(int) }
 
 // HeadRows is how many rows' logits a session keeps at a time.
 const HeadRows = 8

@@ -26,23 +26,23 @@ func (p *Plan) String() string {
 	for _, o := range p.Objects {
 		fmt.Fprintf(&b, "  %s %s", o.Name, o.Type)
 		for _, f := range o.Fields {
-			fmt.Fprintf(&b, " %s=%v", f.Name, f.Value)
+			fmt.Fprintf(&b, " %s=%s", f.Name, printField(f.Value))
 		}
 		b.WriteByte('\n')
 	}
 	b.WriteString("\nstates\n")
 	for _, s := range p.States {
-		fmt.Fprintf(&b, "  %s %v layers=%d layout=%s\n", s.Name, s.Kind, s.Layers, s.Object)
+		fmt.Fprintf(&b, "  %s %v layout=&%s", s.Name, s.Kind, s.Object)
+		if s.Layers > 0 {
+			fmt.Fprintf(&b, " layers=%d", s.Layers)
+		}
+		b.WriteByte('\n')
 	}
 	b.WriteString("\nweights\n")
 	p.printWeights(&b)
 	fmt.Fprintf(&b, "\narena %d floats a token\n", p.ArenaFloats())
 	for _, s := range p.Slots {
-		live := "always"
-		if s.Stage != "" {
-			live = fmt.Sprintf("%s %d..%d", s.Stage, s.From, s.To)
-		}
-		fmt.Fprintf(&b, "  %7d +%-6d %-14s %-16s %s\n", s.Offset, s.Stride, s.Name, s.Value, live)
+		fmt.Fprintf(&b, "  %7d +%-6d %-14s %-16s %s\n", s.Offset, s.Stride, s.Name, s.Value, s.When())
 	}
 	for _, s := range p.Stages {
 		fmt.Fprintf(&b, "\nstage %s ×%d\n", s.Name, s.Repeat)
@@ -92,6 +92,18 @@ func (p *Plan) printWeights(b *strings.Builder) {
 	}
 }
 
+func printField(v any) string {
+	switch v := v.(type) {
+	case Ref:
+		return "&" + string(v)
+	case ContextBlocks:
+		return "blocks(context)"
+	case RingBlocks:
+		return fmt.Sprintf("blocks(window %d)", v.Window)
+	}
+	return fmt.Sprint(v)
+}
+
 func printOperand(o Operand) string {
 	switch o := o.(type) {
 	case SlotArg:
@@ -99,7 +111,11 @@ func printOperand(o Operand) string {
 	case InputArg:
 		s := at(o.Slot, o.Col)
 		if o.Eps > 0 {
-			s = fmt.Sprintf("rmsnorm(%s, eps %g, gain %q, in %s)", s, o.Eps, o.Gain, o.Tmp)
+			gain := ""
+			if o.Gain != "" {
+				gain = " · @" + o.Gain
+			}
+			s = fmt.Sprintf("rmsnorm(%s, eps %g)%s in %s", s, o.Eps, gain, o.Tmp)
 		}
 		return s
 	case WeightArg:

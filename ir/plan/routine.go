@@ -7,27 +7,26 @@ type Routine struct {
 	Access  []Access  // how it uses each operand's memory, in order; operands without memory are None
 	Kernels []*Kernel // that it may call, whatever the element type of its weight
 	Gemm    bool      // it multiplies by a packed matrix: it also needs the kernel of the matrix's element
-	Synced  bool      // its workers have met after its last write
 }
 
 // Access is how a routine uses the memory of an operand.
 type Access uint8
 
 const (
-	None  Access = iota
-	Read         // any worker may read any of it
-	Write        // every worker writes a part of its own
+	None  Access = iota // no memory, or none that a step ever writes
+	Read                // any worker may read any of it
+	Write               // every worker writes a part of its own, and may read all
 )
 
 // The routines.
 var (
-	Embed        = &Routine{Name: "Embed", Access: []Access{Write, None, None, None}}
-	Rotate       = &Routine{Name: "Rotate", Access: []Access{Write, None, None, None}}
+	Embed        = &Routine{Name: "Embed", Access: []Access{Write, None, None, None}, Kernels: []*Kernel{Scale}}
+	Rotate       = &Routine{Name: "Rotate", Access: []Access{Write, None, None, None}} // of an entry, before its stages
 	Linear       = &Routine{Name: "Linear", Access: []Access{Write, Read, None, None, None}, Kernels: []*Kernel{RMSNorm, Add}, Gemm: true}
 	LinearAdd    = &Routine{Name: "LinearAdd", Access: []Access{Write, Read, None, None, None}, Kernels: []*Kernel{RMSNorm, Add}, Gemm: true}
 	LinearSwiGLU = &Routine{Name: "LinearSwiGLU", Access: []Access{Write, Read, None, None}, Kernels: []*Kernel{RMSNorm, SwiGLU}, Gemm: true}
-	Retain       = &Routine{Name: "Retain", Access: []Access{None, Write, Read, Read, Read, Read, Read, None, Read, None, None}, Kernels: []*Kernel{GemmF32, GateNorm, ExpDiff, Mul, Scale}}
+	Retain       = &Routine{Name: "Retain", Access: []Access{None, Write, Read, Read, Read, Read, Read, None, Read, None, None}, Kernels: []*Kernel{GemmF32, GateNorm, ExpDiff, Mul, Scale, Div}}
 	AttendWindow = &Routine{Name: "AttendWindow", Access: []Access{None, Write, Read, Read, Read, None, Read, None, None}, Kernels: []*Kernel{GemmF32, Softmax, Scale, Merge, Div}}
 	Append       = &Routine{Name: "Append", Access: []Access{None, Write, Read, Read, None, Read, None, None}}
-	Attend       = &Routine{Name: "Attend", Access: []Access{None, Write, Read, None, Read, Read, None, None, None}, Kernels: []*Kernel{RMSNorm, Softmax, Scale, Merge, Div}}
+	Attend       = &Routine{Name: "Attend", Access: []Access{None, Write, Read, None, Read, Read, Write, None, None}, Kernels: []*Kernel{RMSNorm, Softmax, Scale, Merge, Div}}
 )

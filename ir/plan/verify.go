@@ -1,148 +1,213 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // What Verify holds:
 //
-//   - slots that are live at the same step do not overlap, and every offset is a whole number of
-//     cache lines;
-//   - a step has as many operands as its routine takes, and they name slots, weights, objects and
-//     states of the plan;
-//   - every weight of the plan is read by a step of its stage, every slot by a step;
+//   - slots that are in use at the same step do not overlap, and start and end with a cache line;
+//   - weights, slots, and objects and states together have names of their own, weights of a stage
+//     also fields;
+//   - a step has as many operands as its routine takes; they name slots and weights of its stage,
+//     objects and states of the plan;
+//   - a step reads no slot that it writes: a worker may be done before another has begun;
+//   - every weight is read by a step of its stage, every slot used by one;
+//   - a view is of a weight that is in the file;
 //   - every kernel that a routine may call is in the plan;
-//   - entries name stages; a layer's stage ends nowhere but in its own weights and states.
+//   - entries name stages, one at the least.
 
-// Verify returns all violations, nil if there are none.
+// Verify returns all violations, a line each, nil if there are none.
 func Verify(p *Plan) error {
-	var errs []error
-	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	for i := range p.Slots {
-		a := &p.Slots[i]
-		if a.Offset%16 != 0 || a.Stride%16 != 0 || a.Width > a.Stride {
-			fail("slot %s: offset %d, stride %d, width %d", a.Name, a.Offset, a.Stride, a.Width)
-		}
-		for j := range p.Slots[:i] {
-			b := &p.Slots[j]
-			if a.Name == b.Name {
-				fail("two slots %s", a.Name)
-			}
-			if Meet(a, b) && a.Offset < b.Offset+b.Stride && b.Offset < a.Offset+a.Stride {
-				fail("slots %s and %s overlap and are live together", a.Name, b.Name)
-			}
-		}
-	}
-	used := map[string]bool{}
+	c := &checker{p: p, used: map[string]bool{}}
+	c.slots()
+	c.names()
 	for i := range p.Stages {
 		s := &p.Stages[i]
-		for n, step := range s.Steps {
-			if len(step.Operands) != len(step.Routine.Access) {
-				fail("stage %s, step %d: %s has %d operands, want %d", s.Name, n, step.Routine.Name, len(step.Operands), len(step.Routine.Access))
-			}
-			for _, o := range step.Operands {
-				if what := p.missing(s, o, used); what != "" {
-					fail("stage %s, step %d: %s: no %s", s.Name, n, step.Routine.Name, what)
-				}
-			}
-			for _, k := range step.Routine.Kernels {
-				if !p.has(k) {
-					fail("stage %s, step %d: %s needs kernel %s", s.Name, n, step.Routine.Name, k.Name)
-				}
-			}
+		for n := range s.Steps {
+			c.stage, c.at = s, n
+			c.step(&s.Steps[n])
 		}
 	}
-	for _, w := range p.Weights {
-		if !used["weight "+w.Name] {
-			fail("weight %s is not read", w.Name)
-		}
-	}
-	for _, s := range p.Slots {
-		if !used["slot "+s.Name] {
-			fail("slot %s is not used", s.Name)
-		}
-	}
-	for _, e := range p.Entries {
-		if len(e.Stages) == 0 {
-			fail("entry %s has no stage", e.Name)
-		}
-		for _, i := range e.Stages {
-			if i < 0 || i >= len(p.Stages) {
-				fail("entry %s: stage %d of %d", e.Name, i, len(p.Stages))
-			}
-		}
-	}
-	return errors.Join(errs...)
+	c.stage = nil
+	c.unused()
+	c.entries()
+	return errors.Join(c.errs...)
 }
 
-// missing names what an operand refers to and the plan has not; it notes what there is.
-func (p *Plan) missing(s *Stage, o Operand, used map[string]bool) string {
-	slot := func(name string) string {
-		used["slot "+name] = true
-		for _, t := range p.Slots {
-			if t.Name == name && (t.Stage == "" || t.Stage == s.Name) {
-				return ""
+// A checker collects violations.
+type checker struct {
+	p     *Plan
+	stage *Stage // in work, nil outside
+	at    int    // its step
+	used  map[string]bool
+	errs  []error
+}
+
+// fail reports a violation at the step in work.
+func (c *checker) fail(format string, args ...any) {
+	s := fmt.Sprintf(format, args...)
+	if c.stage != nil {
+		s = fmt.Sprintf("stage %s, step %d: %s: %s", c.stage.Name, c.at, c.stage.Steps[c.at].Routine.Name, s)
+	}
+	c.errs = append(c.errs, errors.New(s))
+}
+
+func (c *checker) slots() {
+	for i := range c.p.Slots {
+		a := &c.p.Slots[i]
+		if a.Offset%16 != 0 || a.Stride%16 != 0 || a.Width > a.Stride {
+			c.fail("slot %s: offset %d, stride %d, width %d", a.Name, a.Offset, a.Stride, a.Width)
+		}
+		for j := range c.p.Slots[:i] {
+			b := &c.p.Slots[j]
+			if Meet(a, b) && a.Offset < b.Offset+b.Stride && b.Offset < a.Offset+a.Stride {
+				c.fail("slots %s and %s overlap and are in use together", b.Name, a.Name)
 			}
 		}
-		if name == Logits {
-			return ""
-		}
-		return "slot " + name
 	}
-	weight := func(name string) string {
-		used["weight "+name] = true
-		if w := p.Weight(name); name != "" && (w == nil || w.Stage != s.Name) {
-			return "weight " + name
+}
+
+func (c *checker) names() {
+	seen := map[string]bool{}
+	once := func(kind, name string) {
+		if seen[kind+" "+name] {
+			c.fail("two of the %s are %s", kind, name)
 		}
-		return ""
+		seen[kind+" "+name] = true
 	}
+	for _, s := range c.p.Slots {
+		once("slots", s.Name)
+	}
+	for _, o := range c.p.Objects {
+		once("objects and states", o.Name)
+	}
+	for _, s := range c.p.States {
+		once("objects and states", s.Name)
+		if c.p.Object(s.Object) == nil {
+			c.fail("state %s: no object %s", s.Name, s.Object)
+		}
+	}
+	for _, w := range c.p.Weights {
+		once("weights", w.Name)
+		once("fields of stage "+w.Stage, w.Field)
+		if w.Alias == "" {
+			continue
+		}
+		if of := c.p.Weight(w.Alias); of == nil || of.Alias != "" {
+			c.fail("weight %s is a view of %s, which is not in the file", w.Name, w.Alias)
+		}
+	}
+}
+
+func (c *checker) step(step *Step) {
+	r := step.Routine
+	if len(step.Operands) != len(r.Access) {
+		c.fail("has %d operands, want %d", len(step.Operands), len(r.Access))
+		return
+	}
+	reads, writes := map[string]bool{}, map[string]bool{}
+	for i, o := range step.Operands {
+		if what := c.missing(o); what != "" {
+			c.fail("no %s", what)
+		}
+		switch o := o.(type) {
+		case SlotArg:
+			if r.Access[i] == Write {
+				writes[o.Slot] = true
+			} else {
+				reads[o.Slot] = true
+			}
+		case InputArg:
+			reads[o.Slot] = true
+		}
+	}
+	for _, o := range step.Operands {
+		if s, ok := o.(SlotArg); ok && reads[s.Slot] && writes[s.Slot] {
+			c.fail("reads and writes slot %s", s.Slot)
+			break
+		}
+	}
+	for _, k := range r.Kernels {
+		if !slices.Contains(c.p.Kernels, k) {
+			c.fail("needs kernel %s", k.Name)
+		}
+	}
+}
+
+func (c *checker) unused() {
+	for _, w := range c.p.Weights {
+		if !c.used["weight "+w.Name] {
+			c.fail("weight %s is not read", w.Name)
+		}
+	}
+	for _, s := range c.p.Slots {
+		if !c.used["slot "+s.Name] {
+			c.fail("slot %s is not used", s.Name)
+		}
+	}
+}
+
+func (c *checker) entries() {
+	for _, e := range c.p.Entries {
+		if len(e.Stages) == 0 {
+			c.fail("entry %s has no stage", e.Name)
+		}
+		for _, i := range e.Stages {
+			if i < 0 || i >= len(c.p.Stages) {
+				c.fail("entry %s: stage %d of %d", e.Name, i, len(c.p.Stages))
+			}
+		}
+	}
+}
+
+// missing names what an operand refers to and the stage in work has not; it notes what there is.
+func (c *checker) missing(o Operand) string {
 	switch o := o.(type) {
 	case SlotArg:
-		return slot(o.Slot)
+		return c.slot(o.Slot)
 	case InputArg:
-		for _, what := range []string{slot(o.Slot), weight(o.Gain)} {
-			if what != "" {
-				return what
-			}
+		what := cmp.Or(c.slot(o.Slot), c.weight(o.Gain))
+		if o.Eps > 0 {
+			what = cmp.Or(what, c.slot(o.Tmp))
 		}
-		if o.Tmp != "" {
-			return slot(o.Tmp)
-		}
+		return what
 	case WeightArg:
-		return weight(string(o))
+		return c.weight(string(o))
 	case ObjectArg:
-		if p.Object(string(o)) == nil {
+		if c.p.Object(string(o)) == nil {
 			return "object " + string(o)
 		}
 	case PhasesArg:
-		if p.Object(string(o)) == nil {
+		if c.p.Object(string(o)) == nil {
 			return "rope " + string(o)
 		}
 	case StateArg:
-		for _, st := range p.States {
-			if st.Name == string(o) {
-				return ""
-			}
+		if c.p.State(string(o)) == nil {
+			return "state " + string(o)
 		}
-		return "state " + string(o)
 	}
 	return ""
 }
 
-func (p *Plan) has(k *Kernel) bool {
-	for _, q := range p.Kernels {
-		if q == k {
-			return true
-		}
+func (c *checker) slot(name string) string {
+	c.used["slot "+name] = true
+	if s := c.p.Slot(name); name == Logits || s != nil && s.In(c.stage.Name) {
+		return ""
 	}
-	return false
+	return "slot " + name
 }
 
-// Meet reports whether two slots are ever live at the same step.
-func Meet(a, b *Slot) bool {
-	if a.Stage == "" || b.Stage == "" {
-		return true
+func (c *checker) weight(name string) string {
+	if name == "" {
+		return ""
 	}
-	return a.Stage == b.Stage && a.From <= b.To && b.From <= a.To
+	c.used["weight "+name] = true
+	if w := c.p.Weight(name); w == nil || w.Stage != c.stage.Name {
+		return "weight " + name
+	}
+	return ""
 }
