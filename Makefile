@@ -47,7 +47,7 @@ test-purego:
 
 .PHONY: test-avx2
 test-avx2:
-	YOCOC_ISA=avx2 $(GO) test ./runtime/... ./tests/...
+	YOCOC_ISA=avx2 $(GO) test -short ./runtime/... ./tests/...
 
 # The runtime on arm64, emulated; skipped where there is no qemu.
 .PHONY: test-arm64
