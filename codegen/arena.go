@@ -69,9 +69,13 @@ func (g *generator) ropes() []plan.Object {
 
 // arenaTable is the arena's doc: a line a slot, with the steps during which it is in use.
 func arenaTable(p *plan.Plan) []string {
-	lines := []string{fmt.Sprintf("\t%7s %7s  %-10s %-12s %s", "offset", "stride", "slot", "value", "in use at steps")}
+	name, value := len("slot"), len("value")
 	for _, s := range p.Slots {
-		lines = append(lines, fmt.Sprintf("\t%7d %7d  %-10s %-12s %s", s.Offset, s.Stride, s.Name, s.Value, s.When()))
+		name, value = max(name, len(s.Name)), max(value, len(s.Value))
+	}
+	lines := []string{fmt.Sprintf("\t%7s %7s  %-*s  %-*s  %s", "offset", "stride", name, "slot", value, "value", "in use at steps")}
+	for _, s := range p.Slots {
+		lines = append(lines, fmt.Sprintf("\t%7d %7d  %-*s  %-*s  %s", s.Offset, s.Stride, name, s.Name, value, s.Value, s.When()))
 	}
 	return lines
 }

@@ -142,6 +142,7 @@ func (b *planner) arg(v *ir.Value, i int) plan.SlotArg {
 	return plan.SlotArg{Slot: at.slot, Col: at.col}
 }
 
+// param is in the residual stream.
 func (b *planner) param(_ *ir.Func, v *ir.Value) error {
 	b.where[v] = location{residual, 0}
 	return nil
@@ -157,6 +158,7 @@ func (b *planner) view(_ *ir.Func, v *ir.Value) error {
 	return nil
 }
 
+// embed fills the residual stream.
 func (b *planner) embed(f *ir.Func, v *ir.Value) error {
 	if f.Result != v {
 		return fmt.Errorf("something follows it; pass fold puts the scale into it")
@@ -179,6 +181,7 @@ func factor(s float64) string {
 	return fmt.Sprintf("%.6g · ", s)
 }
 
+// project becomes the routine of its epilogue, over the slot of its input or of the norm of that.
 func (b *planner) project(f *ir.Func, v *ir.Value) error {
 	attr := ir.AttrOf[ir.ProjectAttr](v)
 	half := 0

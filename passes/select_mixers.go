@@ -16,6 +16,8 @@ func (b *planner) object(name, typ string, fields ...plan.Field) plan.ObjectArg 
 	return plan.ObjectArg(name)
 }
 
+// retain, attendWindow, share and attend are the selectors of the operations that have a state.
+
 func (b *planner) retain(_ *ir.Func, v *ir.Value) error {
 	attr := ir.AttrOf[ir.RetainAttr](v)
 	if attr.Rope == (ir.RopeAttr{}) || attr.Normalizer == 0 || !attr.Gate {
@@ -37,7 +39,7 @@ func (b *planner) retain(_ *ir.Func, v *ir.Value) error {
 		plan.Field{Name: "Eps", Value: attr.Eps}, plan.Field{Name: "Rope", Value: plan.Ref(rope)})
 	q, k, val, a, g := b.arg(v, 0), b.arg(v, 1), b.arg(v, 2), b.arg(v, 3), b.arg(v, 4)
 	dst := b.slot(v, "mixed", heads*dim)
-	b.step(v, plan.Retain, fmt.Sprintf("%s = silu(g) ∘ rmsnorm(q · S), S = exp(logsigmoid(decay)/%g) S + kᵀ v, q and k rotated", dst.Slot, attr.Normalizer),
+	b.step(v, plan.Retain, fmt.Sprintf("%s = silu(g) ∘ rmsnorm(q · S), S = exp(logsigmoid(decay)/%g) S + %skᵀ v, q and k rotated", dst.Slot, attr.Normalizer, factor(kScale)),
 		spec, dst, q, k, val, g, a, plan.StateArg(retentionName), plan.PhasesArg(rope), plan.NameArg("pos"), plan.NameArg("rows"))
 	return nil
 }
@@ -90,6 +92,7 @@ func (b *planner) attend(_ *ir.Func, v *ir.Value) error {
 	return nil
 }
 
+// attendSpec makes the object of an attention to a window or to the shared cache.
 func (b *planner) attendSpec(name string, heads, kv, dim int, scale float64, window int, qnorm float64, rope, cache string) plan.ObjectArg {
 	return b.object(name, "AttendSpec",
 		plan.Field{Name: "Heads", Value: heads}, plan.Field{Name: "KVHeads", Value: kv}, plan.Field{Name: "Dim", Value: dim},
