@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -171,6 +172,11 @@ func TestPackCanceled(t *testing.T) {
 func TestWorse(t *testing.T) {
 	if worse(1, 2) != 2 || !math.IsNaN(worse(math.NaN(), 2)) || !math.IsNaN(worse(2, math.NaN())) {
 		t.Error("NaN is not worst")
+	}
+	for _, x := range []float64{math.NaN(), math.Inf(1)} {
+		if _, err := json.Marshal(finite(x)); err != nil {
+			t.Error(err)
+		}
 	}
 	if d, l := compare([]float32{1, -2}, []float64{1.5, -4}); d != 2 || l != 4 {
 		t.Errorf("difference %v, largest %v", d, l)
