@@ -6,7 +6,7 @@ import "github.com/yococ/yococ/runtime/kernel"
 
 // embed computes, for every row,
 //
-//	x =  embed[token]
+//	x = embed[token]
 func (e *engine) embed(w *kernel.Worker, tokens []int32) {
 	s := &e.scratch
 	p := &e.weights.embed

@@ -70,5 +70,5 @@ func runtimeModel(f *weights.File) *rt.Model {
 
 // scratchFloats is the private memory of a worker, in floats, for chunks of a size.
 func scratchFloats(chunk int) int {
-	return max(kernel.LinearScratch(120, chunk), kernel.RetainScratch(16, chunk), kernel.AttendScratch(4, 1, 16, chunk))
+	return max(kernel.LinearScratch(64, chunk), kernel.RetainScratch(16, chunk), kernel.AttendScratch(4, 1, 16, chunk))
 }

@@ -9,29 +9,25 @@ import (
 
 // scratch holds the activations of a chunk of tokens: views of one arena. A slot starts at
 // offset*chunk floats and has a row of stride floats a token. Two slots share memory only where
-// they are never live at once.
+// they are never in use at once.
 //
-//	offset  stride  slot       value                live
-//	     0      64  x          f32[64]              always
-//	    64      64  normed     f32[64]              always
-//	   128     272  qkvgDecay  f32[260]             self, steps 0 to 1
-//	   400      64  mixed      f32[4 16]            self, steps 1 to 2
-//	   128     128  hidden     f32[120]             self, steps 3 to 4
-//	   128      32  kv         f32[32]              share, steps 0 to 1
-//	   128      64  q          f32[64]              cross, steps 0 to 1
-//	   192      64  crossMixed f32[4 16]            cross, steps 1 to 2
-//	   128     128  crossHidden f32[120]             cross, steps 3 to 4
+//	offset  stride  slot       value      in use at steps
+//	     0      64  x          f32[64]    always
+//	    64      64  normed     f32[64]    always
+//	   128     272  qkvgDecay  f32[260]   self 0..1
+//	   400      64  mixed      f32[4 16]  self 1..2, cross 1..2
+//	   128     128  hidden     f32[120]   self 3..4, cross 3..4
+//	   128      32  kv         f32[32]    share 0..1
+//	   128      64  q          f32[64]    cross 0..1
 type scratch struct {
-	x           kernel.Rows
-	normed      kernel.Rows
-	qkvgDecay   kernel.Rows
-	mixed       kernel.Rows
-	hidden      kernel.Rows
-	kv          kernel.Rows
-	q           kernel.Rows
-	crossMixed  kernel.Rows
-	crossHidden kernel.Rows
-	phases      struct {
+	x         kernel.Rows
+	normed    kernel.Rows
+	qkvgDecay kernel.Rows
+	mixed     kernel.Rows
+	hidden    kernel.Rows
+	kv        kernel.Rows
+	q         kernel.Rows
+	phases    struct {
 		rope kernel.Phases
 	} // rotations of the chunk's positions
 }
@@ -46,15 +42,13 @@ func newScratch(m *rt.Memory, chunk int) scratch {
 		}
 	}
 	var s scratch
-	s.x = rows(0, 64)              // f32[64]
-	s.normed = rows(64, 64)        // f32[64]
-	s.qkvgDecay = rows(128, 272)   // f32[260]
-	s.mixed = rows(400, 64)        // f32[4 16]
-	s.hidden = rows(128, 128)      // f32[120]
-	s.kv = rows(128, 32)           // f32[32]
-	s.q = rows(128, 64)            // f32[64]
-	s.crossMixed = rows(192, 64)   // f32[4 16]
-	s.crossHidden = rows(128, 128) // f32[120]
+	s.x = rows(0, 64)            // f32[64]
+	s.normed = rows(64, 64)      // f32[64]
+	s.qkvgDecay = rows(128, 272) // f32[260]
+	s.mixed = rows(400, 64)      // f32[4 16]
+	s.hidden = rows(128, 128)    // f32[120]
+	s.kv = rows(128, 32)         // f32[32]
+	s.q = rows(128, 64)          // f32[64]
 	s.phases.rope = kernel.Phases{Cos: rows(464, 16), Sin: rows(480, 16)}
 	return s
 }

@@ -7,22 +7,22 @@ import "github.com/yococ/yococ/runtime/kernel"
 // crossLayer computes, for every row,
 //
 //	q = p.q · rmsnorm(x)
-//	crossMixed = softmax( q · Kᵀ) V over the shared cache, q rotated
-//	x += p.o · crossMixed
-//	crossHidden = silu(gate) ∘ up, with gate, up = p.ffnGateUp · rmsnorm(x)
-//	x += p.ffnDown · crossHidden
+//	mixed = softmax(q · Kᵀ) V over the shared cache, q rotated
+//	x += p.o · mixed
+//	hidden = silu(gate) ∘ up, with gate, up = p.ffnGateUp · rmsnorm(x)
+//	x += p.ffnDown · hidden
 func (e *engine) crossLayer(w *kernel.Worker, l, pos, rows int) {
 	s := &e.scratch
 	p := &e.weights.cross[l]
 
 	kernel.Linear(w, s.q, kernel.Normed(s.x, nil, 1e-06, s.normed), &p.q, nil, rows) // %1:f32[64]
 	w.Sync()
-	kernel.Attend(w, &e.attend, s.crossMixed, s.q, nil, &e.cache, s.phases.rope2, e.partial, pos, rows) // %2:f32[4 16]  reads $kv
+	kernel.Attend(w, &e.attend, s.mixed, s.q, nil, &e.cache, s.phases.rope2, e.partial, pos, rows) // %2:f32[4 16]  reads $kv
 	w.Sync()
-	kernel.LinearAdd(w, s.x, kernel.Plain(s.crossMixed), &p.o, nil, rows) // %3:f32[64]
+	kernel.LinearAdd(w, s.x, kernel.Plain(s.mixed), &p.o, nil, rows) // %3:f32[64]
 	w.Sync()
-	kernel.LinearSwiGLU(w, s.crossHidden, kernel.Normed(s.x, nil, 1e-06, s.normed), &p.ffnGateUp, rows) // %4:f32[128]
+	kernel.LinearSwiGLU(w, s.hidden, kernel.Normed(s.x, nil, 1e-06, s.normed), &p.ffnGateUp, rows) // %4:f32[128]
 	w.Sync()
-	kernel.LinearAdd(w, s.x, kernel.Plain(s.crossHidden), &p.ffnDown, nil, rows) // %5:f32[64]
+	kernel.LinearAdd(w, s.x, kernel.Plain(s.hidden), &p.ffnDown, nil, rows) // %5:f32[64]
 	w.Sync()
 }

@@ -7,7 +7,7 @@ import "github.com/yococ/yococ/runtime/kernel"
 // selfLayer computes, for every row,
 //
 //	qkv = p.qkv · rmsnorm(x) + p.qkvBias
-//	mixed = softmax( q · kᵀ over the last 16 tokens) v, q and k rotated
+//	mixed = softmax(q · kᵀ over the last 16 tokens) v, q and k rotated
 //	x += p.o · mixed
 //	hidden = silu(gate) ∘ up, with gate, up = p.ffnGateUp · rmsnorm(x)
 //	x += p.ffnDown · hidden

@@ -9,29 +9,25 @@ import (
 
 // scratch holds the activations of a chunk of tokens: views of one arena. A slot starts at
 // offset*chunk floats and has a row of stride floats a token. Two slots share memory only where
-// they are never live at once.
+// they are never in use at once.
 //
-//	offset  stride  slot       value                live
-//	     0     256  x          f32[256]             always
-//	   256     256  normed     f32[256]             always
-//	   512    1040  qkvgDecay  f32[1028]            self, steps 0 to 1
-//	  1552     256  mixed      f32[4 64]            self, steps 1 to 2
-//	   512     640  hidden     f32[640]             self, steps 3 to 4
-//	   512     256  kv         f32[256]             share, steps 0 to 1
-//	   512     256  q          f32[256]             cross, steps 0 to 1
-//	   768     256  crossMixed f32[4 64]            cross, steps 1 to 2
-//	   512     640  crossHidden f32[640]             cross, steps 3 to 4
+//	offset  stride  slot       value      in use at steps
+//	     0     256  x          f32[256]   always
+//	   256     256  normed     f32[256]   always
+//	   512    1040  qkvgDecay  f32[1028]  self 0..1
+//	  1552     256  mixed      f32[4 64]  self 1..2, cross 1..2
+//	   512     640  hidden     f32[640]   self 3..4, cross 3..4
+//	   512     256  kv         f32[256]   share 0..1
+//	   512     256  q          f32[256]   cross 0..1
 type scratch struct {
-	x           kernel.Rows
-	normed      kernel.Rows
-	qkvgDecay   kernel.Rows
-	mixed       kernel.Rows
-	hidden      kernel.Rows
-	kv          kernel.Rows
-	q           kernel.Rows
-	crossMixed  kernel.Rows
-	crossHidden kernel.Rows
-	phases      struct {
+	x         kernel.Rows
+	normed    kernel.Rows
+	qkvgDecay kernel.Rows
+	mixed     kernel.Rows
+	hidden    kernel.Rows
+	kv        kernel.Rows
+	q         kernel.Rows
+	phases    struct {
 		rope kernel.Phases
 	} // rotations of the chunk's positions
 }
@@ -46,15 +42,13 @@ func newScratch(m *rt.Memory, chunk int) scratch {
 		}
 	}
 	var s scratch
-	s.x = rows(0, 256)             // f32[256]
-	s.normed = rows(256, 256)      // f32[256]
-	s.qkvgDecay = rows(512, 1040)  // f32[1028]
-	s.mixed = rows(1552, 256)      // f32[4 64]
-	s.hidden = rows(512, 640)      // f32[640]
-	s.kv = rows(512, 256)          // f32[256]
-	s.q = rows(512, 256)           // f32[256]
-	s.crossMixed = rows(768, 256)  // f32[4 64]
-	s.crossHidden = rows(512, 640) // f32[640]
+	s.x = rows(0, 256)            // f32[256]
+	s.normed = rows(256, 256)     // f32[256]
+	s.qkvgDecay = rows(512, 1040) // f32[1028]
+	s.mixed = rows(1552, 256)     // f32[4 64]
+	s.hidden = rows(512, 640)     // f32[640]
+	s.kv = rows(512, 256)         // f32[256]
+	s.q = rows(512, 256)          // f32[256]
 	s.phases.rope = kernel.Phases{Cos: rows(1808, 64), Sin: rows(1872, 64)}
 	return s
 }

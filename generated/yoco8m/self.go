@@ -7,7 +7,7 @@ import "github.com/yococ/yococ/runtime/kernel"
 // selfLayer computes, for every row,
 //
 //	qkvgDecay = p.qkvgDecay · rmsnorm(x) ∘ p.norm
-//	mixed = silu(g) ∘ rmsnorm(q · S), S = exp(logsigmoid(decay)/16) S + kᵀ v, q and k rotated
+//	mixed = silu(g) ∘ rmsnorm(q · S), S = exp(logsigmoid(decay)/16) S + 0.125 · kᵀ v, q and k rotated
 //	x += p.o · mixed
 //	hidden = silu(gate) ∘ up, with gate, up = p.ffnGateUp · rmsnorm(x) ∘ p.ffnNorm
 //	x += p.ffnDown · hidden
