@@ -51,10 +51,14 @@ var rules = map[string]rule{
 	"generated/kernels/gen":     {ours: []string{"asm", "ir/plan"}},
 	"generated/gen":             {ours: []string{"internal/driver", "internal/testmodel"}},
 	"internal/testmodel":        {ours: []string{"internal/driver", "ir/plan", "runtime", "runtime/kernel", "runtime/weights"}},
-	"internal/driver": {ours: []string{"", "asm", "codegen", "codegen/pack", "ir", "ir/build", "ir/plan", "models", "models/checkpoint",
-		"models/tokenizer", "passes", "runtime", "runtime/host", "runtime/kernel"}, without: []string{"flag", "net", "C"}},
-	"cmd/yococ": {ours: []string{"internal/driver", "models", "models/checkpoint", "models/tokenizer", "runtime", "runtime/host"},
-		others: []string{"github.com/spf13/cobra", "golang.org/x/term"}},
+	"internal/driver": {ours: []string{
+		"", "asm", "codegen", "codegen/pack", "ir", "ir/build", "ir/plan", "models", "models/checkpoint",
+		"models/tokenizer", "passes", "runtime", "runtime/host", "runtime/kernel",
+	}, without: []string{"flag", "net", "C"}},
+	"cmd/yococ": {
+		ours:   []string{"internal/driver", "models", "models/checkpoint", "models/tokenizer", "runtime", "runtime/host"},
+		others: []string{"github.com/spf13/cobra", "golang.org/x/term"},
+	},
 	"tests": {},
 }
 

@@ -96,8 +96,10 @@ func compilerNames(t *testing.T) map[string]string {
 			names[e.Name] = "an entry"
 		}
 	}
-	for _, r := range []*plan.Routine{plan.Embed, plan.Rotate, plan.Linear, plan.LinearAdd, plan.LinearSwiGLU,
-		plan.Retain, plan.AttendWindow, plan.Append, plan.Attend} {
+	for _, r := range []*plan.Routine{
+		plan.Embed, plan.Rotate, plan.Linear, plan.LinearAdd, plan.LinearSwiGLU,
+		plan.Retain, plan.AttendWindow, plan.Append, plan.Attend,
+	} {
 		names[r.Name] = "a routine"
 	}
 	return names

@@ -10,6 +10,7 @@ import (
 	"github.com/yococ/yococ/internal/testmodel"
 	"github.com/yococ/yococ/models/tokenizer"
 	rt "github.com/yococ/yococ/runtime"
+	"github.com/yococ/yococ/runtime/kernel"
 )
 
 // weightsPath is the packed weights, which are made from the checkpoint once and kept in the
@@ -51,6 +52,9 @@ func TestGolden(t *testing.T) {
 	}
 	equal, total := 0, 0
 	for i, p := range g.Prompts {
+		if i%4 > 0 && kernel.Best() == "portable" {
+			continue // fifty times slower
+		}
 		total += len(p.Greedy)
 		got, err := generate(m, p.Tokens, len(p.Greedy))
 		if err != nil {
