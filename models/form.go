@@ -62,50 +62,80 @@ type variant struct {
 
 // form is the whole spec.
 var form = field{shape: group, fields: []field{
-	{key: "name", doc: "name of the generated Go package: lower-case letters and digits", shape: text, required: true,
-		at: func(s *Spec) any { return &s.Name }},
-	{key: "vocab", doc: "tokens in the vocabulary", shape: integer, required: true, min: 1, max: maxVocab,
-		at: func(s *Spec) any { return &s.Vocab }},
-	{key: "dim", doc: "width of the residual stream", shape: integer, required: true, min: 2, max: maxWidth,
-		at: func(s *Spec) any { return &s.Dim }},
-	{key: "context", doc: "default context length in tokens; not a limit", shape: integer, min: 1, max: maxTokens, def: 2048,
-		at: func(s *Spec) any { return &s.Context }},
-	{key: "norm_eps", doc: "eps of every RMSNorm but the query norm", shape: number, min: 1e-12, max: 1, def: 1e-5,
-		at: func(s *Spec) any { return &s.NormEps }},
-	{key: "tie_embeddings", doc: "the output projection is the embedding table", shape: boolean, def: false,
-		at: func(s *Spec) any { return &s.TieEmbeddings }},
+	{
+		key: "name", doc: "name of the generated Go package: lower-case letters and digits", shape: text, required: true,
+		at: func(s *Spec) any { return &s.Name },
+	},
+	{
+		key: "vocab", doc: "tokens in the vocabulary", shape: integer, required: true, min: 1, max: maxVocab,
+		at: func(s *Spec) any { return &s.Vocab },
+	},
+	{
+		key: "dim", doc: "width of the residual stream", shape: integer, required: true, min: 2, max: maxWidth,
+		at: func(s *Spec) any { return &s.Dim },
+	},
+	{
+		key: "context", doc: "default context length in tokens; not a limit", shape: integer, min: 1, max: maxTokens, def: 2048,
+		at: func(s *Spec) any { return &s.Context },
+	},
+	{
+		key: "norm_eps", doc: "eps of every RMSNorm but the query norm", shape: number, min: 1e-12, max: 1, def: 1e-5,
+		at: func(s *Spec) any { return &s.NormEps },
+	},
+	{
+		key: "tie_embeddings", doc: "the output projection is the embedding table", shape: boolean, def: false,
+		at: func(s *Spec) any { return &s.TieEmbeddings },
+	},
 	{key: "self", doc: "the self-decoder", shape: group, required: true, fields: []field{
 		layers(func(s *Spec) any { return &s.Self.Layers }),
-		{key: "mixer", doc: "what a self-decoder layer does across tokens", shape: union, required: true,
+		{
+			key: "mixer", doc: "what a self-decoder layer does across tokens", shape: union, required: true,
 			chosen:   func(s *Spec) any { return s.Self.Mixer },
-			variants: []variant{gatedRetention, slidingWindow}},
+			variants: []variant{gatedRetention, slidingWindow},
+		},
 		ffn(func(s *Spec) any { return &s.Self.FFN.Hidden }),
 	}},
 	{key: "cache", doc: "the one key/value cache, written once a token", shape: group, required: true, fields: []field{
-		{key: "kv_heads", doc: "key/value heads, each dim/cross.heads wide; divides cross.heads", shape: integer, min: 1, max: maxWidth,
-			same: "cross.heads", at: func(s *Spec) any { return &s.Cache.KVHeads }},
-		{key: "bias", doc: "k and v have a bias", shape: boolean, def: false,
-			at: func(s *Spec) any { return &s.Cache.Bias }},
+		{
+			key: "kv_heads", doc: "key/value heads, each dim/cross.heads wide; divides cross.heads", shape: integer, min: 1, max: maxWidth,
+			same: "cross.heads", at: func(s *Spec) any { return &s.Cache.KVHeads },
+		},
+		{
+			key: "bias", doc: "k and v have a bias", shape: boolean, def: false,
+			at: func(s *Spec) any { return &s.Cache.Bias },
+		},
 		rope(func(s *Spec) *Rope { return &s.Cache.Rope }),
 	}},
 	{key: "cross", doc: "the cross-decoder", shape: group, required: true, fields: []field{
 		layers(func(s *Spec) any { return &s.Cross.Layers }),
-		{key: "heads", doc: "query heads, each dim/heads wide", shape: integer, required: true, min: 1, max: maxWidth,
-			at: func(s *Spec) any { return &s.Cross.Heads }},
-		{key: "bias", doc: "q has a bias", shape: boolean, def: false,
-			at: func(s *Spec) any { return &s.Cross.Bias }},
-		{key: "q_norm", doc: "RMSNorm with a gain on every query head before its rotation, eps 1e-5", shape: boolean, def: false,
-			at: func(s *Spec) any { return &s.Cross.QNorm }},
+		{
+			key: "heads", doc: "query heads, each dim/heads wide", shape: integer, required: true, min: 1, max: maxWidth,
+			at: func(s *Spec) any { return &s.Cross.Heads },
+		},
+		{
+			key: "bias", doc: "q has a bias", shape: boolean, def: false,
+			at: func(s *Spec) any { return &s.Cross.Bias },
+		},
+		{
+			key: "q_norm", doc: "RMSNorm with a gain on every query head before its rotation, eps 1e-5", shape: boolean, def: false,
+			at: func(s *Spec) any { return &s.Cross.QNorm },
+		},
 		ffn(func(s *Spec) any { return &s.Cross.FFN.Hidden }),
 	}},
 	{key: "checkpoint", doc: "where the trained tensors are", shape: group, flow: true, fields: []field{
-		{key: "path", doc: "folder of the checkpoint, relative to this file", shape: path, def: "",
-			at: func(s *Spec) any { return &s.Checkpoint.Path }},
-		{key: "names", doc: "whose tensor names it carries", shape: text, enum: []string{string(Unilm), string(FLA)}, def: string(Unilm),
-			at: func(s *Spec) any { return &s.Checkpoint.Names }},
+		{
+			key: "path", doc: "folder of the checkpoint, relative to this file", shape: path, def: "",
+			at: func(s *Spec) any { return &s.Checkpoint.Path },
+		},
+		{
+			key: "names", doc: "whose tensor names it carries", shape: text, enum: []string{string(Unilm), string(FLA)}, def: string(Unilm),
+			at: func(s *Spec) any { return &s.Checkpoint.Names },
+		},
 	}},
-	{key: "tokenizer", doc: "path of a tokenizer.json, relative to this file", shape: path, def: "",
-		at: func(s *Spec) any { return &s.Tokenizer }},
+	{
+		key: "tokenizer", doc: "path of a tokenizer.json, relative to this file", shape: path, def: "",
+		at: func(s *Spec) any { return &s.Tokenizer },
+	},
 }}
 
 // gatedRetention is the paper's section 3.2; defaults are those of microsoft/unilm.
@@ -114,10 +144,14 @@ var gatedRetention = variant{
 	make: func(s *Spec) { s.Self.Mixer = new(GatedRetention) },
 	is:   func(m any) bool { _, ok := m.(*GatedRetention); return ok },
 	fields: []field{
-		{key: "heads", doc: "heads, each dim/heads wide", shape: integer, required: true, min: 1, max: maxWidth,
-			at: func(s *Spec) any { return &s.Self.Mixer.(*GatedRetention).Heads }},
-		{key: "gate_normalizer", doc: "the decay's logsigmoid is divided by it", shape: number, min: 1e-3, max: 1e6, def: 16.0,
-			at: func(s *Spec) any { return &s.Self.Mixer.(*GatedRetention).GateNormalizer }},
+		{
+			key: "heads", doc: "heads, each dim/heads wide", shape: integer, required: true, min: 1, max: maxWidth,
+			at: func(s *Spec) any { return &s.Self.Mixer.(*GatedRetention).Heads },
+		},
+		{
+			key: "gate_normalizer", doc: "the decay's logsigmoid is divided by it", shape: number, min: 1e-3, max: 1e6, def: 16.0,
+			at: func(s *Spec) any { return &s.Self.Mixer.(*GatedRetention).GateNormalizer },
+		},
 		rope(func(s *Spec) *Rope { return &s.Self.Mixer.(*GatedRetention).Rope }),
 	},
 }
@@ -128,14 +162,22 @@ var slidingWindow = variant{
 	make: func(s *Spec) { s.Self.Mixer = new(SlidingWindow) },
 	is:   func(m any) bool { _, ok := m.(*SlidingWindow); return ok },
 	fields: []field{
-		{key: "heads", doc: "query heads, each dim/heads wide", shape: integer, required: true, min: 1, max: maxWidth,
-			at: func(s *Spec) any { return &s.Self.Mixer.(*SlidingWindow).Heads }},
-		{key: "kv_heads", doc: "key/value heads; divides heads", shape: integer, min: 1, max: maxWidth, same: "self.mixer.heads",
-			at: func(s *Spec) any { return &s.Self.Mixer.(*SlidingWindow).KVHeads }},
-		{key: "window", doc: "tokens attended to, the token itself included", shape: integer, required: true, min: 1, max: maxTokens,
-			at: func(s *Spec) any { return &s.Self.Mixer.(*SlidingWindow).Window }},
-		{key: "bias", doc: "q, k and v have a bias", shape: boolean, def: false,
-			at: func(s *Spec) any { return &s.Self.Mixer.(*SlidingWindow).Bias }},
+		{
+			key: "heads", doc: "query heads, each dim/heads wide", shape: integer, required: true, min: 1, max: maxWidth,
+			at: func(s *Spec) any { return &s.Self.Mixer.(*SlidingWindow).Heads },
+		},
+		{
+			key: "kv_heads", doc: "key/value heads; divides heads", shape: integer, min: 1, max: maxWidth, same: "self.mixer.heads",
+			at: func(s *Spec) any { return &s.Self.Mixer.(*SlidingWindow).KVHeads },
+		},
+		{
+			key: "window", doc: "tokens attended to, the token itself included", shape: integer, required: true, min: 1, max: maxTokens,
+			at: func(s *Spec) any { return &s.Self.Mixer.(*SlidingWindow).Window },
+		},
+		{
+			key: "bias", doc: "q, k and v have a bias", shape: boolean, def: false,
+			at: func(s *Spec) any { return &s.Self.Mixer.(*SlidingWindow).Bias },
+		},
 		rope(func(s *Spec) *Rope { return &s.Self.Mixer.(*SlidingWindow).Rope }),
 	},
 }
@@ -152,14 +194,20 @@ func ffn(at func(*Spec) any) field {
 
 func rope(at func(*Spec) *Rope) field {
 	return field{key: "rope", doc: "rotary position embedding over whole heads", shape: group, flow: true, fields: []field{
-		{key: "theta", doc: "base of the frequencies", shape: number, min: 1, max: 1e18, def: 10000.0,
-			at: func(s *Spec) any { return &at(s).Theta }},
-		{key: "freq", doc: "spacing of the n = d/2 frequencies: yoco is theta^(-i/(n-1)), fla is theta^(-2i/d)", shape: text,
+		{
+			key: "theta", doc: "base of the frequencies", shape: number, min: 1, max: 1e18, def: 10000.0,
+			at: func(s *Spec) any { return &at(s).Theta },
+		},
+		{
+			key: "freq", doc: "spacing of the n = d/2 frequencies: yoco is theta^(-i/(n-1)), fla is theta^(-2i/d)", shape: text,
 			enum: []string{string(FreqYOCO), string(FreqFLA)}, def: string(FreqYOCO),
-			at: func(s *Spec) any { return &at(s).Freq }},
-		{key: "pairing", doc: "which elements rotate together: (2i, 2i+1) or (i, i+d/2)", shape: text,
+			at: func(s *Spec) any { return &at(s).Freq },
+		},
+		{
+			key: "pairing", doc: "which elements rotate together: (2i, 2i+1) or (i, i+d/2)", shape: text,
 			enum: []string{string(Interleaved), string(HalfSplit)}, def: string(Interleaved),
-			at: func(s *Spec) any { return &at(s).Pairing }},
+			at: func(s *Spec) any { return &at(s).Pairing },
+		},
 	}}
 }
 

@@ -44,8 +44,11 @@ func (b *planner) layoutStates() error {
 func (b *planner) cacheLayout(name string, s *ir.State, bf16 bool, blocks any) {
 	shape := s.Parts[0].Type.Shape
 	b.plan.Objects = append(b.plan.Objects, plan.Object{Name: name + layoutSuffix, Type: "CacheSpec", Fields: []plan.Field{
-		{Name: "KVHeads", Value: shape[0]}, {Name: "Dim", Value: shape[1]},
-		{Name: "BF16", Value: bf16}, {Name: "Blocks", Value: blocks}, {Name: "Ring", Value: s.Kind == ir.Ring},
+		{Name: "KVHeads", Value: shape[0]},
+		{Name: "Dim", Value: shape[1]},
+		{Name: "BF16", Value: bf16},
+		{Name: "Blocks", Value: blocks},
+		{Name: "Ring", Value: s.Kind == ir.Ring},
 	}})
 }
 

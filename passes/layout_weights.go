@@ -12,8 +12,10 @@ import (
 // weight lays a weight out for the stage in hand and returns its name in the plan. A matrix takes
 // the target's format; a vector, which is small and multiplies activations, is float32.
 func (b *planner) weight(w *ir.Weight, form plan.Form, half int) string {
-	pw := plan.Weight{Name: w.Name, Field: b.field(w.Name), Stage: b.stage.Name, Form: form, Elem: b.target.Weights,
-		N: w.Type.Shape[0], K: 1, Half: half, Layers: w.Layers, Sources: sources(w), Pos: w.Pos}
+	pw := plan.Weight{
+		Name: w.Name, Field: b.field(w.Name), Stage: b.stage.Name, Form: form, Elem: b.target.Weights,
+		N: w.Type.Shape[0], K: 1, Half: half, Layers: w.Layers, Sources: sources(w), Pos: w.Pos,
+	}
 	if form == plan.Vector {
 		pw.Elem = ir.F32
 	} else {

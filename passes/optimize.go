@@ -43,24 +43,40 @@ type Pass struct {
 // its last row alone what no later token can see.
 var Passes = []Pass{
 	{Name: "cse", Doc: "one value for equal pure values: norms and rotations are computed once", Run: cse},
-	{Name: "fold", Doc: "constants and norm gains into weights that are rounded afresh: fewer operations a token",
-		After: []string{"cse"}, Run: fold}, // a gain is folded into all linears of its norm, so the norm has to be one value
+	{
+		Name: "fold", Doc: "constants and norm gains into weights that are rounded afresh: fewer operations a token",
+		After: []string{"cse"}, Run: fold,
+	}, // a gain is folded into all linears of its norm, so the norm has to be one value
 	{Name: "fuse-bias", Doc: "a bias into its linear: no pass over the result of its own", Run: fuseBias},
-	{Name: "fuse-rope", Doc: "rotations into the mixers that use them: no pass over q and k of its own",
-		After: []string{"fold"}, Run: fuseRope}, // a scale between rope and mixer hides the rope
-	{Name: "fuse-heads", Doc: "head norms, decay and gate into the mixers: no pass over heads of its own",
-		After: []string{"fuse-rope"}, Run: fuseHeads}, // the query norm stands before the rope
-	{Name: "fuse-projections", Doc: "linears of one input into one matrix: one barrier instead of up to five",
-		After: []string{"fuse-bias", "fold"}, Run: fuseProjections}, // biases are stacked with their matrices
-	{Name: "fuse-swiglu", Doc: "silu(gate)·up into the epilogue of their matrix: half the activations",
-		After: []string{"fuse-projections"}, Run: fuseSwiGLU}, // gate and up have to be one matrix
-	{Name: "fuse-norm", Doc: "RMSNorm into the prologue of the one matrix that reads it: no barrier between",
-		After: []string{"fuse-projections"}, Run: fuseNorm}, // else every projection would normalize again
-	{Name: "fuse-residual", Doc: "the residual addition into the epilogue of its matrix: in place",
-		After: []string{"fuse-swiglu"}, Run: fuseResidual},
+	{
+		Name: "fuse-rope", Doc: "rotations into the mixers that use them: no pass over q and k of its own",
+		After: []string{"fold"}, Run: fuseRope,
+	}, // a scale between rope and mixer hides the rope
+	{
+		Name: "fuse-heads", Doc: "head norms, decay and gate into the mixers: no pass over heads of its own",
+		After: []string{"fuse-rope"}, Run: fuseHeads,
+	}, // the query norm stands before the rope
+	{
+		Name: "fuse-projections", Doc: "linears of one input into one matrix: one barrier instead of up to five",
+		After: []string{"fuse-bias", "fold"}, Run: fuseProjections,
+	}, // biases are stacked with their matrices
+	{
+		Name: "fuse-swiglu", Doc: "silu(gate)·up into the epilogue of their matrix: half the activations",
+		After: []string{"fuse-projections"}, Run: fuseSwiGLU,
+	}, // gate and up have to be one matrix
+	{
+		Name: "fuse-norm", Doc: "RMSNorm into the prologue of the one matrix that reads it: no barrier between",
+		After: []string{"fuse-projections"}, Run: fuseNorm,
+	}, // else every projection would normalize again
+	{
+		Name: "fuse-residual", Doc: "the residual addition into the epilogue of its matrix: in place",
+		After: []string{"fuse-swiglu"}, Run: fuseResidual,
+	},
 	{Name: "dce", Doc: "drops values and weights that nothing uses", Run: dce},
-	{Name: "early-exit", Doc: "prefill runs a stage for its last row alone where no other row is ever read: half of a YOCO's prefill",
-		After: []string{"dce"}, Run: earlyExit}, // a dead value would demand rows
+	{
+		Name: "early-exit", Doc: "prefill runs a stage for its last row alone where no other row is ever read: half of a YOCO's prefill",
+		After: []string{"dce"}, Run: earlyExit,
+	}, // a dead value would demand rows
 }
 
 func init() {

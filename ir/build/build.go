@@ -81,8 +81,10 @@ func (b *builder) weight(role models.Role) *ir.Weight {
 	if i < 0 {
 		panic(fmt.Sprintf("BUG: the spec asks for no weight %s", role))
 	}
-	w := &ir.Weight{Name: string(role), Type: ir.Of(b.asked[i].Shape...), Layers: b.layers, Pos: b.asked[i].Pos,
-		Pack: ir.Pack{Sources: []ir.Source{{Role: string(role), Scale: 1}}}}
+	w := &ir.Weight{
+		Name: string(role), Type: ir.Of(b.asked[i].Shape...), Layers: b.layers, Pos: b.asked[i].Pos,
+		Pack: ir.Pack{Sources: []ir.Source{{Role: string(role), Scale: 1}}},
+	}
 	b.p.Weights = append(b.p.Weights, w)
 	return w
 }

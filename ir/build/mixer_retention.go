@@ -13,8 +13,10 @@ import (
 func (b *builder) retention(x *ir.Value, m *models.GatedRetention) *ir.Value {
 	const at, heads, rope, gate = "self.mixer", "self.mixer.heads", "self.mixer.rope", "self.mixer.gate_normalizer"
 	hd := b.spec.Dim / m.Heads
-	s := b.state(&ir.State{Name: "retention", Kind: ir.Carry, Layers: b.layers,
-		Parts: []ir.Part{{Name: "S", Type: ir.Of(m.Heads, hd, hd)}}})
+	s := b.state(&ir.State{
+		Name: "retention", Kind: ir.Carry, Layers: b.layers,
+		Parts: []ir.Part{{Name: "S", Type: ir.Of(m.Heads, hd, hd)}},
+	})
 
 	q := b.rope(b.heads(b.linear(x, "self.q"), heads, m.Heads), m.Rope, rope)
 	k := b.rope(b.heads(b.linear(x, "self.k"), heads, m.Heads), m.Rope, rope)

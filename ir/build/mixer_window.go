@@ -13,8 +13,10 @@ func (b *builder) window(x *ir.Value, m *models.SlidingWindow) *ir.Value {
 	const at, heads, kvHeads, rope = "self.mixer", "self.mixer.heads", "self.mixer.kv_heads", "self.mixer.rope"
 	hd := b.spec.Dim / m.Heads
 	kv := ir.Of(m.KVHeads, hd)
-	s := b.state(&ir.State{Name: "window", Kind: ir.Ring, Layers: b.layers, Window: m.Window,
-		Parts: []ir.Part{{Name: "k", Type: kv}, {Name: "v", Type: kv}}})
+	s := b.state(&ir.State{
+		Name: "window", Kind: ir.Ring, Layers: b.layers, Window: m.Window,
+		Parts: []ir.Part{{Name: "k", Type: kv}, {Name: "v", Type: kv}},
+	})
 
 	q := b.affine(x, "self.q", m.Bias)
 	q = b.rope(b.heads(q, heads, m.Heads), m.Rope, rope)

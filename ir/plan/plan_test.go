@@ -29,13 +29,22 @@ func small() *plan.Plan {
 			{Name: "y", Value: "f32[10]", Width: 10, Stride: 16, Offset: 64, Live: []plan.Live{{Stage: "layer", From: 0, To: 1}}},
 		},
 		Stages: []plan.Stage{
-			{Name: "embed", Repeat: 1, Steps: []plan.Step{{Routine: plan.Embed, Value: "%0:f32[20]",
-				Operands: []plan.Operand{plan.SlotArg{Slot: "x"}, plan.WeightArg("embed"), plan.NameArg("tokens"), plan.FloatArg(0.5)}}}},
+			{Name: "embed", Repeat: 1, Steps: []plan.Step{{
+				Routine: plan.Embed, Value: "%0:f32[20]",
+				Operands: []plan.Operand{plan.SlotArg{Slot: "x"}, plan.WeightArg("embed"), plan.NameArg("tokens"), plan.FloatArg(0.5)},
+			}}},
 			{Name: "layer", Repeat: 2, Steps: []plan.Step{
-				{Routine: plan.Linear, Value: "%1:f32[10]", Operands: []plan.Operand{plan.SlotArg{Slot: "y"},
-					plan.InputArg{Slot: "x", Eps: 0.01, Gain: "norm", Tmp: "n"}, plan.WeightArg("embed.panels"), plan.WeightArg(""), plan.NameArg("rows")}},
-				{Routine: plan.Append, Value: "%2  writes $kv", Sync: true, Operands: []plan.Operand{plan.ObjectArg("layout"), plan.StateArg("cache"),
-					plan.SlotArg{Slot: "y"}, plan.SlotArg{Slot: "y", Col: 5}, plan.ObjectArg("rope"), plan.PhasesArg("rope"), plan.NameArg("pos"), plan.NameArg("rows")}},
+				{Routine: plan.Linear, Value: "%1:f32[10]", Operands: []plan.Operand{
+					plan.SlotArg{Slot: "y"},
+					plan.InputArg{Slot: "x", Eps: 0.01, Gain: "norm", Tmp: "n"},
+					plan.WeightArg("embed.panels"), plan.WeightArg(""), plan.NameArg("rows"),
+				}},
+				{Routine: plan.Append, Value: "%2  writes $kv", Sync: true, Operands: []plan.Operand{
+					plan.ObjectArg("layout"), plan.StateArg("cache"),
+					plan.SlotArg{Slot: "y"},
+					plan.SlotArg{Slot: "y", Col: 5},
+					plan.ObjectArg("rope"), plan.PhasesArg("rope"), plan.NameArg("pos"), plan.NameArg("rows"),
+				}},
 			}},
 		},
 		Entries: []plan.Entry{{Name: "prefill", Stages: []int{0, 1}}},

@@ -18,8 +18,10 @@ import (
 func TestRoutines(t *testing.T) {
 	funcs := kernelFuncs(t)
 	byFormat := []*plan.Kernel{plan.GemmF32, plan.GemmBF16, plan.RopeInterleaved, plan.RopeHalf}
-	for _, r := range []*plan.Routine{plan.Embed, plan.Rotate, plan.Linear, plan.LinearAdd, plan.LinearSwiGLU,
-		plan.Retain, plan.AttendWindow, plan.Append, plan.Attend} {
+	for _, r := range []*plan.Routine{
+		plan.Embed, plan.Rotate, plan.Linear, plan.LinearAdd, plan.LinearSwiGLU,
+		plan.Retain, plan.AttendWindow, plan.Append, plan.Attend,
+	} {
 		if len(funcs[r.Name]) != 1 {
 			t.Errorf("the runtime has %d functions %s", len(funcs[r.Name]), r.Name)
 			continue

@@ -17,8 +17,10 @@ func withTokens(t testing.TB, tokens ...string) *Tokenizer {
 				id = 4096 + i
 			}
 			has := func(flag string) bool { return strings.Contains(flags, flag) }
-			list = append(list, map[string]any{"id": id, "content": text, "special": has("s"),
-				"single_word": has("w"), "lstrip": has("l"), "rstrip": has("r"), "normalized": has("n")})
+			list = append(list, map[string]any{
+				"id": id, "content": text, "special": has("s"),
+				"single_word": has("w"), "lstrip": has("l"), "rstrip": has("r"), "normalized": has("n"),
+			})
 		}
 		file["added_tokens"] = list
 	}))
