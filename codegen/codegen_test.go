@@ -229,6 +229,10 @@ func TestEarlyExit(t *testing.T) {
 		if got := strings.Contains(body(engine, "Last"), cross+"1)"); got != c.last {
 			t.Errorf("without %v Last runs the cross-decoder: %v", c.skip, got)
 		}
+		// The row and the phases that one worker writes all read.
+		if before, _, ok := strings.Cut(body(engine, "Last"), "w.Sync()"); !ok || strings.Contains(before, "range") || strings.Contains(before, "head(") {
+			t.Errorf("without %v Last does not meet before its first stage\n%s", c.skip, engine)
+		}
 		if !strings.Contains(body(engine, "Last"), "e.head(w, 0, 1)") || !strings.Contains(body(engine, "Score"), cross+"rows)") {
 			t.Errorf("without %v: Last has no head, or Score no cross-decoder\n%s", c.skip, engine)
 		}

@@ -184,13 +184,8 @@ func isSlot(o plan.Operand) bool {
 
 // isWeight reports whether an operand is printed with the stage's weights.
 func isWeight(o plan.Operand) bool {
-	switch o := o.(type) {
-	case plan.WeightArg:
-		return o != ""
-	case plan.InputArg:
-		return o.Gain != ""
-	}
-	return false
+	w, ok := o.(plan.WeightArg)
+	return ok && w != ""
 }
 
 // namesArg reports whether a stage needs a parameter of that name.

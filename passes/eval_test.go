@@ -29,7 +29,7 @@ func rolesOf(p *ir.Program) map[string]role {
 			}
 			roles[s.Role] = role{rows * row, w.Layers > 0}
 			if s.Gain != "" {
-				roles[s.Gain] = role{row, w.Layers > 0}
+				roles[s.Gain] = role{w.Type.Shape[len(w.Type.Shape)-1], w.Layers > 0}
 			}
 		}
 	}

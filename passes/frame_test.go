@@ -20,10 +20,15 @@ var (
 // frame makes a program of a case. A whole program stays as it is. A fragment is weights, states
 // and some stages, or the values of one stage, self; around it come a stage each that it does not
 // have: embed, share, which fills a small cache with parts of the stream, and head, which returns
-// the stream; and the entries prefill, for the last row, and score, for all.
+// the stream; and the entries prefill, for the last row, and score, for all. A fragment for the
+// planner, of operations that have routines, gets stages of such.
 func frame(t *testing.T, d *datadriven.TestData) (program string, shown []string) {
 	if strings.HasPrefix(strings.TrimSpace(d.Input), "program ") {
 		return d.Input, nil
+	}
+	rope, head := "", "return %%0\n"
+	if d.Cmd == "select" {
+		rope, head = " {rope=100/yoco/interleaved}", "%%1:f32[11] = project %%0 @head\nreturn %%1\n"
 	}
 	width := 8
 	if m := widthOf.FindStringSubmatch(d.Input); m != nil {
@@ -72,10 +77,13 @@ func frame(t *testing.T, d *datadriven.TestData) (program string, shown []string
 		}
 		n, _ := strconv.Atoi(kv[4])
 		m, _ := strconv.Atoi(kv[5])
-		add(at, "share", fmt.Sprintf("%%0:f32[%d] = param\n%%1:f32[%s %s] = slice %%0 {shape=[%s %s]}\n%%2:f32[%d %d] = slice %%0 {from=%d shape=[%d %d]}\n%%3 = share %%1 %%2 $%s\nreturn %%0\n",
-			width, kv[2], kv[3], kv[2], kv[3], n, m, width-n*m, n, m, kv[1]))
+		add(at, "share", fmt.Sprintf("%%0:f32[%d] = param\n%%1:f32[%s %s] = slice %%0 {shape=[%s %s]}\n%%2:f32[%d %d] = slice %%0 {from=%d shape=[%d %d]}\n%%3 = share %%1 %%2 $%s%s\nreturn %%0\n",
+			width, kv[2], kv[3], kv[2], kv[3], n, m, width-n*m, n, m, kv[1], rope))
 	}
-	add(len(order), "head", fmt.Sprintf("%%0:f32[%d] = param\nreturn %%0\n", width))
+	if stages["head"] == "" && d.Cmd == "select" {
+		decls = append(decls, fmt.Sprintf("weight @head f32[11 %d]", width))
+	}
+	add(len(order), "head", fmt.Sprintf("%%0:f32[%d] = param\n"+head, width))
 
 	var b strings.Builder
 	b.WriteString("program framed\n" + strings.Join(decls, "\n") + "\n")

@@ -178,9 +178,9 @@ func skipCase(t *testing.T, d *datadriven.TestData) string {
 	return b.String()
 }
 
-// planCase prints the plan of a variant, or its entries.
+// planCase prints the plan of a variant, or a part of it.
 //
-//	plan VARIANT [weights=f32|bf16] [checkpoint=f32|bf16] [kv=f32|bf16] [skip=PASS] [entries]
+//	plan VARIANT [weights=f32|bf16] [checkpoint=f32|bf16] [kv=f32|bf16] [skip=PASS] [entries|kernels]
 func planCase(t *testing.T, d *datadriven.TestData) string {
 	variant, target := modelArgs(t, d)
 	p := naive(t, variant, &target)
@@ -194,6 +194,9 @@ func planCase(t *testing.T, d *datadriven.TestData) string {
 	text := plan.String()
 	if again, err := Plan(p, target); err != nil || again.String() != text || again.Fingerprint() != plan.Fingerprint() {
 		t.Errorf("%s: a second plan of the program is %v\n%v", d.Pos, err, again)
+	}
+	if d.HasArg("kernels") {
+		_, text, _ = strings.Cut(text, "\nkernels\n")
 	}
 	if d.HasArg("entries") {
 		_, text, _ = strings.Cut(text, "\nentries\n")
@@ -213,7 +216,7 @@ func modelArgs(t *testing.T, d *datadriven.TestData) (variant string, target Tar
 			target.KV = elem(t, d, a.Vals[0])
 		case "skip":
 			target.Skip = a.Vals
-		case "entries":
+		case "entries", "kernels":
 		default:
 			variant = a.Key
 		}

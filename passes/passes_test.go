@@ -17,10 +17,10 @@ import (
 //
 //	run PASS … [weights=f32|bf16] [checkpoint=f32|bf16] [entries]    a program, or a fragment: see frame
 //	demand                                                           early exit over a program that need not be valid
-//	place, schedule, plan, skip                                      see the functions of those names
+//	place, schedule, select, plan, skip                              see the functions of those names
 func TestData(t *testing.T) {
 	commands := map[string]func(*testing.T, *datadriven.TestData) string{
-		"run": runCase, "demand": demandCase, "place": placeCase, "schedule": scheduleCase, "plan": planCase, "skip": skipCase,
+		"run": runCase, "demand": demandCase, "place": placeCase, "schedule": scheduleCase, "plan": planCase, "select": selectCase, "skip": skipCase,
 	}
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"github.com/yococ/yococ/ir"
 	"github.com/yococ/yococ/ir/plan"
 )
 
@@ -150,6 +151,33 @@ func scheduleCase(t *testing.T, d *datadriven.TestData) string {
 	return b.String()
 }
 
+// selectCase plans a fragment and prints the steps of its stages and the slots, or the error.
+func selectCase(t *testing.T, d *datadriven.TestData) string {
+	full, shown := frame(t, d)
+	p, err := ir.Parse(full)
+	if err != nil {
+		d.Fatalf(t, "%v\n%s", err, full)
+	}
+	if err := ir.Verify(p); err != nil {
+		d.Fatalf(t, "%v", err)
+	}
+	made, err := Plan(p, Target{Package: "framed"})
+	if err != nil {
+		return err.Error()
+	}
+	text := made.String()
+	var b strings.Builder
+	for _, name := range shown {
+		_, stage, _ := strings.Cut(text, "\nstage "+name)
+		stage, _, _ = strings.Cut(stage, "\n\n")
+		fmt.Fprintf(&b, "stage %s%s\n", name, stage)
+	}
+	for _, s := range made.Slots {
+		fmt.Fprintf(&b, "%s %s: %s\n", s.Name, s.Value, s.When())
+	}
+	return b.String()
+}
+
 // TestPlaceRandom: whatever the intervals, slots in use together lie apart, those always in use
 // from all others.
 func TestPlaceRandom(t *testing.T) {
@@ -168,6 +196,20 @@ func TestPlaceRandom(t *testing.T) {
 		}
 		place(slots)
 		draw(t, "random", slots)
+	}
+}
+
+// TestLiveness: a slot is in use from the first step that names it to the last, wherever the step
+// names it.
+func TestLiveness(t *testing.T) {
+	p := &plan.Plan{Stages: []plan.Stage{{Name: "a"}, {Name: "b"}}}
+	for _, o := range []plan.Operand{plan.SlotArg{Slot: "other"}, plan.InputArg{Slot: "other", Tmp: "s"}, plan.NameArg("s"), plan.SlotArg{Slot: "s"}, plan.WeightArg("s")} {
+		p.Stages[0].Steps = append(p.Stages[0].Steps, plan.Step{Operands: []plan.Operand{plan.FloatArg(1), o}})
+	}
+	p.Stages[1].Steps = []plan.Step{{Operands: []plan.Operand{plan.InputArg{Slot: "s"}}}}
+	s := &plan.Slot{Name: "s", Live: []plan.Live{{Stage: "a"}, {Stage: "b"}}}
+	if liveness(p, s); s.When() != "a 1..3, b 0..0" {
+		t.Errorf("in use: %s", s.When())
 	}
 }
 

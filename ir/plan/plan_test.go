@@ -48,6 +48,7 @@ func small() *plan.Plan {
 			}},
 		},
 		Entries: []plan.Entry{{Name: "prefill", Stages: []int{0, 1}}},
+		Scratch: plan.Scratch{Inputs: 20, Objects: []plan.Ref{"attend"}},
 		Kernels: []*plan.Kernel{plan.GemmF32, plan.RMSNorm, plan.Scale, plan.Add},
 	}
 }
@@ -67,6 +68,8 @@ weights
   embed table f32[10 20] = embed.panels embed[10]*2
   embed.panels matrix f32[1 20 64] embed[10]*2
   norm vector f32[2 32] norm[20]
+
+scratch for 20 inputs, &attend
 
 arena 112 floats a token
         0 +32     x              f32[20]          always

@@ -40,7 +40,11 @@ func (p *Plan) String() string {
 	}
 	b.WriteString("\nweights\n")
 	p.printWeights(&b)
-	fmt.Fprintf(&b, "\narena %d floats a token\n", p.ArenaFloats())
+	fmt.Fprintf(&b, "\nscratch for %d inputs", p.Scratch.Inputs)
+	for _, o := range p.Scratch.Objects {
+		fmt.Fprintf(&b, ", &%s", o)
+	}
+	fmt.Fprintf(&b, "\n\narena %d floats a token\n", p.ArenaFloats())
 	for _, s := range p.Slots {
 		fmt.Fprintf(&b, "  %7d +%-6d %-14s %-16s %s\n", s.Offset, s.Stride, s.Name, s.Value, s.When())
 	}
