@@ -82,7 +82,8 @@ func (b *planner) attend(_ *ir.Func, v *ir.Value) error {
 	rope := b.ropeObject(attr.Rope, dim)
 	gain, norm := plan.WeightArg(""), "q"
 	if attr.QNorm != 0 {
-		gain, norm = plan.WeightArg(b.weight(v.Weights[0], plan.Vector, 0)), "rmsnorm(q)"
+		gain = plan.WeightArg(b.weight(v.Weights[0], plan.Vector, 0))
+		norm = "(rmsnorm(q) ∘ p." + b.field(v.Weights[0].Name) + ")"
 	}
 	spec := b.attendSpec("attend", heads, kv, dim, attr.Scale, 0, attr.QNorm, rope, cacheName)
 	q := b.arg(v, 0)
