@@ -7,7 +7,7 @@ import "github.com/yococ/yococ/runtime/kernel"
 // crossLayer computes, for every row,
 //
 //	q = p.q · rmsnorm(x) + p.qBias
-//	mixed = softmax(rmsnorm(q) · Kᵀ) V over the shared cache, q rotated
+//	mixed = softmax((rmsnorm(q) ∘ p.qNorm) · Kᵀ) V over the shared cache, q rotated
 //	x += p.o · mixed
 //	hidden = silu(gate) ∘ up, with gate, up = p.ffnGateUp · rmsnorm(x)
 //	x += p.ffnDown · hidden
