@@ -30,7 +30,7 @@ uptodate:
 
 .PHONY: lint
 lint:
-	test -z "$$($(GOFUMPT) -l . | tee /dev/stderr)"
+	@files=$$($(GOFUMPT) -l .); test -z "$$files" || { echo "not formatted by gofumpt:"; echo "$$files"; exit 1; }
 	$(STATICCHECK) ./...
 
 .PHONY: vet
