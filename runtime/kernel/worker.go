@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync/atomic"
+	"time"
 )
 
 // A Worker is one of the N threads that run a model together. All of them run the same
@@ -38,9 +39,14 @@ type Barrier struct {
 	phase   atomic.Uint32
 }
 
-// spins is how often a waiting worker looks before it lets another goroutine run: a few
-// microseconds, since a worker that is behind by more was most likely preempted.
-const spins = 4096
+// A waiting worker looks spins times, some microseconds, since the others are mostly close behind.
+// Then it lets other goroutines run, yields times, half a millisecond or so. One that is behind by more was
+// preempted by another process: the waiting one naps, so that the system can move that process over.
+const (
+	spins  = 4096
+	yields = 8192
+	nap    = 50 * time.Microsecond
+)
 
 func (b *Barrier) wait(n int32) {
 	phase := b.phase.Load()
@@ -50,8 +56,12 @@ func (b *Barrier) wait(n int32) {
 		return
 	}
 	for i := 0; b.phase.Load() == phase; i++ {
-		if i >= spins {
+		switch {
+		case i < spins:
+		case i < spins+yields:
 			runtime.Gosched()
+		default:
+			time.Sleep(nap)
 		}
 	}
 }
