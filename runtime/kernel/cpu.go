@@ -28,10 +28,14 @@ func Best() string {
 	return supported[cap]
 }
 
-// Cap is the level to use if want is asked for by name: want itself, or Best if want is empty.
+// Cap is the level to use if want is asked for by name: want itself, which goes before the
+// environment variable, or Best if want is empty.
 func Cap(want string) (string, error) {
 	supported := Supported()
+	env := os.Getenv("YOCOC_ISA")
 	switch {
+	case want == "" && env != "" && !slices.Contains(Levels(), env):
+		return "", fmt.Errorf("unknown instruction set %q in YOCOC_ISA; supported here: %s", env, strings.Join(supported, ", "))
 	case want == "":
 		return Best(), nil
 	case slices.Contains(supported, want):

@@ -51,6 +51,10 @@ func TestCap(t *testing.T) {
 			t.Errorf("Cap(%q): %v", level, err)
 		}
 	}
+	t.Setenv("YOCOC_ISA", "AVX2")
+	if _, err := kernel.Cap(""); err == nil || !strings.Contains(err.Error(), `"AVX2" in YOCOC_ISA`) {
+		t.Errorf("Cap of nothing with YOCOC_ISA=AVX2: %v", err)
+	}
 	_, err := kernel.Cap("sse9")
 	if err == nil || !strings.Contains(err.Error(), `unknown instruction set "sse9"`) || !strings.Contains(err.Error(), "portable") {
 		t.Errorf("Cap(sse9): %v", err)
