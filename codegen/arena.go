@@ -15,7 +15,7 @@ func (g *generator) arena() {
 	comment(f, "scratch holds the activations of a chunk of tokens: views of one arena. A slot starts at",
 		"offset*chunk floats and has a row of stride floats a token. Two slots share memory only where",
 		"they are never in use at once.", "")
-	for _, l := range arenaTable(p) {
+	for _, l := range g.arenaTable() {
 		comment(f, l)
 	}
 	f.Type().Id("scratch").StructFunc(func(s *jen.Group) {
@@ -68,7 +68,8 @@ func (g *generator) ropes() []plan.Object {
 }
 
 // arenaTable is the arena's doc: a line a slot, with the steps during which it is in use.
-func arenaTable(p *plan.Plan) []string {
+func (g *generator) arenaTable() []string {
+	p := g.plan
 	name, value := len("slot"), len("value")
 	for _, s := range p.Slots {
 		name, value = max(name, len(s.Name)), max(value, len(s.Value))
@@ -76,6 +77,12 @@ func arenaTable(p *plan.Plan) []string {
 	lines := []string{fmt.Sprintf("\t%7s %7s  %-*s  %-*s  %s", "offset", "stride", name, "slot", value, "value", "in use at steps")}
 	for _, s := range p.Slots {
 		lines = append(lines, fmt.Sprintf("\t%7d %7d  %-*s  %-*s  %s", s.Offset, s.Stride, name, s.Name, value, s.Value, s.When()))
+	}
+	offset := p.SlotFloats()
+	for _, r := range g.ropes() {
+		stride := plan.Stride(r.Int("Dim"))
+		lines = append(lines, fmt.Sprintf("\t%7d %7d  %s", offset, 2*stride, "cosines and sines of phases."+r.Name))
+		offset += 2 * stride
 	}
 	return lines
 }

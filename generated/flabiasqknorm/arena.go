@@ -19,6 +19,7 @@ import (
 //	   128     128  hidden     f32[120]   self 3..4, cross 3..4
 //	   128      32  kv         f32[32]    share 0..1
 //	   128      64  q          f32[64]    cross 0..1
+//	   464      32  cosines and sines of phases.rope
 type scratch struct {
 	x         kernel.Rows
 	normed    kernel.Rows

@@ -4,6 +4,7 @@ package flabiasqknorm
 
 import (
 	"fmt"
+
 	rt "github.com/yococ/yococ/runtime"
 	"github.com/yococ/yococ/runtime/kernel"
 )

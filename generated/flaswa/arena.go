@@ -19,6 +19,8 @@ import (
 //	   128     128  hidden  f32[128]   self 3..4, cross 3..4
 //	   128      64  kv      f32[64]    share 0..1
 //	   128      64  q       f32[64]    cross 0..1
+//	   320      32  cosines and sines of phases.rope
+//	   352      32  cosines and sines of phases.rope2
 type scratch struct {
 	x      kernel.Rows
 	normed kernel.Rows

@@ -19,6 +19,7 @@ import (
 //	   512     640  hidden     f32[640]   self 3..4, cross 3..4
 //	   512     256  kv         f32[256]   share 0..1
 //	   512     256  q          f32[256]   cross 0..1
+//	  1808     128  cosines and sines of phases.rope
 type scratch struct {
 	x         kernel.Rows
 	normed    kernel.Rows
