@@ -33,6 +33,11 @@ func Bytes(p *plan.Plan) int64 {
 	return n
 }
 
+// Open maps the weight file of a plan, and refuses another's. It does not read the payload.
+func Open(p *plan.Plan, path string) (*weights.File, error) {
+	return weights.Open(path, p.Fingerprint(), Entries(p))
+}
+
 // Write makes the weight file of a plan at path, whole or not at all. progress, if not nil, is
 // called with the bytes written so far. Canceling ctx stops it and leaves no file.
 func Write(ctx context.Context, p *plan.Plan, src Source, path string, progress func(done, total int64)) error {

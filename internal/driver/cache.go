@@ -12,8 +12,9 @@ import (
 )
 
 // A Cache is a folder of compiled packages and packed weights. Its entries are named by the model
-// and a hash of all that they are made of, appear whole, and never change; so any number of
-// processes may share it without a lock: at worst two of them do the same work.
+// and a hash of all that they are made of, appear whole, and never change unless they are found
+// damaged; so any number of processes may share it without a lock: at worst two of them do the
+// same work.
 type Cache struct{ dir string }
 
 // OpenCache returns the cache in the folder that the environment names in YOCOC_CACHE, else the
@@ -32,7 +33,7 @@ func OpenCache() (*Cache, error) {
 		return nil, err
 	}
 	c := &Cache{dir: dir}
-	for _, kind := range []string{binaries, packed, aside} {
+	for _, kind := range []string{binaries, packed, sums, aside} {
 		if err := os.MkdirAll(filepath.Join(dir, kind), 0o777); err != nil {
 			return nil, fmt.Errorf("cache: %w", err)
 		}
@@ -44,15 +45,65 @@ func OpenCache() (*Cache, error) {
 const (
 	binaries = "bin"
 	packed   = "weights"
-	aside    = "tmp" // what is being made
+	sums     = "sums" // of the checkpoints that weights were packed from, under the same names
+	aside    = "tmp"  // what is being made
 )
 
-// get returns an entry's path and whether it is there; if so it counts as used now.
+// A product is an entry that can be made.
+type product struct {
+	kind, name, model string
+	check             func(path string) error // of what can be seen at a glance
+	make              func(path string) error
+}
+
+// entry returns the path of a product, which is made if it is not there, and made anew, once, if
+// its check fails.
+func (c *Cache) entry(p product) (string, error) {
+	path, there := c.get(p.kind, p.name)
+	if there && p.check(path) == nil {
+		return path, nil
+	}
+	if there {
+		c.drop(p.kind, p.name)
+	}
+	err := c.make(p)
+	if err == nil {
+		err = p.check(path)
+	}
+	if there && err != nil {
+		return "", fmt.Errorf("%s is damaged, delete it: %w", path, err)
+	}
+	return path, err
+}
+
+func (c *Cache) make(p product) error {
+	dir, err := c.work()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	made := filepath.Join(dir, p.name)
+	if err := p.make(made); err != nil {
+		return err
+	}
+	_, err = c.put(made, p.kind, p.name, p.model)
+	return err
+}
+
+// get returns an entry's path and whether it is there; if so it counts as used now, in a cache
+// that is the user's own.
 func (c *Cache) get(kind, name string) (path string, ok bool) {
 	path = filepath.Join(c.dir, kind, name)
+	if _, err := os.Stat(path); err != nil {
+		return path, false
+	}
 	now := time.Now()
-	return path, os.Chtimes(path, now, now) == nil
+	os.Chtimes(path, now, now)
+	return path, true
 }
+
+// drop removes a damaged entry if that can be done.
+func (c *Cache) drop(kind, name string) { os.Remove(filepath.Join(c.dir, kind, name)) }
 
 // work returns a new empty folder for making an entry; the caller removes it.
 func (c *Cache) work() (string, error) {
@@ -88,7 +139,10 @@ func (c *Cache) prune(kind, model string) {
 	for i, f := range entries(dir, model) {
 		size += f.Size()
 		if i >= keepEntries && size > keepBytes && time.Since(f.ModTime()) > keepUsed {
-			os.Remove(filepath.Join(dir, f.Name()))
+			c.drop(kind, f.Name())
+			if kind == packed {
+				c.drop(sums, f.Name())
+			}
 		}
 	}
 	dir = filepath.Join(c.dir, aside)

@@ -2,14 +2,10 @@ package driver
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
 
 	"github.com/yococ/yococ/codegen/pack"
 	"github.com/yococ/yococ/ir"
@@ -37,6 +33,7 @@ type Model struct {
 
 	files   *checkpoint.Files // nil without a checkpoint
 	bound   *checkpoint.Bound
+	stamps  string // of files when they were opened
 	random  *uint64
 	formats Formats
 }
@@ -97,6 +94,9 @@ func (m *Model) bind(dir string, needed bool) error {
 	files, err := checkpoint.Open(dir)
 	if err == nil {
 		m.files = files
+		m.stamps, err = stamps(sources(files))
+	}
+	if err == nil {
 		m.bound, err = checkpoint.Bind(m.Spec, files)
 	}
 	if err != nil {
@@ -159,62 +159,4 @@ type trained struct{ bound *checkpoint.Bound }
 
 func (t trained) Read(dst []float32, role string, layer, _, from int) {
 	t.bound.Weight(models.Role(role), layer).Float32s(dst, from, len(dst))
-}
-
-// packing is the version of what pack makes of the same plan and checkpoint.
-const packing = 1
-
-// Weights returns the model's weight file, packed if the cache has none. progress is called only
-// if there is something to do.
-func (c *Cache) Weights(ctx context.Context, m *Model, progress func(done, total int64)) (string, error) {
-	id, err := m.identity()
-	if err != nil {
-		return "", err
-	}
-	name := m.Package.Plan.Package
-	entry := name + "-" + id + ".safetensors"
-	path, ok := c.get(packed, entry)
-	if ok {
-		return path, nil
-	}
-	if err := m.Pack(ctx, path, progress); err != nil {
-		return "", err
-	}
-	c.prune(packed, name)
-	return path, nil
-}
-
-// identity names what a weight file is made of: the plan, and the seed or the checkpoint's files
-// by path, size, time and tensors. Their payload is not read.
-func (m *Model) identity() (string, error) {
-	h := sha256.New()
-	fmt.Fprintln(h, packing, m.Package.Plan.Fingerprint())
-	if m.random != nil {
-		fmt.Fprintln(h, "random", *m.random)
-		return hex.EncodeToString(h.Sum(nil)[:10]), nil
-	}
-	if m.files == nil {
-		return "", fmt.Errorf("%s %w", m.Spec.File(), errNoWeights)
-	}
-	var files []string
-	for _, name := range m.files.Names() {
-		t, _ := m.files.Tensor(name)
-		fmt.Fprintln(h, t.Name, t.DType, t.Shape)
-		if !slices.Contains(files, t.File) {
-			files = append(files, t.File)
-		}
-	}
-	slices.Sort(files)
-	for _, f := range files {
-		path, err := filepath.Abs(f)
-		if err != nil {
-			return "", err
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintln(h, path, info.Size(), info.ModTime().UnixNano())
-	}
-	return hex.EncodeToString(h.Sum(nil)[:10]), nil
 }

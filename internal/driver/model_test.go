@@ -161,11 +161,13 @@ func TestPackCanceled(t *testing.T) {
 	c := cache(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	m := load(t, models8m, Options{})
-	if _, err := c.Weights(ctx, m, func(done, total int64) { cancel() }); err == nil {
+	if _, err := c.Weights(ctx, m, func(string, int64, int64) { cancel() }); err == nil {
 		t.Error("no error")
 	}
-	if left, _ := os.ReadDir(filepath.Join(c.dir, packed)); len(left) > 0 {
-		t.Errorf("%v is left", left)
+	for _, kind := range []string{packed, sums, aside} {
+		if left, _ := os.ReadDir(filepath.Join(c.dir, kind)); len(left) > 0 {
+			t.Errorf("%v is left", left)
+		}
 	}
 }
 

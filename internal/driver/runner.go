@@ -25,7 +25,7 @@ type RunOptions struct {
 	Context int    // tokens that the session holds; 0 is the model's own
 	Threads int    // 0 is all processors, at most 16
 	ISA     string // highest instruction-set level; "" is the best
-	Verify  bool   // compare the packed weights with their checksums first
+	Verify  bool   // compare the packed weights with their checksums and the checkpoint first
 }
 
 // Threads is n, or the number of workers that a session has if n is 0.
@@ -54,23 +54,20 @@ func (c *Cache) Run(ctx context.Context, m *Model, o RunOptions, p Progress) (*R
 		return nil, err
 	}
 	name := m.Package.Plan.Package
-	weights, err := c.Weights(ctx, m, func(done, total int64) { p.tell("packing "+name, done, total) })
+	find := c.Weights
+	if o.Verify {
+		find = c.VerifiedWeights
+	}
+	weights, err := find(ctx, m, p)
 	if err != nil {
 		return nil, err
 	}
-	binary, err := c.Binary(ctx, m.Package, func() { p.tell("compiling "+name, 0, 0) })
-	if err != nil {
-		return nil, err
-	}
-	client, err := host.Start(binary)
+	client, err := c.start(ctx, m.Package, func() { p.tell("compiling "+name, 0, 0) })
 	if err != nil {
 		return nil, err
 	}
 	r := &Runner{Client: client, Model: m, weights: weights, ctx: ctx}
 	r.stop = context.AfterFunc(ctx, client.Cancel)
-	if o.Verify {
-		p.tell("reading "+name, 0, 0)
-	}
 	if err := r.Open(o); err != nil {
 		r.Close()
 		return nil, err
@@ -83,7 +80,7 @@ func (r *Runner) Open(o RunOptions) (err error) {
 	if o.Context == 0 {
 		o.Context = r.Model.Spec.Context
 	}
-	r.Info, err = r.Client.Open(host.OpenRequest{Weights: r.weights, Verify: o.Verify, Options: rt.Options{
+	r.Info, err = r.Client.Open(host.OpenRequest{Weights: r.weights, Options: rt.Options{
 		Context: o.Context, Threads: Threads(o.Threads), Chunk: Chunk, ISA: o.ISA,
 	}})
 	return err

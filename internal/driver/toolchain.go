@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/yococ/yococ"
+	"github.com/yococ/yococ/runtime/host"
 )
 
 // Binary returns the program that runs a package, compiled if the cache has none: the package,
@@ -23,31 +24,62 @@ import (
 // and no module of the user's. building, if not nil, is called if there is something to wait for.
 func (c *Cache) Binary(ctx context.Context, p *Package, building func()) (string, error) {
 	name, files := p.Plan.Package, p.program()
-	entry := name + "-" + hash(files) + exe()
-	if path, ok := c.get(binaries, entry); ok {
-		return path, nil
-	}
-	if building != nil {
-		building()
-	}
-	dir, err := c.work()
+	return c.entry(product{
+		kind: binaries, name: name + "-" + hash(files) + exe(), model: name,
+		check: runnable,
+		make: func(path string) error {
+			if building != nil {
+				building()
+			}
+			dir, err := c.work()
+			if err != nil {
+				return err
+			}
+			defer os.RemoveAll(dir)
+			for file, text := range files {
+				path := filepath.Join(dir, filepath.FromSlash(file))
+				if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+					return err
+				}
+				if err := os.WriteFile(path, text, 0o666); err != nil {
+					return err
+				}
+			}
+			return goBuild(ctx, dir, path)
+		},
+	})
+}
+
+// start starts the program that runs a package. One that cannot be started is made anew, once.
+func (c *Cache) start(ctx context.Context, p *Package, building func()) (*host.Client, error) {
+	binary, err := c.Binary(ctx, p, building)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	for file, text := range files {
-		path := filepath.Join(dir, filepath.FromSlash(file))
-		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-			return "", err
-		}
-		if err := os.WriteFile(path, text, 0o666); err != nil {
-			return "", err
-		}
+	client, err := host.Start(binary)
+	if err == nil {
+		return client, nil
 	}
-	if err := goBuild(ctx, dir, "host"+exe()); err != nil {
-		return "", err
+	c.drop(binaries, filepath.Base(binary))
+	if binary, err = c.Binary(ctx, p, building); err != nil {
+		return nil, err
 	}
-	return c.put(filepath.Join(dir, "host"+exe()), binaries, entry, name)
+	if client, err = host.Start(binary); err != nil {
+		return nil, fmt.Errorf("%s may be damaged, delete it: %w", binary, err)
+	}
+	return client, nil
+}
+
+// runnable looks at whether a file can be a program.
+func runnable(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular() || info.Size() == 0 || runtime.GOOS != "windows" && info.Mode()&0o111 == 0:
+		return fmt.Errorf("%s is not a program: mode %v, %d bytes", path, info.Mode(), info.Size())
+	}
+	return nil
 }
 
 const module = "github.com/yococ/yococ"
@@ -92,7 +124,18 @@ func exe() string {
 	return ""
 }
 
-// goBuild compiles the main package in dir, whatever the environment says about other builds.
+// places is an environment without what it says about builds: of the variables of Go, those stay
+// that say where things are, and how much the go command may take.
+func places(env []string) []string {
+	keep := []string{"GOROOT", "GOPATH", "GOCACHE", "GOMODCACHE", "GOTMPDIR", "GOMAXPROCS", "GOGC", "GOMEMLIMIT"}
+	return slices.DeleteFunc(env, func(v string) bool {
+		name, _, _ := strings.Cut(strings.ToUpper(v), "=")
+		return strings.HasPrefix(name, "GO") && !slices.Contains(keep, name)
+	})
+}
+
+// goBuild compiles the main package in dir, whatever the environment and the file of go env -w say
+// about other builds: neither is in the name of what is made.
 func goBuild(ctx context.Context, dir, output string) error {
 	tool, err := exec.LookPath("go")
 	if err != nil {
@@ -100,8 +143,8 @@ func goBuild(ctx context.Context, dir, output string) error {
 	}
 	cmd := exec.CommandContext(ctx, tool, "build", "-trimpath", "-buildvcs=false", "-mod=mod", "-o", output, ".")
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PWD="+dir, "GO111MODULE=on", "GOFLAGS=", "GOWORK=off", "GOPROXY=off", "GOTOOLCHAIN=local",
-		"GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH, "CGO_ENABLED=0", "GOEXPERIMENT=")
+	cmd.Env = append(places(os.Environ()), "PWD="+dir, "GOENV=off", "GO111MODULE=on", "GOWORK=off", "GOPROXY=off", "GOTOOLCHAIN=local",
+		"GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH, "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	switch {
 	case err == nil:

@@ -1,0 +1,176 @@
+package driver
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// trainedCopy is a folder with the trained model's checkpoint, and the file in it.
+func trainedCopy(t *testing.T) (dir, file string, data []byte) {
+	t.Helper()
+	data, err := os.ReadFile("../../models/yoco-8m/model.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = folder(t, map[string]string{"model.safetensors": string(data)})
+	return dir, filepath.Join(dir, "model.safetensors"), data
+}
+
+// exchange replaces the payload's end by other numbers; size and time stay.
+func exchange(t *testing.T, file string, data []byte) {
+	t.Helper()
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := bytes.Clone(data)
+	clear(other[len(other)-4096:])
+	if err := os.WriteFile(file, other, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(file, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type findWeights func(context.Context, *Model, Progress) (string, error)
+
+// find returns a checkpoint's packed weights and whether they had to be packed.
+func find(t *testing.T, find findWeights, checkpoint string) (path string, made bool) {
+	t.Helper()
+	m := load(t, models8m, Options{Checkpoint: checkpoint})
+	path, err := find(context.Background(), m, func(what string, _, _ int64) {
+		made = made || strings.HasPrefix(what, "packing")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, made
+}
+
+// TestExchangedCheckpoint: other weights of the same size and time are packed anew.
+func TestExchangedCheckpoint(t *testing.T) {
+	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
+		t.Skip("no time of change that programs cannot set")
+	}
+	c := cache(t)
+	dir, file, data := trainedCopy(t)
+	path, made := find(t, c.Weights, dir)
+	if again, anew := find(t, c.Weights, dir); !made || anew || again != path {
+		t.Errorf("packed %v, then %v: %s, then %s", made, anew, path, again)
+	}
+	exchange(t, file, data)
+	if again, anew := find(t, c.Weights, dir); !anew || again == path {
+		t.Error("weights of before are taken for those of now")
+	}
+}
+
+// TestVerifiedWeights: weights are compared with the checkpoint that is there, whatever its stamps
+// say, and with their own checksums; where they differ they are packed anew.
+func TestVerifiedWeights(t *testing.T) {
+	c := cache(t)
+	dir, file, data := trainedCopy(t)
+	old, _ := find(t, c.VerifiedWeights, dir)
+	if _, made := find(t, c.VerifiedWeights, dir); made {
+		t.Error("packed twice")
+	}
+	before, err := os.ReadFile(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	oldSums, err := os.ReadFile(filepath.Join(c.dir, sums, filepath.Base(old)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	exchange(t, file, data)
+	path, _ := find(t, c.Weights, dir)
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As if the exchange had not been noticed.
+	write(t, path, before)
+	write(t, filepath.Join(c.dir, sums, filepath.Base(path)), oldSums)
+	damaged := bytes.Clone(want)
+	damaged[len(damaged)-1]++
+	for what, now := range map[string][]byte{"other weights": before, "damaged weights": damaged} {
+		write(t, path, now)
+		again, made := find(t, c.VerifiedWeights, dir)
+		if got, err := os.ReadFile(again); err != nil || !made || !bytes.Equal(got, want) {
+			t.Errorf("%s: packed anew %v, equal %v, %v", what, made, bytes.Equal(got, want), err)
+		}
+	}
+}
+
+// TestDamagedHeader: weights that cannot be opened are packed anew.
+func TestDamagedHeader(t *testing.T) {
+	c := cache(t)
+	dir, _, _ := trainedCopy(t)
+	path, _ := find(t, c.Weights, dir)
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, now := range [][]byte{nil, want[:100], want[:len(want)-1], bytes.Repeat([]byte{'x'}, len(want))} {
+		write(t, path, now)
+		if _, made := find(t, c.Weights, dir); !made {
+			t.Errorf("%d bytes: not packed anew", len(now))
+		}
+		if got, _ := os.ReadFile(path); !bytes.Equal(got, want) {
+			t.Errorf("%d bytes: what is there now is not what was packed first", len(now))
+		}
+	}
+	// What cannot be replaced is named.
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(path, "x"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	m := load(t, models8m, Options{Checkpoint: dir})
+	if _, err := c.Weights(context.Background(), m, nil); err == nil || !strings.Contains(err.Error(), path+" is damaged, delete it") {
+		t.Errorf("a folder in its place: error %v", err)
+	}
+}
+
+func write(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRunVerifies: what Run is asked to verify is verified, and put right.
+func TestRunVerifies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles a model")
+	}
+	c := cache(t)
+	m := load(t, models8m, Options{})
+	path, err := c.Weights(context.Background(), m, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := bytes.Clone(want)
+	damaged[len(damaged)-1]++
+	write(t, path, damaged)
+	for _, verify := range []bool{false, true} {
+		r, err := c.Run(context.Background(), m, RunOptions{Context: 8, Threads: 1, Verify: verify}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		if got, _ := os.ReadFile(path); bytes.Equal(got, want) != verify {
+			t.Errorf("asked to verify %v: the weights are right: %v", verify, !verify)
+		}
+	}
+}
