@@ -24,7 +24,7 @@ func verifyCommand(s *screen) *cobra.Command {
 	var asJSON bool
 	fs := cmd.Flags()
 	fs.StringVar(&dir, "golden", "", "folder `DIR` with golden.json and golden.safetensors")
-	fs.Float64Var(&tolerance, "tolerance", 0, "how far logits may be off, `X` (default ten times what golden.json says of float32)")
+	fs.Float64Var(&tolerance, "tolerance", 0, "how far logits may be off, `X` (default ten times what golden.json says of float32; with --kv bf16 there is none)")
 	fs.BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -32,6 +32,8 @@ func verifyCommand(s *screen) *cobra.Command {
 			return errors.New("--golden DIR is missing")
 		case fs.Changed("tolerance") && !(tolerance > 0 && !math.IsInf(tolerance, 0)):
 			return fmt.Errorf("--tolerance %v: want a number above 0", tolerance)
+		case f.KV == "bf16" && !fs.Changed("tolerance"):
+			return errors.New("--kv bf16: want --tolerance X too: golden.json says how far float32 may be off, which says nothing of a cache rounded to bfloat16")
 		}
 		if err := checkThreads(o.Threads); err != nil {
 			return err

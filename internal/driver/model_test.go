@@ -149,7 +149,7 @@ func TestGolden(t *testing.T) {
 		t.Errorf("tolerance %v, context %d", g.Tolerance(), g.Context())
 	}
 	dir := folder(t, map[string]string{"golden.json": `{"weights": {"f32": {"prompts": [{"tokens": []}]}}}`})
-	for _, c := range [][2]string{{"bf16", "has no prompts for bf16 weights"}, {"f32", "prompt 0 has no tokens"}} {
+	for _, c := range [][2]string{{"bf16", "has no prompts for bf16 weights"}, {"f32", "weights.f32.prompts[0].tokens: is empty"}} {
 		if _, err := OpenGolden(dir, c[0]); err == nil || !strings.Contains(err.Error(), c[1]) {
 			t.Errorf("%s: error %v, want %s", c[0], err, c[1])
 		}

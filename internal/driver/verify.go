@@ -130,11 +130,8 @@ func (c *checker) fail(format string, args ...any) {
 	c.Notes = append(c.Notes, fmt.Sprintf(format, args...))
 }
 
-// logits takes the difference of some logits into account; want is nil if there is no reference.
+// logits takes the difference of some logits into account.
 func (c *checker) logits(what string, got []float32, want []float64) error {
-	if want == nil {
-		return nil
-	}
 	if len(got) != len(want) {
 		return fmt.Errorf("%s: %d logits, the golden folder has %d: it belongs to another model", what, len(got), len(want))
 	}
@@ -149,14 +146,14 @@ func (c *checker) everyRow() error {
 	if want == nil {
 		return nil
 	}
+	if rows := len(c.prompt.Tokens); len(want) != rows*c.r.Info.Vocab {
+		return fmt.Errorf("logits: %d rows of %d, the golden folder has %d numbers: it belongs to another model", rows, c.r.Info.Vocab, len(want))
+	}
 	if err := c.r.Reset(); err != nil {
 		return err
 	}
 	return c.r.ScoreRows(c.prompt.Tokens, func(row int, logits []float32) error {
 		n := len(logits)
-		if len(want) < (row+1)*n {
-			return fmt.Errorf("logits: row %d of %d is beyond the golden folder's: it belongs to another model", row, n)
-		}
 		return c.logits("logits", logits, want[row*n:(row+1)*n])
 	})
 }
@@ -201,6 +198,9 @@ func (c *checker) states() error {
 func (c *checker) greedy(logits []float32) error {
 	c.GreedyTotal = len(c.prompt.Greedy)
 	follow := c.g.Tensor(c.i, "decode_logits")
+	if n := c.r.Info.Vocab; len(follow)%n != 0 {
+		return fmt.Errorf("decode_logits: rows of %d, the golden folder has %d numbers: it belongs to another model", n, len(follow))
+	}
 	for step, want := range c.prompt.Greedy {
 		got := largest(logits)
 		switch {
