@@ -26,7 +26,7 @@ func buildCommand(s *screen) *cobra.Command {
 	fs.StringVar(&f.Package, "package", "", "`NAME` of the package (default the spec's)")
 	fs.IntVar(&f.Context, "context", 0, "default context of sessions, `N` tokens (default the spec's)")
 	fs.StringVar(&f.DumpIR, "dump-ir", "", "write the program before and after every pass, and the plan, to `DIR`")
-	fs.BoolVar(&check, "check", false, "write nothing; exit with 1 if the folder's files are not what would be written")
+	fs.BoolVar(&check, "check", false, "write nothing; exit with 1 if the folder's files are not what would be written; of the weights their header")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if fs.Changed("context") && f.Context < 1 {
 			return fmt.Errorf("--context %d: want 1 or more", f.Context)
@@ -41,25 +41,22 @@ func buildCommand(s *screen) *cobra.Command {
 			out = name
 		}
 		if check {
-			diffs, err := driver.CheckFiles(out, m.Package.Files)
+			diffs, err := m.CheckBuilt(out)
 			if err != nil || len(diffs) == 0 {
 				return err
 			}
 			fmt.Fprintln(os.Stderr, strings.Join(diffs, "\n"))
 			return errFailed
 		}
-		if err := driver.WriteFiles(out, m.Package.Files); err != nil {
-			return err
-		}
-		if !m.HasWeights() {
-			fmt.Fprintf(os.Stderr, "%s: %d files; no weights: the spec names no checkpoint that is there\n", out, len(m.Package.Files))
-			return nil
-		}
-		path := filepath.Join(out, name+".packed.safetensors")
-		if err := m.Pack(cmd.Context(), path, func(done, total int64) { s.progress("packing "+name, done, total) }); err != nil {
+		path, err := m.Build(cmd.Context(), out, s.progress)
+		if err != nil {
 			return err
 		}
 		s.clear()
+		if path == "" {
+			fmt.Fprintf(os.Stderr, "%s: %d files; no weights: the spec names no checkpoint that is there\n", out, len(m.Package.Files))
+			return nil
+		}
 		info, err := os.Stat(path)
 		if err != nil {
 			return err

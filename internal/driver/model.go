@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/yococ/yococ/codegen/pack"
 	"github.com/yococ/yococ/ir"
@@ -153,6 +154,40 @@ func (m *Model) Pack(ctx context.Context, path string, progress func(done, total
 	}
 	return pack.Write(ctx, m.Package.Plan, src, path, progress)
 }
+
+// Build makes dir hold the package, and its packed weights if there are any: all of it, or if there
+// is an error nothing. weights is their path, or "".
+func (m *Model) Build(ctx context.Context, dir string, p Progress) (weights string, err error) {
+	if !m.HasWeights() {
+		return "", WriteFiles(dir, m.Package.Files)
+	}
+	name := m.Package.Plan.Package
+	file := m.weightsName()
+	err = WriteFiles(dir, m.Package.Files, Large{file, func(path string) error {
+		return m.Pack(ctx, path, func(done, total int64) { p.tell("packing "+name, done, total) })
+	}})
+	return filepath.Join(dir, file), err
+}
+
+// CheckBuilt says how dir differs from what Build would make of it, a line a file. Of the weights
+// it reads the header.
+func (m *Model) CheckBuilt(dir string) ([]string, error) {
+	diffs, err := CheckFiles(dir, m.Package.Files)
+	if err != nil || !m.HasWeights() {
+		return diffs, err
+	}
+	path := filepath.Join(dir, m.weightsName())
+	switch err := m.checkWeights(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		diffs = append(diffs, path+" is missing")
+	case err != nil:
+		diffs = append(diffs, err.Error())
+	}
+	return diffs, nil
+}
+
+// weightsName is the base name of the weights beside the package.
+func (m *Model) weightsName() string { return m.Package.Plan.Package + ".packed.safetensors" }
 
 // trained gives a checkpoint's values.
 type trained struct{ bound *checkpoint.Bound }

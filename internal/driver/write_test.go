@@ -1,12 +1,14 @@
 package driver
 
 import (
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 const header = generated + " from x.yaml. DO NOT EDIT.\n\npackage x\n"
@@ -67,6 +69,62 @@ func TestWriteFilesInTheWay(t *testing.T) {
 	}
 	if got, _ := os.ReadFile(filepath.Join(dir, "a.go")); string(got) != "package mine\n" {
 		t.Errorf("the file is %q now", got)
+	}
+}
+
+// TestWriteFilesFails: if anything goes wrong, the folder is what it was.
+func TestWriteFilesFails(t *testing.T) {
+	dir := folder(t, map[string]string{"a.go": header + "// older\n", "old.go": header, "notes": "x"})
+	if err := os.Mkdir(filepath.Join(dir, "weights"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	before := names(t, dir)
+	files := map[string][]byte{"a.go": []byte(header), "b.go": []byte(header)}
+	full := errors.New("the disk is full")
+	fails := func(path string) error {
+		return errors.Join(full, os.WriteFile(path, []byte("half"), 0o666))
+	}
+	never := func(string) error { t.Error("made in vain"); return nil }
+	for _, c := range []struct {
+		files map[string][]byte
+		large Large
+		want  string
+	}{
+		{files, Large{"large", fails}, full.Error()},
+		{files, Large{"weights", never}, "weights is in the way: it is not a file"},
+		{map[string][]byte{"a.go": nil, "weights": nil}, Large{"large", never}, "weights is in the way: it is not a file"},
+		{map[string][]byte{"a.go": nil, "notes": nil}, Large{"large", never}, "notes is in the way: yococ did not generate it"},
+	} {
+		if err := WriteFiles(dir, c.files, c.large); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("error %v, want %s", err, c.want)
+		}
+		if now := names(t, dir); !slices.Equal(now, before) {
+			t.Errorf("%s: the folder holds %v, before %v", c.want, now, before)
+		}
+		if text, _ := os.ReadFile(filepath.Join(dir, "a.go")); string(text) != header+"// older\n" {
+			t.Errorf("%s: a.go is %q now", c.want, text)
+		}
+	}
+	if err := WriteFiles(filepath.Join(dir, "new", "folder"), files, Large{"large", fails}); !errors.Is(err, full) {
+		t.Errorf("error %v", err)
+	}
+	if now := names(t, dir); !slices.Equal(now, before) {
+		t.Errorf("a new folder: there is %v, before %v", now, before)
+	}
+	// What a killed process left is removed in time.
+	for name, age := range map[string]time.Duration{".yococ-1": 2 * keepAside, ".yococ-2": 0} {
+		path, when := filepath.Join(dir, name), time.Now().Add(-age)
+		if err := errors.Join(os.Mkdir(path, 0o777), os.Chtimes(path, when, when)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	made := func(path string) error { return os.WriteFile(path, nil, 0o666) }
+	if err := WriteFiles(dir, files, Large{"large", made}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{".yococ-2", "a.go", "b.go", "large", "notes", "weights"}
+	if now := names(t, dir); !slices.Equal(now, want) {
+		t.Errorf("the folder holds %v, want %v", now, want)
 	}
 }
 
