@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/yococ/yococ/internal/driver"
 )
 
 func buildCommand(s *screen) *cobra.Command {
