@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -68,29 +68,29 @@ func benchCommand(s *screen) *cobra.Command {
 		}
 		s.clear()
 		if asJSON {
-			return printJSON(os.Stdout, b)
+			return printJSON(cmd.OutOrStdout(), b)
 		}
-		printBench(m, b)
+		printBench(cmd.OutOrStdout(), m, b)
 		return nil
 	}
 	return cmd
 }
 
-func printBench(m *driver.Model, b *driver.Bench) {
+func printBench(w io.Writer, m *driver.Model, b *driver.Bench) {
 	p := m.Package.Plan
-	fmt.Printf("%s, %s\n\n", b.CPU, b.ISA)
+	fmt.Fprintf(w, "%s, %s\n\n", b.CPU, b.ISA)
 	model := fmt.Sprintf("%s %v, cache %v", p.Package, p.WeightElem, p.CacheElem)
-	fmt.Printf("| %-28s | %10s | %9s | %7s | %15s | %18s | %8s | %6s |\n", "model", "size", "params", "threads", "test", "t/s", "GFLOP/s", "GB/s")
-	fmt.Println("| ---------------------------- | ---------: | --------: | ------: | --------------: | -----------------: | -------: | -----: |")
+	fmt.Fprintf(w, "| %-28s | %10s | %9s | %7s | %15s | %18s | %8s | %6s |\n", "model", "size", "params", "threads", "test", "t/s", "GFLOP/s", "GB/s")
+	fmt.Fprintln(w, "| ---------------------------- | ---------: | --------: | ------: | --------------: | -----------------: | -------: | -----: |")
 	for _, r := range b.Results {
 		test := r.Test
 		if r.Depth > 0 {
 			test += fmt.Sprintf(" @ d%d", r.Depth)
 		}
-		fmt.Printf("| %-28s | %10s | %9s | %7d | %15s | %10.2f ± %5.2f | %8.1f | %6.1f |\n", model, size(b.WeightsBytes),
+		fmt.Fprintf(w, "| %-28s | %10s | %9s | %7d | %15s | %10.2f ± %5.2f | %8.1f | %6.1f |\n", model, size(b.WeightsBytes),
 			count(m.Spec.Params()), r.Threads, test, r.TokensPerS, r.Stddev, r.GFLOPs, r.GBytesPerS)
 	}
 	if b.PeakRSS > 0 {
-		fmt.Printf("\npeak resident memory: %s\n", size(b.PeakRSS))
+		fmt.Fprintf(w, "\npeak resident memory: %s\n", size(b.PeakRSS))
 	}
 }

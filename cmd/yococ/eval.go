@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -79,9 +78,9 @@ func perplexityCommand(s *screen) *cobra.Command {
 		}
 		s.clear()
 		if asJSON {
-			return printJSON(os.Stdout, p)
+			return printJSON(cmd.OutOrStdout(), p)
 		}
-		fmt.Printf("%d tokens, %d bytes: %.3f nats in all, perplexity %.4f, %.5f bits per byte\n", p.Tokens, p.Bytes, p.NLL, p.Perplexity, p.BitsPerByte)
+		fmt.Fprintf(cmd.OutOrStdout(), "%d tokens, %d bytes: %.3f nats in all, perplexity %.4f, %.5f bits per byte\n", p.Tokens, p.Bytes, p.NLL, p.Perplexity, p.BitsPerByte)
 		return nil
 	}
 	return cmd

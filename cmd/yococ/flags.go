@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/yococ/yococ/internal/driver"
 )
@@ -69,6 +71,27 @@ func addRunFlags(cmd *cobra.Command, threads bool) *driver.RunOptions {
 		cmd.Flags().IntVar(&o.Threads, "threads", 0, "`N` workers (default all processors, at most 16)")
 	}
 	return o
+}
+
+// flagError says what a flag wants, in place of how its text was parsed.
+func flagError(_ *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	f := invalid.GetFlag()
+	name := "--" + f.Name
+	if f.Shorthand != "" {
+		name = "-" + f.Shorthand + ", " + name
+	}
+	want := map[string]string{
+		"bool": "true or false", "float32": "a number", "float64": "a number", "int": "an integer",
+		"intSlice": "integers with commas between them", "uint64": "an integer from 0",
+	}[f.Value.Type()]
+	if errors.Is(err, strconv.ErrRange) {
+		want += " of at most 64 bits"
+	}
+	return fmt.Errorf("%s %q: want %s", name, invalid.GetValue(), want)
 }
 
 // checkThreads refuses what no session could have.

@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -42,22 +42,22 @@ func inspectCommand() *cobra.Command {
 		}
 		mem := driver.NewMemory(m, driver.Threads(threads))
 		if asJSON {
-			return printJSON(os.Stdout, mem.Report(contexts))
+			return printJSON(cmd.OutOrStdout(), mem.Report(contexts))
 		}
-		printMemory(m, mem, contexts)
+		printMemory(cmd.OutOrStdout(), m, mem, contexts)
 		return nil
 	}
 	return cmd
 }
 
-func printMemory(m *driver.Model, mem *driver.Memory, contexts []int) {
+func printMemory(w io.Writer, m *driver.Model, mem *driver.Memory, contexts []int) {
 	p := m.Package.Plan
-	fmt.Printf("%s: %d self-decoder and %d cross-decoder layers of width %d, %s weights, %s cache\n\n",
+	fmt.Fprintf(w, "%s: %d self-decoder and %d cross-decoder layers of width %d, %s weights, %s cache\n\n",
 		p.Package, p.Self, p.Cross, p.Dim, p.WeightElem, p.CacheElem)
 	row := func(what string, n int64, note string) {
-		fmt.Printf("%-22s %14d  %-11s %s\n", what, n, size(n), note)
+		fmt.Fprintf(w, "%-22s %14d  %-11s %s\n", what, n, size(n), note)
 	}
-	fmt.Printf("%-22s %14d\n", "parameters", mem.Params)
+	fmt.Fprintf(w, "%-22s %14d\n", "parameters", mem.Params)
 	row("weights", mem.Weights, "mapped from the packed file")
 	row("cache per token", mem.CachePerToken, "the one that all cross layers read")
 	row("state", mem.State, "of the self-decoder, at any length")
@@ -65,7 +65,7 @@ func printMemory(m *driver.Model, mem *driver.Memory, contexts []int) {
 		row("open block", mem.OpenBlock, "of the self-decoder, at any length")
 	}
 	row("scratch", mem.Scratch, fmt.Sprintf("activations of %d tokens, logits, %d workers", driver.Chunk, mem.Threads))
-	fmt.Println()
+	fmt.Fprintln(w)
 	for _, n := range contexts {
 		row(fmt.Sprintf("%d tokens", n), mem.Total(n), "in all, with the program itself")
 	}

@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,18 +25,36 @@ import (
 // errFailed is returned by a command that has done its work and found that something does not hold.
 var errFailed = errors.New("failed")
 
+// patience is how long a command has to notice an interrupt. What cleans up after itself takes a
+// moment; what waits for input would wait for ever.
+const patience = time.Second
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second interrupt ends the process at once
-	status := run(ctx, os.Args[1:])
-	stop()
-	os.Exit(status)
+	s := newScreen()
+	done := make(chan int, 1)
+	go func() { done <- run(ctx, s, os.Args[1:]) }()
+	interrupted := ctx.Done()
+	var late <-chan time.Time
+	for {
+		select {
+		case status := <-done:
+			os.Exit(status)
+		case <-interrupted:
+			interrupted, late = nil, time.Tick(patience)
+		case <-late:
+			if !s.generating.Load() { // which ends by itself, with its statistics
+				fmt.Fprintln(os.Stderr, "yococ: interrupted")
+				os.Exit(2)
+			}
+		}
+	}
 }
 
 // run executes a command line and returns the exit status: 0 for success, 1 if what was checked
-// does not hold, 2 for bad usage or bad input.
-func run(ctx context.Context, args []string) (status int) {
-	screen := newScreen()
+// does not hold, 2 for bad usage or bad input, for lost output, and for an interrupt.
+func run(ctx context.Context, screen *screen, args []string) (status int) {
 	defer func() {
 		if r := recover(); r != nil {
 			screen.clear()
@@ -48,8 +67,13 @@ func run(ctx context.Context, args []string) (status int) {
 	}()
 	root := command(screen)
 	root.SetArgs(args)
+	out := &output{}
+	root.SetOut(out)
 	err := root.ExecuteContext(ctx)
 	screen.clear()
+	if out.err != nil && (err == nil || errors.Is(err, errFailed)) {
+		err = out.err
+	}
 	switch {
 	case err == nil:
 		return 0
@@ -69,8 +93,14 @@ func run(ctx context.Context, args []string) (status int) {
 
 func command(s *screen) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "yococ",
-		Short:         "An ahead-of-time compiler for decoder-decoder (YOCO) language models",
+		Use:   "yococ",
+		Short: "An ahead-of-time compiler for decoder-decoder (YOCO) language models",
+		Long: `An ahead-of-time compiler for decoder-decoder (YOCO) language models.
+
+The exit status is 0 for success, 1 if what was checked does not hold, 2 for bad usage or bad input.
+An interrupt ends the tokens of run cleanly, with the statistics and status 0; whatever else is
+interrupted has status 2, and has found and measured nothing.`,
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
@@ -78,6 +108,8 @@ func command(s *screen) *cobra.Command {
 			return cmd.Help()
 		},
 	}
+	root.SetVersionTemplate("yococ {{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(importCommand(), buildCommand(s), runCommand(s), inspectCommand(), verifyCommand(s), benchCommand(s), evalCommand(s))
 	return root
@@ -87,8 +119,17 @@ func command(s *screen) *cobra.Command {
 func one(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 {
-			return fmt.Errorf("%s: got %d arguments, want one: %s", cmd.CommandPath(), len(args), what)
+			name := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+			return fmt.Errorf("%s: got %d arguments, want one: %s", name, len(args), what)
 		}
 		return nil
 	}
+}
+
+// version is that of the module that the command was built from.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -37,7 +38,7 @@ func runCommand(s *screen) *cobra.Command {
 	fs.IntVar(&sampling.TopK, "top-k", sampling.TopK, "choose among the `K` most probable tokens; 0 for all")
 	fs.Float32Var(&sampling.TopP, "top-p", sampling.TopP, "… among the most probable tokens of probability `P` together")
 	fs.Float32Var(&sampling.MinP, "min-p", sampling.MinP, "… among tokens at least `P` times as probable as the first")
-	fs.Uint64Var(&sampling.Seed, "seed", 0, "of the random numbers, `S` (default a random one, which is printed)")
+	fs.Uint64Var(&sampling.Seed, "seed", 0, "of the random numbers, `S` (default a random one, which is printed; none at --temp 0)")
 	fs.IntVarP(&o.Context, "context", "c", 0, "`CONTEXT` of the session in tokens (default the spec's)")
 	fs.BoolVar(&special, "special", false, "names of special tokens in the prompt mean the tokens")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -48,6 +49,9 @@ func runCommand(s *screen) *cobra.Command {
 			return fmt.Errorf("-c %d: want 1 or more", o.Context)
 		}
 		if err := checkThreads(o.Threads); err != nil {
+			return err
+		}
+		if err := checkSampling(sampling); err != nil {
 			return err
 		}
 		if !fs.Changed("seed") {
@@ -72,14 +76,33 @@ func runCommand(s *screen) *cobra.Command {
 			return err
 		}
 		sampling.Stop = codec.Ends()
-		return generate(cmd.Context(), s, m, o, codec, ids, sampling)
+		return generate(cmd.Context(), s, cmd.OutOrStdout(), m, o, codec, ids, sampling)
 	}
 	return cmd
+}
+
+// checkSampling refuses what no sampler takes, by the names of the flags.
+func checkSampling(p rt.Sampling) error {
+	for _, f := range []struct {
+		flag  string
+		value float32
+	}{{"--temp", p.Temperature}, {"--top-p", p.TopP}, {"--min-p", p.MinP}} {
+		if x := float64(f.value); !(x >= 0) || math.IsInf(x, 0) {
+			return fmt.Errorf("%s %v: want a number from 0", f.flag, f.value)
+		}
+	}
+	if p.MinP > 1 {
+		return fmt.Errorf("--min-p %v: want a number from 0 to 1", p.MinP)
+	}
+	return nil
 }
 
 // readPrompt resolves @FILE and -. An editor or echo ends a text with a newline, which is not
 // part of a prompt.
 func readPrompt(arg string) (string, error) {
+	if arg == "@" {
+		return "", errors.New("-p @: want the name of a file after @")
+	}
 	if arg == "-" || strings.HasPrefix(arg, "@") {
 		text, err := readText(strings.TrimPrefix(arg, "@"))
 		return strings.TrimSuffix(text, "\n"), err
@@ -98,7 +121,7 @@ func readText(file string) (string, error) {
 }
 
 // generate streams the continuation to standard output, and the statistics to standard error.
-func generate(ctx context.Context, s *screen, m *driver.Model, o *driver.RunOptions, codec *driver.Text, prompt []int32, sampling rt.Sampling) error {
+func generate(ctx context.Context, s *screen, w io.Writer, m *driver.Model, o *driver.RunOptions, codec *driver.Text, prompt []int32, sampling rt.Sampling) error {
 	cache, err := driver.OpenCache()
 	if err != nil {
 		return err
@@ -108,20 +131,36 @@ func generate(ctx context.Context, s *screen, m *driver.Model, o *driver.RunOpti
 		return err
 	}
 	defer r.Close()
-	s.clear()
-	fmt.Fprintf(os.Stderr, "seed %d\n", sampling.Seed)
-
-	push, flush := codec.Decoder()
-	stats, err := r.Generate(prompt, sampling, s.progress, func(token int32) error {
-		_, err := io.WriteString(os.Stdout, push(token))
+	if err := ctx.Err(); err != nil {
 		return err
+	}
+	s.clear()
+	if sampling.Temperature > 0 { // else nothing is drawn
+		fmt.Fprintf(os.Stderr, "seed %d\n", sampling.Seed)
+	}
+
+	s.generating.Store(true)
+	push, flush := codec.Decoder()
+	open := false // the last line has no end yet
+	write := func(text string) error {
+		if text != "" {
+			open = !strings.HasSuffix(text, "\n")
+		}
+		_, err := io.WriteString(w, text)
+		return err
+	}
+	stats, err := r.Generate(prompt, sampling, s.progress, func(token int32) error {
+		return write(push(token))
 	})
 	s.clear()
-	if _, werr := io.WriteString(os.Stdout, flush()); err == nil {
+	if werr := write(flush()); err == nil {
 		err = werr
 	}
-	if term.IsTerminal(int(os.Stdout.Fd())) {
-		fmt.Println()
+	switch {
+	case term.IsTerminal(int(os.Stdout.Fd())):
+		fmt.Fprintln(w)
+	case open: // what follows may go to the same file
+		fmt.Fprintln(os.Stderr)
 	}
 	var full *rt.ContextFullError
 	switch {

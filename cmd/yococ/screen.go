@@ -6,10 +6,23 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
 )
+
+// An output is standard output. It remembers the first write that was lost, so that no command
+// ends as if all had been said.
+type output struct{ err error }
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := os.Stdout.Write(b)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
 
 // A screen shows what takes long, on one line of a terminal that is cleared again. Where standard
 // error is no terminal it shows nothing.
@@ -20,6 +33,8 @@ type screen struct {
 	last  time.Time
 	what  string
 	since time.Time
+
+	generating atomic.Bool // an interrupt ends the tokens, and what follows is still to be said
 }
 
 func newScreen() *screen { return &screen{on: term.IsTerminal(int(os.Stderr.Fd()))} }

@@ -3,8 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -67,9 +67,9 @@ func verifyCommand(s *screen) *cobra.Command {
 		}
 		s.clear()
 		if asJSON {
-			err = printJSON(os.Stdout, v)
+			err = printJSON(cmd.OutOrStdout(), v)
 		} else {
-			printVerification(r, v, tolerance)
+			printVerification(cmd.OutOrStdout(), r, v, tolerance)
 		}
 		if err == nil && !v.OK {
 			err = errFailed
@@ -79,19 +79,19 @@ func verifyCommand(s *screen) *cobra.Command {
 	return cmd
 }
 
-func printVerification(r *driver.Runner, v *driver.Verification, tolerance float64) {
-	fmt.Printf("%-12s %12s %12s %9s\n", "case", "logits", "states", "greedy")
+func printVerification(w io.Writer, r *driver.Runner, v *driver.Verification, tolerance float64) {
+	fmt.Fprintf(w, "%-12s %12s %12s %9s\n", "case", "logits", "states", "greedy")
 	for _, c := range v.Cases {
 		verdict := "ok"
 		if !c.OK {
 			verdict = "FAILED"
 		}
-		fmt.Printf("%-12s %12.3g %12.3g %5d/%-3d %s\n", c.Name, c.LogitDiff, c.CacheDiff, c.GreedyEqual, c.GreedyTotal, verdict)
+		fmt.Fprintf(w, "%-12s %12.3g %12.3g %5d/%-3d %s\n", c.Name, c.LogitDiff, c.CacheDiff, c.GreedyEqual, c.GreedyTotal, verdict)
 		for _, n := range c.Notes {
-			fmt.Printf("    %s\n", n)
+			fmt.Fprintf(w, "    %s\n", n)
 		}
 	}
 	p := r.Model.Package.Plan
-	fmt.Printf("%s, %s weights, %s cache, %d threads; logits may be off by %.3g\n",
+	fmt.Fprintf(w, "%s, %s weights, %s cache, %d threads; logits may be off by %.3g\n",
 		r.Info.Options.ISA, p.WeightElem, p.CacheElem, r.Info.Options.Threads, tolerance)
 }

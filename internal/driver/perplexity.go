@@ -37,7 +37,7 @@ func (r *Runner) Perplexity(t *Text, text string, window int, p Progress) (*Perp
 		}
 		nll, err := r.Score(tokens[from:to], tokens[from+1:to+1])
 		if err != nil {
-			return nil, err
+			return nil, unusable(err)
 		}
 		for _, x := range nll {
 			res.NLL += x

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -92,9 +93,9 @@ func (r *Runner) Close() error {
 	return r.Client.Close()
 }
 
-// fits returns an error if more tokens than the session has room for are to be added to it.
+// fits returns an error if the session has no room for a prompt and a token after it.
 func (r *Runner) fits(tokens int) error {
-	if limit := r.Info.Options.Context; tokens > limit {
+	if limit := r.Info.Options.Context; tokens >= limit {
 		return fmt.Errorf("the prompt has %d tokens, the context %d: want -c %d or more", tokens, limit, tokens+1)
 	}
 	return nil
@@ -119,5 +120,13 @@ func (r *Runner) Generate(prompt []int32, s rt.Sampling, p Progress, each func(t
 	})
 	stats.PromptTokens = len(prompt)
 	stats.PrefillTime += took
-	return stats, err
+	return stats, unusable(err)
+}
+
+// unusable says of logits that are no numbers where they come from.
+func unusable(err error) error {
+	if errors.Is(err, rt.ErrLogits) {
+		return fmt.Errorf("%w: most likely the checkpoint holds NaN or infinite values", err)
+	}
+	return err
 }

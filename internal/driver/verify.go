@@ -118,7 +118,10 @@ func (c *checker) run() error {
 	if err := c.greedy(logits); err != nil {
 		return err
 	}
-	if !(c.LogitDiff <= c.tolerance) {
+	switch {
+	case math.IsNaN(c.LogitDiff):
+		c.fail("logits are not numbers: most likely the checkpoint or the golden folder holds NaN or infinite values")
+	case c.LogitDiff > c.tolerance:
 		c.fail("logits differ by %.3g, want at most %.3g", c.LogitDiff, c.tolerance)
 	}
 	c.LogitDiff, c.CacheDiff = finite(c.LogitDiff), finite(c.CacheDiff)
