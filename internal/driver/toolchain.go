@@ -50,13 +50,13 @@ func (c *Cache) Binary(ctx context.Context, p *Package, building func()) (string
 	})
 }
 
-// start starts the program that runs a package. One that cannot be started is made anew, once.
+// start starts the program that runs a package. One that does not come up is made anew, once.
 func (c *Cache) start(ctx context.Context, p *Package, building func()) (*host.Client, error) {
 	binary, err := c.Binary(ctx, p, building)
 	if err != nil {
 		return nil, err
 	}
-	client, err := host.Start(binary)
+	client, err := comeUp(binary)
 	if err == nil {
 		return client, nil
 	}
@@ -64,8 +64,22 @@ func (c *Cache) start(ctx context.Context, p *Package, building func()) (*host.C
 	if binary, err = c.Binary(ctx, p, building); err != nil {
 		return nil, err
 	}
-	if client, err = host.Start(binary); err != nil {
+	if client, err = comeUp(binary); err != nil {
 		return nil, fmt.Errorf("%s may be damaged, delete it: %w", binary, err)
+	}
+	return client, nil
+}
+
+// comeUp starts a program and has it answer, if only that it has no session.
+func comeUp(binary string) (*host.Client, error) {
+	client, err := host.Start(binary)
+	if err != nil {
+		return nil, err
+	}
+	var exit *exec.ExitError
+	if _, err := client.Stats(); errors.As(err, &exit) {
+		client.Close()
+		return nil, err
 	}
 	return client, nil
 }

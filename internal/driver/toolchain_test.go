@@ -6,7 +6,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/yococ/yococ/runtime/host"
 )
 
 // TestGoBuildAlone: what the user's environment and go env -w say of other builds changes nothing.
@@ -52,6 +55,7 @@ func TestDamagedProgram(t *testing.T) {
 	for _, damage := range []func(path string) error{
 		func(path string) error { return os.Chmod(path, 0o644) },
 		func(path string) error { return os.Truncate(path, 0) },
+		func(path string) error { return os.Truncate(path, 1<<16) },
 		func(path string) error { return os.WriteFile(path, []byte("no program"), 0o777) },
 	} {
 		path, err := c.Binary(context.Background(), m.Package, nil)
@@ -64,6 +68,9 @@ func TestDamagedProgram(t *testing.T) {
 		client, err := c.start(context.Background(), m.Package, nil)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if _, err := client.Open(host.OpenRequest{}); err == nil || !strings.Contains(err.Error(), "no such file") {
+			t.Errorf("the program does not answer: %v", err)
 		}
 		client.Close()
 	}
