@@ -110,9 +110,32 @@ func (src *source) syntax(err error) *Error {
 	}
 	line, _ := strconv.Atoi(m[1])
 	line = min(max(line, 1), max(len(src.lines), 1))
+	if at, col := src.tab(line, m[2]); col > 0 {
+		return src.errAt(at, col, "", "is not YAML: a tab indents this line, want spaces")
+	}
 	text := src.line(line)
 	col := 1 + utf8.RuneCountInString(text) - utf8.RuneCountInString(strings.TrimLeft(text, " \t"))
 	return src.errAt(line, col, "", "is not YAML: "+m[2])
+}
+
+// tab finds the tab in an indentation that the YAML reader stumbled over, which it tells only
+// sometimes, and then it may name the line before; col is 0 if it was something else.
+func (src *source) tab(from int, msg string) (line, col int) {
+	last := from
+	switch {
+	case strings.Contains(msg, "tab character"):
+		last = len(src.lines)
+	case !strings.Contains(msg, "cannot start any token"):
+		return 0, 0
+	}
+	for n := from; n <= last; n++ {
+		text := src.line(n)
+		indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
+		if i := strings.IndexByte(indent, '\t'); i >= 0 && len(indent) < len(text) {
+			return n, i + 1
+		}
+	}
+	return 0, 0
 }
 
 // illegal finds the first byte that is no UTF-8, or control character that no YAML may hold.

@@ -127,6 +127,25 @@ func TestSpecs(t *testing.T) {
 	}
 }
 
+// TestTabs: YAML has no tabs in indentations, and a spec with one is told so where it stands.
+func TestTabs(t *testing.T) {
+	const tab = "is not YAML: a tab indents this line, want spaces"
+	for text, want := range map[string]string{
+		"\tname: x\n":                        "m.yaml:1:1: " + tab,
+		"name: x\nself:\n\tlayers: 1\n":      "m.yaml:3:1: " + tab,
+		"name: x\n\tdim: 3\n":                "m.yaml:2:1: " + tab,
+		"self:\n  layers: 1\n\tmixer: 3\n":   "m.yaml:3:1: " + tab,
+		"self:\n  layers: 1\n\n  \tffn: 3":   "m.yaml:4:3: " + tab,
+		"self:\n  ffn:\n\t  hidden: 3\n":     "m.yaml:3:1: " + tab,
+		"name: @x\n":                         "m.yaml:1:1: is not YAML: found character that cannot start any token",
+		"name:\tx\nself:\n  layers: [1,\n]]": "m.yaml:3:3: is not YAML: did not find",
+	} {
+		if _, err := Parse("m.yaml", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: error %v, want %s", text, err, want)
+		}
+	}
+}
+
 // TestSchemaUpToDate compares schema.json with the table it is made from.
 func TestSchemaUpToDate(t *testing.T) {
 	want := JSONSchema()
