@@ -2,8 +2,12 @@ package driver
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"testing"
 
 	rt "github.com/yococ/yococ/runtime"
@@ -53,5 +57,16 @@ func TestPromise(t *testing.T) {
 				t.Errorf("the process took %d bytes, promised are %d", mem.PeakRSS, promise)
 			}
 		})
+	}
+}
+
+// TestUnusable: of logits that are no numbers is said where they come from, of nothing else.
+func TestUnusable(t *testing.T) {
+	err := unusable(fmt.Errorf("%w: that of token 3 is NaN", rt.ErrLogits))
+	if !errors.Is(err, rt.ErrLogits) || !strings.HasSuffix(err.Error(), "is NaN: most likely the checkpoint holds NaN or infinite values") {
+		t.Error(err)
+	}
+	if unusable(nil) != nil || unusable(io.EOF) != io.EOF {
+		t.Error("other errors changed")
 	}
 }

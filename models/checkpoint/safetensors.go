@@ -163,9 +163,25 @@ func (h *header) open(tensor, what string, want json.Delim) error {
 		return h.syntax(tensor, err)
 	}
 	if t != want {
-		return h.err(tensor, h.here(), "%s is %s: want %v", what, show(fmt.Sprint(t)), want)
+		return h.err(tensor, h.here(), "%s is %s: want %s", what, shown(t), shown(want))
 	}
 	return nil
+}
+
+// shown is a JSON token as messages name it.
+func shown(t json.Token) string {
+	switch t := t.(type) {
+	case nil:
+		return "null"
+	case json.Delim:
+		if t == '{' {
+			return "an object"
+		}
+		return "a list"
+	case string:
+		return show(t)
+	}
+	return fmt.Sprint(t)
 }
 
 func (h *header) text(tensor string) (string, error) {
@@ -175,7 +191,7 @@ func (h *header) text(tensor string) (string, error) {
 	}
 	s, ok := t.(string)
 	if !ok {
-		return "", h.err(tensor, h.here(), "%s stands where a text should", show(fmt.Sprint(t)))
+		return "", h.err(tensor, h.here(), "%s stands where a text should", shown(t))
 	}
 	return s, nil
 }
@@ -293,7 +309,7 @@ func (h *header) integers(name, key string, most int) ([]int64, error) {
 		n, _ := t.(json.Number)
 		v, err := strconv.ParseInt(n.String(), 10, 64)
 		if err != nil || v < 0 {
-			return nil, h.err(name, h.here(), "%v in %s: want an integer from 0", t, key)
+			return nil, h.err(name, h.here(), "%s in %s: want an integer from 0", shown(t), key)
 		}
 		if len(list) == most {
 			return nil, h.err(name, h.here(), "%s has more than %d numbers", key, most)
