@@ -3,10 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/yococ/yococ/internal/driver"
 )
@@ -73,17 +73,15 @@ func addRunFlags(cmd *cobra.Command, threads bool) *driver.RunOptions {
 	return o
 }
 
+var invalidFlag = regexp.MustCompile(`^invalid argument (".*") for "((?:-., )?--([a-z-]+))" flag: `)
+
 // flagError says what a flag wants, in place of how its text was parsed.
-func flagError(_ *cobra.Command, err error) error {
-	var invalid *pflag.InvalidValueError
-	if !errors.As(err, &invalid) {
+func flagError(cmd *cobra.Command, err error) error {
+	m := invalidFlag.FindStringSubmatch(err.Error())
+	if m == nil {
 		return err
 	}
-	f := invalid.GetFlag()
-	name := "--" + f.Name
-	if f.Shorthand != "" {
-		name = "-" + f.Shorthand + ", " + name
-	}
+	f := cmd.Flags().Lookup(m[3])
 	want := map[string]string{
 		"bool": "true or false", "float32": "a number", "float64": "a number", "int": "an integer",
 		"intSlice": "integers with commas between them", "uint64": "an integer from 0",
@@ -91,7 +89,7 @@ func flagError(_ *cobra.Command, err error) error {
 	if errors.Is(err, strconv.ErrRange) {
 		want += " of at most 64 bits"
 	}
-	return fmt.Errorf("%s %q: want %s", name, invalid.GetValue(), want)
+	return fmt.Errorf("%s %s: want %s", m[2], m[1], want)
 }
 
 // checkThreads refuses what no session could have.
