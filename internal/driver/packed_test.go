@@ -93,16 +93,24 @@ func TestVerifiedWeights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// As if the exchange had not been noticed.
-	write(t, path, before)
-	write(t, filepath.Join(c.dir, sums, filepath.Base(path)), oldSums)
+	newSums, err := os.ReadFile(filepath.Join(c.dir, sums, filepath.Base(path)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	damaged := bytes.Clone(want)
 	damaged[len(damaged)-1]++
-	for what, now := range map[string][]byte{"other weights": before, "damaged weights": damaged} {
-		write(t, path, now)
+	for _, now := range []struct {
+		what         string
+		packed, sums []byte
+	}{
+		{"other weights, as if the exchange had not been noticed", before, oldSums},
+		{"damaged weights", damaged, newSums},
+	} {
+		write(t, path, now.packed)
+		write(t, filepath.Join(c.dir, sums, filepath.Base(path)), now.sums)
 		again, made := find(t, c.VerifiedWeights, dir)
 		if got, err := os.ReadFile(again); err != nil || !made || !bytes.Equal(got, want) {
-			t.Errorf("%s: packed anew %v, equal %v, %v", what, made, bytes.Equal(got, want), err)
+			t.Errorf("%s: packed anew %v, equal %v, %v", now.what, made, bytes.Equal(got, want), err)
 		}
 	}
 }
