@@ -53,7 +53,7 @@ func Emit(pkg string, kernels []*plan.Kernel, level plan.Level) (File, error) {
 		if !ok {
 			return File{}, fmt.Errorf("kernel %s has no assembly", k.Name)
 		}
-		symbol := Symbol(k, level)
+		symbol := k.Symbol(level)
 		ctx.Function(symbol)
 		ctx.Attributes(attr.NOSPLIT)
 		ctx.SignatureExpr(signature(k))
@@ -64,11 +64,6 @@ func Emit(pkg string, kernels []*plan.Kernel, level plan.Level) (File, error) {
 		ctx.RET()
 	}
 	return finish(ctx, pkg, level)
-}
-
-// Symbol is the name of the function that is kernel k at a level: gemmF32_avx2.
-func Symbol(k *plan.Kernel, level plan.Level) string {
-	return strings.ToLower(k.Name[:1]) + k.Name[1:] + "_" + level.Name
 }
 
 // signature is the Go type of kernel k.

@@ -33,7 +33,7 @@ func TestEmit(t *testing.T) {
 		for _, want := range []string{
 			"TEXT ·softmax_" + level.Name + "(SB), NOSPLIT, $0-48",
 			"TEXT ·mul_" + level.Name + "(SB), NOSPLIT, $0-72",
-			"TEXT ·rMSNorm_" + level.Name + "(SB), NOSPLIT, $0-76",
+			"TEXT ·rmsNorm_" + level.Name + "(SB), NOSPLIT, $0-76",
 		} {
 			if !strings.Contains(string(f.Asm), want) {
 				t.Errorf("%s: no %q", level.Name, want)

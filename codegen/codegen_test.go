@@ -120,7 +120,7 @@ func check(t *testing.T, p *plan.Plan, out map[string][]byte) {
 	stubs := "package " + p.Package + "\n"
 	for _, level := range plan.Levels {
 		for _, k := range p.Kernels {
-			stubs += fmt.Sprintf("func %s%s_%s(%s) (%s)\n", strings.ToLower(k.Name[:1]), k.Name[1:], level.Name, list(k.Params), list(k.Results))
+			stubs += fmt.Sprintf("func %s(%s) (%s)\n", k.Symbol(level), list(k.Params), list(k.Results))
 		}
 	}
 	for _, tags := range [][]string{{"amd64"}, {"amd64", "purego"}, {"arm64"}} {

@@ -2,7 +2,6 @@ package codegen
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/dave/jennifer/jen"
 
@@ -53,14 +52,9 @@ func (g *generator) wrapper(f *jen.File, k *plan.Kernel, level plan.Level) {
 	for _, r := range k.Results {
 		rs = append(rs, jen.Id(r.Name).Id(r.Type))
 	}
-	call := jen.Id(symbol(k, level)).Call(args...)
+	call := jen.Id(k.Symbol(level)).Call(args...)
 	if len(rs) > 0 {
 		call = jen.Return(call)
 	}
 	f.Func().Params(jen.Id(setName(level))).Id(k.Name).Params(ps...).Params(rs...).Block(call)
-}
-
-// symbol is the assembly function of a kernel at a level.
-func symbol(k *plan.Kernel, level plan.Level) string {
-	return strings.ToLower(k.Name[:1]) + k.Name[1:] + "_" + level.Name
 }

@@ -9,10 +9,10 @@ package flaallrows
 //go:noescape
 func gemmF32_avx2(dst []float32, ldd int, x []float32, ldx int, w []float32, width int, k int, rows int, acc bool)
 
-// rMSNorm_avx2 normalizes a row to unit root mean square; kernel.Portable.RMSNorm is the reference.
+// rmsNorm_avx2 normalizes a row to unit root mean square; kernel.Portable.RMSNorm is the reference.
 //
 //go:noescape
-func rMSNorm_avx2(dst []float32, x []float32, gain []float32, eps float32)
+func rmsNorm_avx2(dst []float32, x []float32, gain []float32, eps float32)
 
 // swiGLU_avx2 multiplies silu(a) by b; kernel.Portable.SwiGLU is the reference.
 //

@@ -34,7 +34,7 @@ func (avx2Kernels) GemmF32(dst []float32, ldd int, x []float32, ldx int, w []flo
 
 // RMSNorm normalizes a row to unit root mean square.
 func (avx2Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps float32) {
-	rMSNorm_avx2(dst, x, gain, eps)
+	rmsNorm_avx2(dst, x, gain, eps)
 }
 
 // SwiGLU multiplies silu(a) by b.
@@ -94,7 +94,7 @@ func (avx512Kernels) GemmF32(dst []float32, ldd int, x []float32, ldx int, w []f
 
 // RMSNorm normalizes a row to unit root mean square.
 func (avx512Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps float32) {
-	rMSNorm_avx512(dst, x, gain, eps)
+	rmsNorm_avx512(dst, x, gain, eps)
 }
 
 // SwiGLU multiplies silu(a) by b.

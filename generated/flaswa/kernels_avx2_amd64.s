@@ -1349,9 +1349,9 @@ done1:
 	VZEROUPPER
 	RET
 
-// func rMSNorm_avx2(dst []float32, x []float32, gain []float32, eps float32)
+// func rmsNorm_avx2(dst []float32, x []float32, gain []float32, eps float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·rMSNorm_avx2(SB), NOSPLIT, $0-76
+TEXT ·rmsNorm_avx2(SB), NOSPLIT, $0-76
 	MOVQ   dst_base+0(FP), AX
 	MOVQ   x_base+24(FP), CX
 	MOVQ   gain_base+48(FP), DX

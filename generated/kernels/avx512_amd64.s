@@ -3099,9 +3099,9 @@ done1:
 DATA highHalf_avx512<>+0(SB)/4, $0xffff0000
 GLOBL highHalf_avx512<>(SB), RODATA|NOPTR, $4
 
-// func rMSNorm_avx512(dst []float32, x []float32, gain []float32, eps float32)
+// func rmsNorm_avx512(dst []float32, x []float32, gain []float32, eps float32)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·rMSNorm_avx512(SB), NOSPLIT, $0-76
+TEXT ·rmsNorm_avx512(SB), NOSPLIT, $0-76
 	MOVQ   dst_base+0(FP), AX
 	MOVQ   x_base+24(FP), CX
 	MOVQ   gain_base+48(FP), DX

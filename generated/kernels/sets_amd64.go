@@ -28,7 +28,7 @@ func (AVX2) GemmBF16(dst []float32, ldd int, x []float32, ldx int, w []uint16, w
 
 // RMSNorm normalizes a row to unit root mean square.
 func (AVX2) RMSNorm(dst, x, gain []float32, eps float32) {
-	rMSNorm_avx2(dst, x, gain, eps)
+	rmsNorm_avx2(dst, x, gain, eps)
 }
 
 // SwiGLU multiplies silu(a) by b.
@@ -105,7 +105,7 @@ func (AVX512) GemmBF16(dst []float32, ldd int, x []float32, ldx int, w []uint16,
 
 // RMSNorm normalizes a row to unit root mean square.
 func (AVX512) RMSNorm(dst, x, gain []float32, eps float32) {
-	rMSNorm_avx512(dst, x, gain, eps)
+	rmsNorm_avx512(dst, x, gain, eps)
 }
 
 // SwiGLU multiplies silu(a) by b.

@@ -39,7 +39,7 @@ func (avx2Kernels) GemmBF16(dst []float32, ldd int, x []float32, ldx int, w []ui
 
 // RMSNorm normalizes a row to unit root mean square.
 func (avx2Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps float32) {
-	rMSNorm_avx2(dst, x, gain, eps)
+	rmsNorm_avx2(dst, x, gain, eps)
 }
 
 // SwiGLU multiplies silu(a) by b.
@@ -114,7 +114,7 @@ func (avx512Kernels) GemmBF16(dst []float32, ldd int, x []float32, ldx int, w []
 
 // RMSNorm normalizes a row to unit root mean square.
 func (avx512Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps float32) {
-	rMSNorm_avx512(dst, x, gain, eps)
+	rmsNorm_avx512(dst, x, gain, eps)
 }
 
 // SwiGLU multiplies silu(a) by b.

@@ -3348,9 +3348,9 @@ DATA highHalf_avx2<>+24(SB)/4, $0xffff0000
 DATA highHalf_avx2<>+28(SB)/4, $0xffff0000
 GLOBL highHalf_avx2<>(SB), RODATA|NOPTR, $32
 
-// func rMSNorm_avx2(dst []float32, x []float32, gain []float32, eps float32)
+// func rmsNorm_avx2(dst []float32, x []float32, gain []float32, eps float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·rMSNorm_avx2(SB), NOSPLIT, $0-76
+TEXT ·rmsNorm_avx2(SB), NOSPLIT, $0-76
 	MOVQ   dst_base+0(FP), AX
 	MOVQ   x_base+24(FP), CX
 	MOVQ   gain_base+48(FP), DX

@@ -14,10 +14,10 @@ func gemmF32_avx512(dst []float32, ldd int, x []float32, ldx int, w []float32, w
 //go:noescape
 func gemmBF16_avx512(dst []float32, ldd int, x []float32, ldx int, w []uint16, width int, k int, rows int, acc bool)
 
-// rMSNorm_avx512 normalizes a row to unit root mean square; kernel.Portable.RMSNorm is the reference.
+// rmsNorm_avx512 normalizes a row to unit root mean square; kernel.Portable.RMSNorm is the reference.
 //
 //go:noescape
-func rMSNorm_avx512(dst []float32, x []float32, gain []float32, eps float32)
+func rmsNorm_avx512(dst []float32, x []float32, gain []float32, eps float32)
 
 // swiGLU_avx512 multiplies silu(a) by b; kernel.Portable.SwiGLU is the reference.
 //

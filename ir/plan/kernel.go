@@ -1,10 +1,15 @@
 package plan
 
+import (
+	"strings"
+	"unicode"
+)
+
 // A Kernel is a routine that exists in assembly: one method of the runtime's kernel.Set, which
 // defines its meaning. asm emits a function of this signature a level, codegen calls it, and the
 // signature stands here and nowhere else in the compiler.
 type Kernel struct {
-	Name    string  // the method's name; the symbol is the name, its first letter lowered, plus "_" and the level
+	Name    string  // the method's name; see Symbol
 	Doc     string  // one sentence for the stub's comment
 	Params  []Param // in order
 	Results []Param
@@ -14,6 +19,16 @@ type Kernel struct {
 type Param struct {
 	Name string
 	Type string // []float32, []uint16, float32, int or bool
+}
+
+// Symbol is the assembly function that is the kernel at a level, its first word in small letters:
+// gemmF32_avx2, rmsNorm_avx512.
+func (k *Kernel) Symbol(level Level) string {
+	n := 1
+	for n+1 < len(k.Name) && unicode.IsUpper(rune(k.Name[n])) && unicode.IsUpper(rune(k.Name[n+1])) {
+		n++
+	}
+	return strings.ToLower(k.Name[:n]) + k.Name[n:] + "_" + level.Name
 }
 
 func params(list ...string) []Param {

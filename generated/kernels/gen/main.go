@@ -116,7 +116,7 @@ func (%[1]s) Level() string { return %[2]q }
 `, set, level.Name)
 		for _, k := range plan.Kernels {
 			fmt.Fprintf(&b, "\n// %s %s.\nfunc (%s) %s(%s)", k.Name, k.Doc, set, k.Name, fields(k.Params))
-			call := fmt.Sprintf("%s(%s)", asm.Symbol(k, level), names(k.Params))
+			call := fmt.Sprintf("%s(%s)", k.Symbol(level), names(k.Params))
 			if len(k.Results) > 0 {
 				fmt.Fprintf(&b, " (%s) {\nreturn %s\n}\n", fields(k.Results), call)
 			} else {
