@@ -18,7 +18,7 @@ type Kernel struct {
 // A Param is a parameter or result of a kernel.
 type Param struct {
 	Name string
-	Type string // []float32, []uint16, float32, int or bool
+	Type string // []float32, []uint16, []int8, []int32, []byte, float32, int or bool
 }
 
 // Symbol is the assembly function that is the kernel at a level, its first word in small letters:
@@ -42,15 +42,26 @@ func params(list ...string) []Param {
 const (
 	f32s = "[]float32"
 	u16s = "[]uint16"
+	i8s  = "[]int8"
+	i32s = "[]int32"
+	u8s  = "[]byte"
 )
 
 // Kernels are all the kernels, in the order in which they are emitted.
-var Kernels = []*Kernel{GemmF32, GemmBF16, RMSNorm, SwiGLU, GateNorm, Softmax, ExpDiff, Mul, Scale, Add, Merge, Div, RopeInterleaved, RopeHalf}
+var Kernels = []*Kernel{GemmF32, GemmBF16, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, SwiGLU, GateNorm, Softmax, ExpDiff, Mul, Scale, Add, Merge, Div, RopeInterleaved, RopeHalf}
+
+// Parameters that kernels share.
+var (
+	gemmQ = params("dst", f32s, "ldd", "int", "x", i8s, "ldx", "int", "sums", i32s, "lds", "int", "w", u8s, "blocks", "int", "rows", "int", "acc", "bool")
+	tile  = params("dst", f32s, "ldd", "int", "tile", f32s, "scale", f32s, "lds", "int", "bias", f32s, "rows", "int", "n", "int")
+)
 
 // The kernels; runtime/kernel.Set says what each computes, operation by operation.
 var (
 	GemmF32  = &Kernel{Name: "GemmF32", Doc: "multiplies rows of x by one float32 panel", Params: params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "w", f32s, "width", "int", "k", "int", "rows", "int", "acc", "bool")}
 	GemmBF16 = &Kernel{Name: "GemmBF16", Doc: "multiplies rows of x by one panel of bfloat16 pairs", Params: params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "w", u16s, "width", "int", "k", "int", "rows", "int", "acc", "bool")}
+	GemmQ8   = &Kernel{Name: "GemmQ8", Doc: "multiplies rows of quantized x by half a panel of 8-bit blocks", Params: gemmQ}
+	GemmQ4   = &Kernel{Name: "GemmQ4", Doc: "multiplies rows of quantized x by half a panel of 4-bit blocks", Params: gemmQ}
 	RMSNorm  = &Kernel{Name: "RMSNorm", Doc: "normalizes a row to unit root mean square", Params: params("dst", f32s, "x", f32s, "gain", f32s, "eps", "float32")}
 	SwiGLU   = &Kernel{Name: "SwiGLU", Doc: "multiplies silu(a) by b", Params: params("dst", f32s, "a", f32s, "b", f32s)}
 	GateNorm = &Kernel{Name: "GateNorm", Doc: "normalizes a head and gates it by silu(g)", Params: params("dst", f32s, "o", f32s, "g", f32s, "eps", "float32")}
@@ -61,6 +72,11 @@ var (
 	Add      = &Kernel{Name: "Add", Doc: "adds in place", Params: params("dst", f32s, "x", f32s)}
 	Merge    = &Kernel{Name: "Merge", Doc: "merges two partial attention results", Params: params("dst", f32s, "x", f32s, "a", "float32", "b", "float32")}
 	Div      = &Kernel{Name: "Div", Doc: "divides by a number", Params: params("dst", f32s, "x", f32s, "s", "float32")}
+
+	QuantizeRow = &Kernel{Name: "QuantizeRow", Doc: "rounds a row to 8-bit integers and a scale", Params: params("q", i8s, "sums", i32s, "x", f32s, "block", "int", "zero", "int"), Results: params("scale", "float32")}
+	TileStore   = &Kernel{Name: "TileStore", Doc: "brings finished products to their rows", Params: tile}
+	TileAdd     = &Kernel{Name: "TileAdd", Doc: "adds finished products to rows", Params: tile}
+	TileSwiGLU  = &Kernel{Name: "TileSwiGLU", Doc: "multiplies silu of the first half of finished products by the second", Params: params("dst", f32s, "ldd", "int", "tile", f32s, "scale", f32s, "lds", "int", "rows", "int")}
 
 	RopeInterleaved = &Kernel{Name: "RopeInterleaved", Doc: "rotates the adjacent pairs of a head", Params: params("dst", f32s, "x", f32s, "cos", f32s, "sin", f32s)}
 	RopeHalf        = &Kernel{Name: "RopeHalf", Doc: "rotates the pairs of a head's two halves", Params: params("dst", f32s, "x", f32s, "cos", f32s, "sin", f32s)}

@@ -22,9 +22,9 @@ const (
 var (
 	Embed        = &Routine{Name: "Embed", Access: []Access{Write, None, None, None}, Kernels: []*Kernel{Scale}}
 	Rotate       = &Routine{Name: "Rotate", Access: []Access{Write, None, None, None}} // of an entry, before its stages
-	Linear       = &Routine{Name: "Linear", Access: []Access{Write, Read, None, None, None}, Kernels: []*Kernel{RMSNorm, Add}, Gemm: true}
-	LinearAdd    = &Routine{Name: "LinearAdd", Access: []Access{Write, Read, None, None, None}, Kernels: []*Kernel{RMSNorm, Add}, Gemm: true}
-	LinearSwiGLU = &Routine{Name: "LinearSwiGLU", Access: []Access{Write, Read, None, None}, Kernels: []*Kernel{RMSNorm, SwiGLU}, Gemm: true}
+	Linear       = &Routine{Name: "Linear", Access: []Access{Write, Read, None, None, None}, Kernels: []*Kernel{RMSNorm, TileStore}, Gemm: true}
+	LinearAdd    = &Routine{Name: "LinearAdd", Access: []Access{Write, Read, None, None, None}, Kernels: []*Kernel{RMSNorm, TileAdd}, Gemm: true}
+	LinearSwiGLU = &Routine{Name: "LinearSwiGLU", Access: []Access{Write, Read, None, None}, Kernels: []*Kernel{RMSNorm, TileSwiGLU}, Gemm: true}
 	Retain       = &Routine{Name: "Retain", Access: []Access{None, Write, Read, Read, Read, Read, Read, None, Read, None, None}, Kernels: []*Kernel{GemmF32, GateNorm, ExpDiff, Mul, Scale, Div}}
 	AttendWindow = &Routine{Name: "AttendWindow", Access: []Access{None, Write, Read, Read, Read, None, Read, None, None}, Kernels: []*Kernel{GemmF32, Softmax, Scale, Merge, Div}}
 	Append       = &Routine{Name: "Append", Access: []Access{None, Write, Read, Read, None, Read, None, None}}

@@ -25,9 +25,10 @@ const (
 	tileRows  = 512  // rows of a private tile: 128 KB
 )
 
-// LinearScratch is the scratch of the linear routines, in floats: a normed row and a tile.
+// LinearScratch is the scratch of the linear routines, in floats: a normed row, a quantized one, and a
+// tile.
 func LinearScratch(k, rows int) int {
-	return roundUp(k, line) + min(rows, tileRows)*PanelCols
+	return roundUp(k, line) + roundUp(QuantizedWidth(k), line) + min(rows, tileRows)*PanelCols
 }
 
 // Linear is dst = in·mᵀ + bias, dst m.N wide. bias may be nil.
@@ -57,22 +58,20 @@ const (
 
 func linear(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int, end epilogue) {
 	free := pieces(w.Scratch)
-	x := in.enter(w, &free, m.K, rows)
+	x := in.enter(w, &free, m, rows)
 	tile := free.take(min(rows, tileRows) * PanelCols)
 	lo, hi := w.Share(m.panels())
 	for p := lo; p < hi; p++ {
 		for r := 0; r < rows; r += tileRows {
-			n := min(tileRows, rows-r)
-			multiply(w.Set, tile, x.From(r), m, p, n)
-			for i := range n {
-				finish(w.Set, dst, r+i, tile[i*PanelCols:][:PanelCols], m.N, bias, p, end)
-			}
+			n, part := min(tileRows, rows-r), x.rowsFrom(r)
+			multiply(w.Set, tile, part, m, p, n)
+			finish(w.Set, dst.From(r), tile, part.quantized, m.N, bias, p, n, end)
 		}
 	}
 }
 
 // multiply fills a tile, [rows][64], with x times panel p.
-func multiply(set Set, tile []float32, x Rows, m *Matrix, p, rows int) {
+func multiply(set Set, tile []float32, x factor, m *Matrix, p, rows int) {
 	step := blockK
 	if rows <= fewRows {
 		step = fewRowsK
@@ -81,28 +80,30 @@ func multiply(set Set, tile []float32, x Rows, m *Matrix, p, rows int) {
 		to := min(from+step, m.K)
 		for r := 0; r < rows; r += blockRows {
 			n := min(blockRows, rows-r)
-			m.gemm(set, tile[r*PanelCols:], x.From(r), p, from, to, n)
+			m.gemm(set, tile[r*PanelCols:], x.rowsFrom(r), p, from, to, n)
 		}
 	}
 }
 
-// finish brings a row of a tile, the outputs of panel p, to row r of dst, n wide.
-func finish(set Set, dst Rows, r int, tile []float32, n int, bias []float32, p int, end epilogue) {
+// finish brings a tile, the outputs of panel p, to the first rows of dst, n wide. Where x was
+// quantized, its rows' scales are what the products still lack.
+func finish(set Set, dst Rows, tile []float32, x quantized, n int, bias []float32, p, rows int, end epilogue) {
+	scale, stride := []float32(nil), 0
+	if x.block > 0 {
+		scale, stride = x.scale, x.stride/4
+	}
 	if end == swiglu {
-		at := r*dst.Stride + p*swigluCols
-		set.SwiGLU(dst.Data[at:at+swigluCols], tile[:swigluCols], tile[swigluCols:])
+		set.TileSwiGLU(dst.Data[p*swigluCols:], dst.Stride, tile, scale, stride, rows)
 		return
 	}
 	col := p * PanelCols
 	n = min(PanelCols, n-col)
-	tile = tile[:n]
 	if bias != nil {
-		set.Add(tile, bias[col:col+n])
+		bias = bias[col : col+n]
 	}
-	at := r*dst.Stride + col
 	if end == add {
-		set.Add(dst.Data[at:at+n], tile)
+		set.TileAdd(dst.Data[col:], dst.Stride, tile, scale, stride, bias, rows, n)
 		return
 	}
-	copy(dst.Data[at:at+n], tile)
+	set.TileStore(dst.Data[col:], dst.Stride, tile, scale, stride, bias, rows, n)
 }

@@ -29,11 +29,13 @@ const PanelCols = 64
 //	  n+1,0 n+1,1    …      ─▶      n,1   n+1,1   …  n+63,1           n,2 n,3   n+1,2 n+1,3   …
 //	  …                             …                    n = 64p      …
 //
-// Columns past N and an odd K's last halves are zero. One of F32 and BF16 is set.
+// Columns past N and an odd K's last halves are zero. Quantized panels are in quant.go. One of the
+// formats is set.
 type Matrix struct {
-	N, K int
-	F32  []float32
-	BF16 []uint16
+	N, K   int
+	F32    []float32
+	BF16   []uint16
+	Q8, Q4 []byte
 }
 
 // PackedF32 is the length of a float32 Matrix's data.
@@ -109,7 +111,11 @@ func (m *Matrix) panels() int { return (m.N + PanelCols - 1) / PanelCols }
 // CopyRow writes row n of the matrix to dst, K long.
 func (m *Matrix) CopyRow(dst []float32, n int) {
 	p, c := n/PanelCols*PanelCols, n%PanelCols
-	if m.BF16 != nil {
+	switch {
+	case m.block() > 0:
+		m.copyQuantizedRow(dst[:m.K], n)
+		return
+	case m.BF16 != nil:
 		panel := m.BF16[p*roundUp(m.K, 2):]
 		for i := range m.K {
 			dst[i] = BF16ToFloat32(panel[pair(i, c, PanelCols)])
@@ -122,9 +128,28 @@ func (m *Matrix) CopyRow(dst []float32, n int) {
 	}
 }
 
-// gemm multiplies columns [from, to) of rows of x by the same steps of panel p; from is even.
-// It adds to dst, [rows][64], unless from is 0.
-func (m *Matrix) gemm(set Set, dst []float32, x Rows, p, from, to, rows int) {
+// block is the number of inputs that share a scale, 0 if the matrix is not quantized.
+func (m *Matrix) block() int {
+	switch {
+	case m.Q8 != nil:
+		return Q8Block
+	case m.Q4 != nil:
+		return Q4Block
+	}
+	return 0
+}
+
+// gemm multiplies columns [from, to) of rows of x by the same steps of panel p; from is a multiple of
+// the largest block. It adds to dst, [rows][64], unless from is 0.
+func (m *Matrix) gemm(set Set, dst []float32, x factor, p, from, to, rows int) {
+	switch block := m.block(); block {
+	case Q8Block:
+		m.gemmHalves(dst, x.quantized, p, from, to, rows, m.Q8, block, q8Bytes, set.GemmQ8)
+		return
+	case Q4Block:
+		m.gemmHalves(dst, x.quantized, p, from, to, rows, m.Q4, block, q4Bytes, set.GemmQ4)
+		return
+	}
 	k, in := to-from, x.Data[from:]
 	if m.BF16 != nil {
 		panel := m.BF16[(p*roundUp(m.K, 2)+from)*PanelCols:][:roundUp(k, 2)*PanelCols]
@@ -133,6 +158,18 @@ func (m *Matrix) gemm(set Set, dst []float32, x Rows, p, from, to, rows int) {
 	}
 	panel := m.F32[(p*m.K+from)*PanelCols:][:k*PanelCols]
 	set.GemmF32(dst, PanelCols, in, x.Stride, panel, PanelCols, k, rows, from > 0)
+}
+
+// gemmQuantized is the kernel of a quantized format.
+type gemmQuantized = func(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool)
+
+// gemmHalves is gemm for both halves of a quantized panel.
+func (m *Matrix) gemmHalves(dst []float32, x quantized, p, from, to, rows int, w []byte, block, size int, gemm gemmQuantized) {
+	first, n, all := from/block, blocksOf(to-from, block), blocksOf(m.K, block)
+	for half := range PanelCols / halfCols {
+		at := ((2*p+half)*all + first) * size
+		gemm(dst[half*halfCols:], PanelCols, x.x[from:], x.stride, x.sums[first:], x.stride/4, w[at:][:n*size], n, rows, from > 0)
+	}
 }
 
 // Float32ToBF16 rounds to the nearest bfloat16, ties to even. A NaN stays one.

@@ -4,7 +4,8 @@ package kernel
 //
 //	X / sqrt(mean(X²) + Eps) * Gain                       (Zhang and Sennrich 2019, eq. 4)
 //
-// if Eps is positive. Gain may be nil; Tmp is as wide as X and holds the normed rows of a chunk.
+// if Eps is positive. Gain may be nil. Tmp holds the rows of a chunk as they are multiplied, if they are
+// not X itself: the normed rows, or the quantized ones (QuantizedWidth wide) for a quantized matrix.
 type Input struct {
 	X    Rows
 	Gain []float32
@@ -15,28 +16,69 @@ type Input struct {
 // Plain is the input x as it is.
 func Plain(x Rows) Input { return Input{X: x} }
 
+// Quantized is the input x as it is, for a quantized matrix. What Normed says of tmp holds.
+func Quantized(x, tmp Rows) Input { return Input{X: x, Tmp: tmp} }
+
 // Normed is the input x after an RMS norm. With more than one row the workers write tmp: nobody
 // may still read it, say for another product, when the routine starts.
 func Normed(x Rows, gain []float32, eps float32, tmp Rows) Input {
 	return Input{X: x, Gain: gain, Eps: eps, Tmp: tmp}
 }
 
-// enter returns the rows to multiply, n wide. A single row is normed by every worker for itself,
-// which is cheaper than to wait for one that does it; with more rows each worker norms its share,
-// and all wait.
-func (in *Input) enter(w *Worker, free *pieces, n, rows int) Rows {
+// A factor is the left side of a matrix product, as the kernel of the matrix's format reads it.
+type factor struct {
+	Rows      // for float32 and bfloat16 weights
+	quantized // for quantized ones
+}
+
+// rowsFrom are the rows from row r on.
+func (x factor) rowsFrom(r int) factor {
+	if x.block > 0 {
+		return factor{quantized: x.quantized.from(r)}
+	}
+	return factor{Rows: x.Rows.From(r)}
+}
+
+// enter returns the rows to multiply by m. A single row is normed and quantized by every worker for
+// itself, which is cheaper than to wait for one that does it; with more rows each worker does its
+// share, and all wait.
+func (in *Input) enter(w *Worker, free *pieces, m *Matrix, rows int) factor {
+	if in.Eps <= 0 && m.block() == 0 {
+		return factor{Rows: in.X}
+	}
+	n, lo, hi, to := m.K, 0, 1, Rows{}
+	if rows > 1 {
+		lo, hi = w.Share(rows)
+		to = in.Tmp
+	} else if m.block() > 0 {
+		to = Rows{free.take(QuantizedWidth(n)), roundUp(QuantizedWidth(n), line)}
+	}
+	var x factor
+	var row []float32
 	switch {
-	case in.Eps <= 0:
-		return in.X
+	case m.block() > 0:
+		x.quantized = viewQuantized(to, n, m.block())
+		row = free.take(n)
 	case rows == 1:
-		x := Rows{free.take(n), n}
-		w.Set.RMSNorm(x.Data, in.X.Row(0, n), in.Gain, in.Eps)
-		return x
+		to = Rows{free.take(n), n}
 	}
-	lo, hi := w.Share(rows)
 	for r := lo; r < hi; r++ {
-		w.Set.RMSNorm(in.Tmp.Row(r, n), in.X.Row(r, n), in.Gain, in.Eps)
+		from := in.X.Row(r, n)
+		if m.block() == 0 {
+			w.Set.RMSNorm(to.Row(r, n), from, in.Gain, in.Eps)
+			continue
+		}
+		if in.Eps > 0 {
+			w.Set.RMSNorm(row, from, in.Gain, in.Eps)
+			from = row
+		}
+		x.put(w.Set, r, from)
 	}
-	w.Sync()
-	return in.Tmp
+	if m.block() == 0 {
+		x.Rows = to
+	}
+	if rows > 1 {
+		w.Sync()
+	}
+	return x
 }

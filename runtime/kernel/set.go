@@ -30,6 +30,40 @@ type Set interface {
 	// last odd halves are read and not used.
 	GemmBF16(dst []float32, ldd int, x []float32, ldx int, w []uint16, width, k, rows int, acc bool)
 
+	// GemmQ8 multiplies rows of quantized activations by half a panel, 32 columns, of 8-bit blocks of
+	// 128 inputs (see quant.go for both layouts). With block b of column c holding bytes u[i], zero
+	// point 128, and scale s[c]:
+	//
+	//	n = sums[r*lds+b] + Σ_i x[r*ldx+128b+i] * u[i]      exact, in 32 bits, in any order
+	//	dst[r*ldd+c] = fma(float32(n), s[c], …)             b = 0..blocks-1 ascending
+	//
+	// starting from dst[r*ldd+c] if acc, else from +0. |x| <= 127; sums[r*lds+b] is -128 times the
+	// sum of x in block b, so that n is what the weights without their zero point give.
+	// blocks, rows >= 0 (blocks = 0 without acc clears dst).
+	GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool)
+
+	// GemmQ4 is GemmQ8 for 4-bit blocks of 32 inputs, whose zero point is 8.
+	GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool)
+
+	// QuantizeRow rounds a row to integers: with m = max|x|, q[i] = rint(x[i]*(127/m)), to nearest
+	// even, and scale = m/127. q is as long as x rounded up to a multiple of block (a multiple of 32),
+	// and zero behind x; sums[b] = -zero times the sum of q[b*block:(b+1)*block]. If m < 2^-100 (no
+	// elements included), scale is +0 and q zero; if m is infinite or not a number, scale is not a number
+	// and q zero.
+	QuantizeRow(q []int8, sums []int32, x []float32, block, zero int) (scale float32)
+
+	// TileStore brings a tile, [rows][64], to rows of dst, n <= 64 columns of each:
+	// dst[r*ldd+c] = tile[r*64+c] * scale[r*lds] + bias[c], without the product if scale is empty and
+	// without the sum if bias is empty.
+	TileStore(dst []float32, ldd int, tile, scale []float32, lds int, bias []float32, rows, n int)
+
+	// TileAdd is TileStore that adds: dst[r*ldd+c] = dst[r*ldd+c] + (what TileStore stores).
+	TileAdd(dst []float32, ldd int, tile, scale []float32, lds int, bias []float32, rows, n int)
+
+	// TileSwiGLU gates a tile, [rows][64]: with t = tile * scale[r*lds], or t = tile if scale is empty,
+	// dst[r*ldd+c] = (t[r][c] / (1 + exp(-t[r][c]))) * t[r][32+c] for c < 32.
+	TileSwiGLU(dst []float32, ldd int, tile, scale []float32, lds int, rows int)
+
 	// RMSNorm normalizes one row of len(x) elements:
 	// inv = 1/sqrt(sum16(x*x by FMA)/n + eps); dst[i] = (x[i]*inv)*gain[i], without the last
 	// product if gain is empty. dst may be x (in place).
