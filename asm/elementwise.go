@@ -6,7 +6,7 @@ import (
 )
 
 // Elementwise kernels: one loop over groups of sixteen, the rest under masks. A scalar argument
-// fills a register before the loop. Bytes an element: 12 for mul, add and merge, 8 for scale
+// fills a register before the loop. Bytes an element: 12 for mul and merge, 8 for scale
 // and div.
 
 // mul is dst[i] = a[i] * b[i].
@@ -26,16 +26,6 @@ func scale(e *emitter) {
 	e.each(n, func(s slot) {
 		v := e.load(x, s)
 		e.VMULPS(factor, v, v)
-		e.store(v, dst, s)
-	})
-}
-
-// add is dst[i] = dst[i] + x[i].
-func add(e *emitter) {
-	dst, x, n := e.ptr("dst"), e.ptr("x"), e.length("dst")
-	e.each(n, func(s slot) {
-		v := e.load(dst, s)
-		e.VADDPS(e.load(x, s), v, v)
 		e.store(v, dst, s)
 	})
 }

@@ -111,17 +111,6 @@ func expDiff(e *emitter) {
 	})
 }
 
-// swiGLU is dst[i] = silu(a[i]) * b[i].
-func swiGLU(e *emitter) {
-	dst, a, b, n := e.ptr("dst"), e.ptr("a"), e.ptr("b"), e.length("dst")
-	c := e.siluConstants()
-	e.each(n, func(s slot) {
-		y := e.silu(e.load(a, s), c)
-		e.VMULPS(e.load(b, s), y, y)
-		e.store(y, dst, s)
-	})
-}
-
 // softmax turns p[lo:hi] into exp(p[j]-m), clears the rest, and sums by lanes of j%16:
 //
 //  1. m = max of p[lo:hi]; a maximum of zero is made +0

@@ -292,10 +292,3 @@ func offset(ms []operand.Mem, bytes int) []operand.Mem {
 	}
 	return moved
 }
-
-// copyOf is a fresh register with the value of r.
-func (g *gemm) copyOf(r reg.GPVirtual) reg.GPVirtual {
-	c := g.GP64()
-	g.MOVQ(r, c)
-	return c
-}

@@ -9,15 +9,25 @@ package flaallrows
 //go:noescape
 func gemmF32_avx512(dst []float32, ldd int, x []float32, ldx int, w []float32, width int, k int, rows int, acc bool)
 
+// tileStore_avx512 brings finished products to their rows; kernel.Portable.TileStore is the reference.
+//
+//go:noescape
+func tileStore_avx512(dst []float32, ldd int, tile []float32, scale []float32, lds int, bias []float32, rows int, n int)
+
+// tileAdd_avx512 adds finished products to rows; kernel.Portable.TileAdd is the reference.
+//
+//go:noescape
+func tileAdd_avx512(dst []float32, ldd int, tile []float32, scale []float32, lds int, bias []float32, rows int, n int)
+
+// tileSwiGLU_avx512 multiplies silu of the first half of finished products by the second; kernel.Portable.TileSwiGLU is the reference.
+//
+//go:noescape
+func tileSwiGLU_avx512(dst []float32, ldd int, tile []float32, scale []float32, lds int, rows int)
+
 // rmsNorm_avx512 normalizes a row to unit root mean square; kernel.Portable.RMSNorm is the reference.
 //
 //go:noescape
 func rmsNorm_avx512(dst []float32, x []float32, gain []float32, eps float32)
-
-// swiGLU_avx512 multiplies silu(a) by b; kernel.Portable.SwiGLU is the reference.
-//
-//go:noescape
-func swiGLU_avx512(dst []float32, a []float32, b []float32)
 
 // gateNorm_avx512 normalizes a head and gates it by silu(g); kernel.Portable.GateNorm is the reference.
 //
@@ -43,11 +53,6 @@ func mul_avx512(dst []float32, a []float32, b []float32)
 //
 //go:noescape
 func scale_avx512(dst []float32, x []float32, s float32)
-
-// add_avx512 adds in place; kernel.Portable.Add is the reference.
-//
-//go:noescape
-func add_avx512(dst []float32, x []float32)
 
 // merge_avx512 merges two partial attention results; kernel.Portable.Merge is the reference.
 //

@@ -32,14 +32,24 @@ func (avx2Kernels) GemmF32(dst []float32, ldd int, x []float32, ldx int, w []flo
 	gemmF32_avx2(dst, ldd, x, ldx, w, width, k, rows, acc)
 }
 
+// TileStore brings finished products to their rows.
+func (avx2Kernels) TileStore(dst []float32, ldd int, tile []float32, scale []float32, lds int, bias []float32, rows int, n int) {
+	tileStore_avx2(dst, ldd, tile, scale, lds, bias, rows, n)
+}
+
+// TileAdd adds finished products to rows.
+func (avx2Kernels) TileAdd(dst []float32, ldd int, tile []float32, scale []float32, lds int, bias []float32, rows int, n int) {
+	tileAdd_avx2(dst, ldd, tile, scale, lds, bias, rows, n)
+}
+
+// TileSwiGLU multiplies silu of the first half of finished products by the second.
+func (avx2Kernels) TileSwiGLU(dst []float32, ldd int, tile []float32, scale []float32, lds int, rows int) {
+	tileSwiGLU_avx2(dst, ldd, tile, scale, lds, rows)
+}
+
 // RMSNorm normalizes a row to unit root mean square.
 func (avx2Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps float32) {
 	rmsNorm_avx2(dst, x, gain, eps)
-}
-
-// SwiGLU multiplies silu(a) by b.
-func (avx2Kernels) SwiGLU(dst []float32, a []float32, b []float32) {
-	swiGLU_avx2(dst, a, b)
 }
 
 // GateNorm normalizes a head and gates it by silu(g).
@@ -65,11 +75,6 @@ func (avx2Kernels) Mul(dst []float32, a []float32, b []float32) {
 // Scale multiplies by a number.
 func (avx2Kernels) Scale(dst []float32, x []float32, s float32) {
 	scale_avx2(dst, x, s)
-}
-
-// Add adds in place.
-func (avx2Kernels) Add(dst []float32, x []float32) {
-	add_avx2(dst, x)
 }
 
 // Merge merges two partial attention results.
@@ -102,14 +107,24 @@ func (avx512Kernels) GemmF32(dst []float32, ldd int, x []float32, ldx int, w []f
 	gemmF32_avx512(dst, ldd, x, ldx, w, width, k, rows, acc)
 }
 
+// TileStore brings finished products to their rows.
+func (avx512Kernels) TileStore(dst []float32, ldd int, tile []float32, scale []float32, lds int, bias []float32, rows int, n int) {
+	tileStore_avx512(dst, ldd, tile, scale, lds, bias, rows, n)
+}
+
+// TileAdd adds finished products to rows.
+func (avx512Kernels) TileAdd(dst []float32, ldd int, tile []float32, scale []float32, lds int, bias []float32, rows int, n int) {
+	tileAdd_avx512(dst, ldd, tile, scale, lds, bias, rows, n)
+}
+
+// TileSwiGLU multiplies silu of the first half of finished products by the second.
+func (avx512Kernels) TileSwiGLU(dst []float32, ldd int, tile []float32, scale []float32, lds int, rows int) {
+	tileSwiGLU_avx512(dst, ldd, tile, scale, lds, rows)
+}
+
 // RMSNorm normalizes a row to unit root mean square.
 func (avx512Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps float32) {
 	rmsNorm_avx512(dst, x, gain, eps)
-}
-
-// SwiGLU multiplies silu(a) by b.
-func (avx512Kernels) SwiGLU(dst []float32, a []float32, b []float32) {
-	swiGLU_avx512(dst, a, b)
 }
 
 // GateNorm normalizes a head and gates it by silu(g).
@@ -135,11 +150,6 @@ func (avx512Kernels) Mul(dst []float32, a []float32, b []float32) {
 // Scale multiplies by a number.
 func (avx512Kernels) Scale(dst []float32, x []float32, s float32) {
 	scale_avx512(dst, x, s)
-}
-
-// Add adds in place.
-func (avx512Kernels) Add(dst []float32, x []float32) {
-	add_avx512(dst, x)
 }
 
 // Merge merges two partial attention results.

@@ -1349,6 +1349,614 @@ done1:
 	VZEROUPPER
 	RET
 
+// func tileStore_avx2(dst []float32, ldd int, tile []float32, scale []float32, lds int, bias []float32, rows int, n int)
+// Requires: AVX, AVX2
+TEXT ·tileStore_avx2(SB), NOSPLIT, $0-128
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  ldd+24(FP), CX
+	MOVQ  tile_base+32(FP), DX
+	SHLQ  $0x02, CX
+	MOVQ  lds+80(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  scale_base+56(FP), SI
+	MOVQ  scale_len+64(FP), DI
+	TESTQ DI, DI
+	JNE   given1
+	LEAQ  oneScale_avx2<>+0(SB), SI
+	XORQ  BX, BX
+
+given1:
+	MOVQ  bias_base+88(FP), DI
+	MOVQ  bias_len+96(FP), R8
+	TESTQ R8, R8
+	JNE   given2
+	LEAQ  noBias_avx2<>+0(SB), DI
+
+given2:
+	MOVQ  n+120(FP), R8
+	CMPQ  R8, $0x40
+	JNE   some3
+	MOVQ  rows+112(FP), R8
+	TESTQ R8, R8
+	JLE   done6
+
+loop5:
+	VBROADCASTSS (SI), Y0
+	VMULPS       (DX), Y0, Y1
+	VADDPS       (DI), Y1, Y1
+	VMOVUPS      Y1, (AX)
+	VMULPS       32(DX), Y0, Y1
+	VADDPS       32(DI), Y1, Y1
+	VMOVUPS      Y1, 32(AX)
+	VMULPS       64(DX), Y0, Y1
+	VADDPS       64(DI), Y1, Y1
+	VMOVUPS      Y1, 64(AX)
+	VMULPS       96(DX), Y0, Y1
+	VADDPS       96(DI), Y1, Y1
+	VMOVUPS      Y1, 96(AX)
+	VMULPS       128(DX), Y0, Y1
+	VADDPS       128(DI), Y1, Y1
+	VMOVUPS      Y1, 128(AX)
+	VMULPS       160(DX), Y0, Y1
+	VADDPS       160(DI), Y1, Y1
+	VMOVUPS      Y1, 160(AX)
+	VMULPS       192(DX), Y0, Y1
+	VADDPS       192(DI), Y1, Y1
+	VMOVUPS      Y1, 192(AX)
+	VMULPS       224(DX), Y0, Y0
+	VADDPS       224(DI), Y0, Y0
+	VMOVUPS      Y0, 224(AX)
+	ADDQ         CX, AX
+	ADDQ         $+256, DX
+	ADDQ         BX, SI
+	DECQ         R8
+	JNE          loop5
+
+done6:
+	JMP done4
+
+some3:
+	MOVQ  rows+112(FP), R9
+	TESTQ R9, R9
+	JLE   done8
+
+loop7:
+	VBROADCASTSS (SI), Y0
+	XORQ         R10, R10
+	MOVQ         R8, R11
+	CMPQ         R11, $0x10
+	JLT          tail10
+
+loop9:
+	VMOVUPS (DX)(R10*1), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS (DI)(R10*1), Y2
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(R10*1)
+	VMOVUPS 32(DX)(R10*1), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS 32(DI)(R10*1), Y2
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(R10*1)
+	ADDQ    $0x40, R10
+	SUBQ    $0x10, R11
+	CMPQ    R11, $0x10
+	JGE     loop9
+
+tail10:
+	TESTQ        R11, R11
+	JLE          done11
+	VMOVD        R11, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
+	VMASKMOVPS   (DX)(R10*1), Y1, Y2
+	VMULPS       Y0, Y2, Y2
+	VMASKMOVPS   (DI)(R10*1), Y1, Y3
+	VADDPS       Y3, Y2, Y2
+	VMASKMOVPS   Y2, Y1, (AX)(R10*1)
+	VMOVD        R11, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+32(SB), Y1, Y1
+	VMASKMOVPS   32(DX)(R10*1), Y1, Y2
+	VMULPS       Y0, Y2, Y2
+	VMASKMOVPS   32(DI)(R10*1), Y1, Y0
+	VADDPS       Y0, Y2, Y2
+	VMASKMOVPS   Y2, Y1, 32(AX)(R10*1)
+
+done11:
+	ADDQ CX, AX
+	ADDQ $+256, DX
+	ADDQ BX, SI
+	DECQ R9
+	JNE  loop7
+
+done8:
+done4:
+	VZEROUPPER
+	RET
+
+DATA oneScale_avx2<>+0(SB)/4, $0x3f800000
+GLOBL oneScale_avx2<>(SB), RODATA|NOPTR, $4
+
+DATA noBias_avx2<>+0(SB)/4, $0x80000000
+DATA noBias_avx2<>+4(SB)/4, $0x80000000
+DATA noBias_avx2<>+8(SB)/4, $0x80000000
+DATA noBias_avx2<>+12(SB)/4, $0x80000000
+DATA noBias_avx2<>+16(SB)/4, $0x80000000
+DATA noBias_avx2<>+20(SB)/4, $0x80000000
+DATA noBias_avx2<>+24(SB)/4, $0x80000000
+DATA noBias_avx2<>+28(SB)/4, $0x80000000
+DATA noBias_avx2<>+32(SB)/4, $0x80000000
+DATA noBias_avx2<>+36(SB)/4, $0x80000000
+DATA noBias_avx2<>+40(SB)/4, $0x80000000
+DATA noBias_avx2<>+44(SB)/4, $0x80000000
+DATA noBias_avx2<>+48(SB)/4, $0x80000000
+DATA noBias_avx2<>+52(SB)/4, $0x80000000
+DATA noBias_avx2<>+56(SB)/4, $0x80000000
+DATA noBias_avx2<>+60(SB)/4, $0x80000000
+DATA noBias_avx2<>+64(SB)/4, $0x80000000
+DATA noBias_avx2<>+68(SB)/4, $0x80000000
+DATA noBias_avx2<>+72(SB)/4, $0x80000000
+DATA noBias_avx2<>+76(SB)/4, $0x80000000
+DATA noBias_avx2<>+80(SB)/4, $0x80000000
+DATA noBias_avx2<>+84(SB)/4, $0x80000000
+DATA noBias_avx2<>+88(SB)/4, $0x80000000
+DATA noBias_avx2<>+92(SB)/4, $0x80000000
+DATA noBias_avx2<>+96(SB)/4, $0x80000000
+DATA noBias_avx2<>+100(SB)/4, $0x80000000
+DATA noBias_avx2<>+104(SB)/4, $0x80000000
+DATA noBias_avx2<>+108(SB)/4, $0x80000000
+DATA noBias_avx2<>+112(SB)/4, $0x80000000
+DATA noBias_avx2<>+116(SB)/4, $0x80000000
+DATA noBias_avx2<>+120(SB)/4, $0x80000000
+DATA noBias_avx2<>+124(SB)/4, $0x80000000
+DATA noBias_avx2<>+128(SB)/4, $0x80000000
+DATA noBias_avx2<>+132(SB)/4, $0x80000000
+DATA noBias_avx2<>+136(SB)/4, $0x80000000
+DATA noBias_avx2<>+140(SB)/4, $0x80000000
+DATA noBias_avx2<>+144(SB)/4, $0x80000000
+DATA noBias_avx2<>+148(SB)/4, $0x80000000
+DATA noBias_avx2<>+152(SB)/4, $0x80000000
+DATA noBias_avx2<>+156(SB)/4, $0x80000000
+DATA noBias_avx2<>+160(SB)/4, $0x80000000
+DATA noBias_avx2<>+164(SB)/4, $0x80000000
+DATA noBias_avx2<>+168(SB)/4, $0x80000000
+DATA noBias_avx2<>+172(SB)/4, $0x80000000
+DATA noBias_avx2<>+176(SB)/4, $0x80000000
+DATA noBias_avx2<>+180(SB)/4, $0x80000000
+DATA noBias_avx2<>+184(SB)/4, $0x80000000
+DATA noBias_avx2<>+188(SB)/4, $0x80000000
+DATA noBias_avx2<>+192(SB)/4, $0x80000000
+DATA noBias_avx2<>+196(SB)/4, $0x80000000
+DATA noBias_avx2<>+200(SB)/4, $0x80000000
+DATA noBias_avx2<>+204(SB)/4, $0x80000000
+DATA noBias_avx2<>+208(SB)/4, $0x80000000
+DATA noBias_avx2<>+212(SB)/4, $0x80000000
+DATA noBias_avx2<>+216(SB)/4, $0x80000000
+DATA noBias_avx2<>+220(SB)/4, $0x80000000
+DATA noBias_avx2<>+224(SB)/4, $0x80000000
+DATA noBias_avx2<>+228(SB)/4, $0x80000000
+DATA noBias_avx2<>+232(SB)/4, $0x80000000
+DATA noBias_avx2<>+236(SB)/4, $0x80000000
+DATA noBias_avx2<>+240(SB)/4, $0x80000000
+DATA noBias_avx2<>+244(SB)/4, $0x80000000
+DATA noBias_avx2<>+248(SB)/4, $0x80000000
+DATA noBias_avx2<>+252(SB)/4, $0x80000000
+GLOBL noBias_avx2<>(SB), RODATA|NOPTR, $256
+
+DATA lane_avx2<>+0(SB)/4, $0x00000000
+DATA lane_avx2<>+4(SB)/4, $0x00000001
+DATA lane_avx2<>+8(SB)/4, $0x00000002
+DATA lane_avx2<>+12(SB)/4, $0x00000003
+DATA lane_avx2<>+16(SB)/4, $0x00000004
+DATA lane_avx2<>+20(SB)/4, $0x00000005
+DATA lane_avx2<>+24(SB)/4, $0x00000006
+DATA lane_avx2<>+28(SB)/4, $0x00000007
+DATA lane_avx2<>+32(SB)/4, $0x00000008
+DATA lane_avx2<>+36(SB)/4, $0x00000009
+DATA lane_avx2<>+40(SB)/4, $0x0000000a
+DATA lane_avx2<>+44(SB)/4, $0x0000000b
+DATA lane_avx2<>+48(SB)/4, $0x0000000c
+DATA lane_avx2<>+52(SB)/4, $0x0000000d
+DATA lane_avx2<>+56(SB)/4, $0x0000000e
+DATA lane_avx2<>+60(SB)/4, $0x0000000f
+GLOBL lane_avx2<>(SB), RODATA|NOPTR, $64
+
+// func tileAdd_avx2(dst []float32, ldd int, tile []float32, scale []float32, lds int, bias []float32, rows int, n int)
+// Requires: AVX, AVX2
+TEXT ·tileAdd_avx2(SB), NOSPLIT, $0-128
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  ldd+24(FP), CX
+	MOVQ  tile_base+32(FP), DX
+	SHLQ  $0x02, CX
+	MOVQ  lds+80(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  scale_base+56(FP), SI
+	MOVQ  scale_len+64(FP), DI
+	TESTQ DI, DI
+	JNE   given1
+	LEAQ  oneScale_avx2<>+0(SB), SI
+	XORQ  BX, BX
+
+given1:
+	MOVQ  bias_base+88(FP), DI
+	MOVQ  bias_len+96(FP), R8
+	TESTQ R8, R8
+	JNE   given2
+	LEAQ  noBias_avx2<>+0(SB), DI
+
+given2:
+	MOVQ  n+120(FP), R8
+	CMPQ  R8, $0x40
+	JNE   some3
+	MOVQ  rows+112(FP), R8
+	TESTQ R8, R8
+	JLE   done6
+
+loop5:
+	VBROADCASTSS (SI), Y0
+	VMULPS       (DX), Y0, Y1
+	VADDPS       (DI), Y1, Y1
+	VADDPS       (AX), Y1, Y1
+	VMOVUPS      Y1, (AX)
+	VMULPS       32(DX), Y0, Y1
+	VADDPS       32(DI), Y1, Y1
+	VADDPS       32(AX), Y1, Y1
+	VMOVUPS      Y1, 32(AX)
+	VMULPS       64(DX), Y0, Y1
+	VADDPS       64(DI), Y1, Y1
+	VADDPS       64(AX), Y1, Y1
+	VMOVUPS      Y1, 64(AX)
+	VMULPS       96(DX), Y0, Y1
+	VADDPS       96(DI), Y1, Y1
+	VADDPS       96(AX), Y1, Y1
+	VMOVUPS      Y1, 96(AX)
+	VMULPS       128(DX), Y0, Y1
+	VADDPS       128(DI), Y1, Y1
+	VADDPS       128(AX), Y1, Y1
+	VMOVUPS      Y1, 128(AX)
+	VMULPS       160(DX), Y0, Y1
+	VADDPS       160(DI), Y1, Y1
+	VADDPS       160(AX), Y1, Y1
+	VMOVUPS      Y1, 160(AX)
+	VMULPS       192(DX), Y0, Y1
+	VADDPS       192(DI), Y1, Y1
+	VADDPS       192(AX), Y1, Y1
+	VMOVUPS      Y1, 192(AX)
+	VMULPS       224(DX), Y0, Y0
+	VADDPS       224(DI), Y0, Y0
+	VADDPS       224(AX), Y0, Y0
+	VMOVUPS      Y0, 224(AX)
+	ADDQ         CX, AX
+	ADDQ         $+256, DX
+	ADDQ         BX, SI
+	DECQ         R8
+	JNE          loop5
+
+done6:
+	JMP done4
+
+some3:
+	MOVQ  rows+112(FP), R9
+	TESTQ R9, R9
+	JLE   done8
+
+loop7:
+	VBROADCASTSS (SI), Y0
+	XORQ         R10, R10
+	MOVQ         R8, R11
+	CMPQ         R11, $0x10
+	JLT          tail10
+
+loop9:
+	VMOVUPS (DX)(R10*1), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS (DI)(R10*1), Y2
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS (AX)(R10*1), Y2
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(R10*1)
+	VMOVUPS 32(DX)(R10*1), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS 32(DI)(R10*1), Y2
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS 32(AX)(R10*1), Y2
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(R10*1)
+	ADDQ    $0x40, R10
+	SUBQ    $0x10, R11
+	CMPQ    R11, $0x10
+	JGE     loop9
+
+tail10:
+	TESTQ        R11, R11
+	JLE          done11
+	VMOVD        R11, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
+	VMASKMOVPS   (DX)(R10*1), Y1, Y2
+	VMULPS       Y0, Y2, Y2
+	VMASKMOVPS   (DI)(R10*1), Y1, Y3
+	VADDPS       Y3, Y2, Y2
+	VMASKMOVPS   (AX)(R10*1), Y1, Y3
+	VADDPS       Y3, Y2, Y2
+	VMASKMOVPS   Y2, Y1, (AX)(R10*1)
+	VMOVD        R11, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+32(SB), Y1, Y1
+	VMASKMOVPS   32(DX)(R10*1), Y1, Y2
+	VMULPS       Y0, Y2, Y2
+	VMASKMOVPS   32(DI)(R10*1), Y1, Y0
+	VADDPS       Y0, Y2, Y2
+	VMASKMOVPS   32(AX)(R10*1), Y1, Y0
+	VADDPS       Y0, Y2, Y2
+	VMASKMOVPS   Y2, Y1, 32(AX)(R10*1)
+
+done11:
+	ADDQ CX, AX
+	ADDQ $+256, DX
+	ADDQ BX, SI
+	DECQ R9
+	JNE  loop7
+
+done8:
+done4:
+	VZEROUPPER
+	RET
+
+// func tileSwiGLU_avx2(dst []float32, ldd int, tile []float32, scale []float32, lds int, rows int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·tileSwiGLU_avx2(SB), NOSPLIT, $0-96
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  ldd+24(FP), CX
+	MOVQ  tile_base+32(FP), DX
+	SHLQ  $0x02, CX
+	MOVQ  lds+80(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  scale_base+56(FP), SI
+	MOVQ  scale_len+64(FP), DI
+	TESTQ DI, DI
+	JNE   given1
+	LEAQ  oneScale_avx2<>+0(SB), SI
+	XORQ  BX, BX
+
+given1:
+	MOVQ  rows+88(FP), DI
+	TESTQ DI, DI
+	JLE   done3
+
+loop2:
+	VBROADCASTSS (SI), Y0
+	VMULPS       (DX), Y0, Y1
+	VXORPS       sign_avx2<>+0(SB), Y1, Y2
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y2, Y3
+	VMOVUPS      expMax_avx2<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMULPS       log2E_avx2<>+0(SB), Y2, Y4
+	VROUNDPS     $0x00, Y4, Y4
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y4, Y2
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y4, Y2
+	VMOVUPS      expC6_avx2<>+0(SB), Y5
+	VFMADD213PS  expC5_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC4_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC3_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC2_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VANDPS       Y3, Y5, Y5
+	VADDPS       one_avx2<>+0(SB), Y5, Y5
+	VDIVPS       Y5, Y1, Y5
+	VMULPS       128(DX), Y0, Y1
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, (AX)
+	VMULPS       32(DX), Y0, Y1
+	VXORPS       sign_avx2<>+0(SB), Y1, Y2
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y2, Y3
+	VMOVUPS      expMax_avx2<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMULPS       log2E_avx2<>+0(SB), Y2, Y4
+	VROUNDPS     $0x00, Y4, Y4
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y4, Y2
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y4, Y2
+	VMOVUPS      expC6_avx2<>+0(SB), Y5
+	VFMADD213PS  expC5_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC4_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC3_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC2_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VANDPS       Y3, Y5, Y5
+	VADDPS       one_avx2<>+0(SB), Y5, Y5
+	VDIVPS       Y5, Y1, Y5
+	VMULPS       160(DX), Y0, Y1
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 32(AX)
+	VMULPS       64(DX), Y0, Y1
+	VXORPS       sign_avx2<>+0(SB), Y1, Y2
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y2, Y3
+	VMOVUPS      expMax_avx2<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMULPS       log2E_avx2<>+0(SB), Y2, Y4
+	VROUNDPS     $0x00, Y4, Y4
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y4, Y2
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y4, Y2
+	VMOVUPS      expC6_avx2<>+0(SB), Y5
+	VFMADD213PS  expC5_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC4_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC3_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC2_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VANDPS       Y3, Y5, Y5
+	VADDPS       one_avx2<>+0(SB), Y5, Y5
+	VDIVPS       Y5, Y1, Y5
+	VMULPS       192(DX), Y0, Y1
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 64(AX)
+	VMULPS       96(DX), Y0, Y1
+	VXORPS       sign_avx2<>+0(SB), Y1, Y2
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y2, Y3
+	VMOVUPS      expMax_avx2<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMULPS       log2E_avx2<>+0(SB), Y2, Y4
+	VROUNDPS     $0x00, Y4, Y4
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y4, Y2
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y4, Y2
+	VMOVUPS      expC6_avx2<>+0(SB), Y5
+	VFMADD213PS  expC5_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC4_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC3_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC2_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VANDPS       Y3, Y5, Y5
+	VADDPS       one_avx2<>+0(SB), Y5, Y5
+	VDIVPS       Y5, Y1, Y5
+	VMULPS       224(DX), Y0, Y0
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 96(AX)
+	ADDQ         CX, AX
+	ADDQ         $+256, DX
+	ADDQ         BX, SI
+	DECQ         DI
+	JNE          loop2
+
+done3:
+	VZEROUPPER
+	RET
+
+DATA one_avx2<>+0(SB)/4, $0x3f800000
+DATA one_avx2<>+4(SB)/4, $0x3f800000
+DATA one_avx2<>+8(SB)/4, $0x3f800000
+DATA one_avx2<>+12(SB)/4, $0x3f800000
+DATA one_avx2<>+16(SB)/4, $0x3f800000
+DATA one_avx2<>+20(SB)/4, $0x3f800000
+DATA one_avx2<>+24(SB)/4, $0x3f800000
+DATA one_avx2<>+28(SB)/4, $0x3f800000
+GLOBL one_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA expMin_avx2<>+0(SB)/4, $0xc2ae999a
+DATA expMin_avx2<>+4(SB)/4, $0xc2ae999a
+DATA expMin_avx2<>+8(SB)/4, $0xc2ae999a
+DATA expMin_avx2<>+12(SB)/4, $0xc2ae999a
+DATA expMin_avx2<>+16(SB)/4, $0xc2ae999a
+DATA expMin_avx2<>+20(SB)/4, $0xc2ae999a
+DATA expMin_avx2<>+24(SB)/4, $0xc2ae999a
+DATA expMin_avx2<>+28(SB)/4, $0xc2ae999a
+GLOBL expMin_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA expMax_avx2<>+0(SB)/4, $0x42b00000
+DATA expMax_avx2<>+4(SB)/4, $0x42b00000
+DATA expMax_avx2<>+8(SB)/4, $0x42b00000
+DATA expMax_avx2<>+12(SB)/4, $0x42b00000
+DATA expMax_avx2<>+16(SB)/4, $0x42b00000
+DATA expMax_avx2<>+20(SB)/4, $0x42b00000
+DATA expMax_avx2<>+24(SB)/4, $0x42b00000
+DATA expMax_avx2<>+28(SB)/4, $0x42b00000
+GLOBL expMax_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA log2E_avx2<>+0(SB)/4, $0x3fb8aa3b
+DATA log2E_avx2<>+4(SB)/4, $0x3fb8aa3b
+DATA log2E_avx2<>+8(SB)/4, $0x3fb8aa3b
+DATA log2E_avx2<>+12(SB)/4, $0x3fb8aa3b
+DATA log2E_avx2<>+16(SB)/4, $0x3fb8aa3b
+DATA log2E_avx2<>+20(SB)/4, $0x3fb8aa3b
+DATA log2E_avx2<>+24(SB)/4, $0x3fb8aa3b
+DATA log2E_avx2<>+28(SB)/4, $0x3fb8aa3b
+GLOBL log2E_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA minusLn2Hi_avx2<>+0(SB)/4, $0xbf317218
+DATA minusLn2Hi_avx2<>+4(SB)/4, $0xbf317218
+DATA minusLn2Hi_avx2<>+8(SB)/4, $0xbf317218
+DATA minusLn2Hi_avx2<>+12(SB)/4, $0xbf317218
+DATA minusLn2Hi_avx2<>+16(SB)/4, $0xbf317218
+DATA minusLn2Hi_avx2<>+20(SB)/4, $0xbf317218
+DATA minusLn2Hi_avx2<>+24(SB)/4, $0xbf317218
+DATA minusLn2Hi_avx2<>+28(SB)/4, $0xbf317218
+GLOBL minusLn2Hi_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA minusLn2Lo_avx2<>+0(SB)/4, $0x3102e308
+DATA minusLn2Lo_avx2<>+4(SB)/4, $0x3102e308
+DATA minusLn2Lo_avx2<>+8(SB)/4, $0x3102e308
+DATA minusLn2Lo_avx2<>+12(SB)/4, $0x3102e308
+DATA minusLn2Lo_avx2<>+16(SB)/4, $0x3102e308
+DATA minusLn2Lo_avx2<>+20(SB)/4, $0x3102e308
+DATA minusLn2Lo_avx2<>+24(SB)/4, $0x3102e308
+DATA minusLn2Lo_avx2<>+28(SB)/4, $0x3102e308
+GLOBL minusLn2Lo_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA expC2_avx2<>+0(SB)/4, $0x3efffffe
+DATA expC2_avx2<>+4(SB)/4, $0x3efffffe
+DATA expC2_avx2<>+8(SB)/4, $0x3efffffe
+DATA expC2_avx2<>+12(SB)/4, $0x3efffffe
+DATA expC2_avx2<>+16(SB)/4, $0x3efffffe
+DATA expC2_avx2<>+20(SB)/4, $0x3efffffe
+DATA expC2_avx2<>+24(SB)/4, $0x3efffffe
+DATA expC2_avx2<>+28(SB)/4, $0x3efffffe
+GLOBL expC2_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA expC3_avx2<>+0(SB)/4, $0x3e2aaa49
+DATA expC3_avx2<>+4(SB)/4, $0x3e2aaa49
+DATA expC3_avx2<>+8(SB)/4, $0x3e2aaa49
+DATA expC3_avx2<>+12(SB)/4, $0x3e2aaa49
+DATA expC3_avx2<>+16(SB)/4, $0x3e2aaa49
+DATA expC3_avx2<>+20(SB)/4, $0x3e2aaa49
+DATA expC3_avx2<>+24(SB)/4, $0x3e2aaa49
+DATA expC3_avx2<>+28(SB)/4, $0x3e2aaa49
+GLOBL expC3_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA expC4_avx2<>+0(SB)/4, $0x3d2aac79
+DATA expC4_avx2<>+4(SB)/4, $0x3d2aac79
+DATA expC4_avx2<>+8(SB)/4, $0x3d2aac79
+DATA expC4_avx2<>+12(SB)/4, $0x3d2aac79
+DATA expC4_avx2<>+16(SB)/4, $0x3d2aac79
+DATA expC4_avx2<>+20(SB)/4, $0x3d2aac79
+DATA expC4_avx2<>+24(SB)/4, $0x3d2aac79
+DATA expC4_avx2<>+28(SB)/4, $0x3d2aac79
+GLOBL expC4_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA expC5_avx2<>+0(SB)/4, $0x3c091cfa
+DATA expC5_avx2<>+4(SB)/4, $0x3c091cfa
+DATA expC5_avx2<>+8(SB)/4, $0x3c091cfa
+DATA expC5_avx2<>+12(SB)/4, $0x3c091cfa
+DATA expC5_avx2<>+16(SB)/4, $0x3c091cfa
+DATA expC5_avx2<>+20(SB)/4, $0x3c091cfa
+DATA expC5_avx2<>+24(SB)/4, $0x3c091cfa
+DATA expC5_avx2<>+28(SB)/4, $0x3c091cfa
+GLOBL expC5_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA expC6_avx2<>+0(SB)/4, $0x3ab5120b
+DATA expC6_avx2<>+4(SB)/4, $0x3ab5120b
+DATA expC6_avx2<>+8(SB)/4, $0x3ab5120b
+DATA expC6_avx2<>+12(SB)/4, $0x3ab5120b
+DATA expC6_avx2<>+16(SB)/4, $0x3ab5120b
+DATA expC6_avx2<>+20(SB)/4, $0x3ab5120b
+DATA expC6_avx2<>+24(SB)/4, $0x3ab5120b
+DATA expC6_avx2<>+28(SB)/4, $0x3ab5120b
+GLOBL expC6_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA sign_avx2<>+0(SB)/4, $0x80000000
+DATA sign_avx2<>+4(SB)/4, $0x80000000
+DATA sign_avx2<>+8(SB)/4, $0x80000000
+DATA sign_avx2<>+12(SB)/4, $0x80000000
+DATA sign_avx2<>+16(SB)/4, $0x80000000
+DATA sign_avx2<>+20(SB)/4, $0x80000000
+DATA sign_avx2<>+24(SB)/4, $0x80000000
+DATA sign_avx2<>+28(SB)/4, $0x80000000
+GLOBL sign_avx2<>(SB), RODATA|NOPTR, $32
+
 // func rmsNorm_avx2(dst []float32, x []float32, gain []float32, eps float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·rmsNorm_avx2(SB), NOSPLIT, $0-76
@@ -1487,277 +2095,8 @@ done5:
 	VZEROUPPER
 	RET
 
-DATA lane_avx2<>+0(SB)/4, $0x00000000
-DATA lane_avx2<>+4(SB)/4, $0x00000001
-DATA lane_avx2<>+8(SB)/4, $0x00000002
-DATA lane_avx2<>+12(SB)/4, $0x00000003
-DATA lane_avx2<>+16(SB)/4, $0x00000004
-DATA lane_avx2<>+20(SB)/4, $0x00000005
-DATA lane_avx2<>+24(SB)/4, $0x00000006
-DATA lane_avx2<>+28(SB)/4, $0x00000007
-DATA lane_avx2<>+32(SB)/4, $0x00000008
-DATA lane_avx2<>+36(SB)/4, $0x00000009
-DATA lane_avx2<>+40(SB)/4, $0x0000000a
-DATA lane_avx2<>+44(SB)/4, $0x0000000b
-DATA lane_avx2<>+48(SB)/4, $0x0000000c
-DATA lane_avx2<>+52(SB)/4, $0x0000000d
-DATA lane_avx2<>+56(SB)/4, $0x0000000e
-DATA lane_avx2<>+60(SB)/4, $0x0000000f
-GLOBL lane_avx2<>(SB), RODATA|NOPTR, $64
-
 DATA single_avx2<>+0(SB)/4, $0x3f800000
 GLOBL single_avx2<>(SB), RODATA|NOPTR, $4
-
-// func swiGLU_avx2(dst []float32, a []float32, b []float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·swiGLU_avx2(SB), NOSPLIT, $0-72
-	MOVQ dst_base+0(FP), AX
-	MOVQ a_base+24(FP), CX
-	MOVQ b_base+48(FP), DX
-	MOVQ dst_len+8(FP), BX
-	XORQ SI, SI
-	CMPQ BX, $0x10
-	JLT  tail2
-
-loop1:
-	VMOVUPS     (CX)(SI*1), Y0
-	VXORPS      sign_avx2<>+0(SB), Y0, Y1
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y1, Y2
-	VMOVUPS     expMax_avx2<>+0(SB), Y3
-	VMINPS      Y1, Y3, Y1
-	VMULPS      log2E_avx2<>+0(SB), Y1, Y3
-	VROUNDPS    $0x00, Y3, Y3
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y3, Y1
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y3, Y1
-	VMOVUPS     expC6_avx2<>+0(SB), Y4
-	VFMADD213PS expC5_avx2<>+0(SB), Y1, Y4
-	VFMADD213PS expC4_avx2<>+0(SB), Y1, Y4
-	VFMADD213PS expC3_avx2<>+0(SB), Y1, Y4
-	VFMADD213PS expC2_avx2<>+0(SB), Y1, Y4
-	VFMADD213PS one_avx2<>+0(SB), Y1, Y4
-	VFMADD213PS one_avx2<>+0(SB), Y1, Y4
-	VCVTPS2DQ   Y3, Y3
-	VPSLLD      $0x17, Y3, Y3
-	VPADDD      Y3, Y4, Y4
-	VANDPS      Y2, Y4, Y4
-	VADDPS      one_avx2<>+0(SB), Y4, Y4
-	VDIVPS      Y4, Y0, Y4
-	VMOVUPS     (DX)(SI*1), Y0
-	VMULPS      Y0, Y4, Y4
-	VMOVUPS     Y4, (AX)(SI*1)
-	VMOVUPS     32(CX)(SI*1), Y0
-	VXORPS      sign_avx2<>+0(SB), Y0, Y1
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y1, Y2
-	VMOVUPS     expMax_avx2<>+0(SB), Y3
-	VMINPS      Y1, Y3, Y1
-	VMULPS      log2E_avx2<>+0(SB), Y1, Y3
-	VROUNDPS    $0x00, Y3, Y3
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y3, Y1
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y3, Y1
-	VMOVUPS     expC6_avx2<>+0(SB), Y4
-	VFMADD213PS expC5_avx2<>+0(SB), Y1, Y4
-	VFMADD213PS expC4_avx2<>+0(SB), Y1, Y4
-	VFMADD213PS expC3_avx2<>+0(SB), Y1, Y4
-	VFMADD213PS expC2_avx2<>+0(SB), Y1, Y4
-	VFMADD213PS one_avx2<>+0(SB), Y1, Y4
-	VFMADD213PS one_avx2<>+0(SB), Y1, Y4
-	VCVTPS2DQ   Y3, Y3
-	VPSLLD      $0x17, Y3, Y3
-	VPADDD      Y3, Y4, Y4
-	VANDPS      Y2, Y4, Y4
-	VADDPS      one_avx2<>+0(SB), Y4, Y4
-	VDIVPS      Y4, Y0, Y4
-	VMOVUPS     32(DX)(SI*1), Y0
-	VMULPS      Y0, Y4, Y4
-	VMOVUPS     Y4, 32(AX)(SI*1)
-	ADDQ        $0x40, SI
-	SUBQ        $0x10, BX
-	CMPQ        BX, $0x10
-	JGE         loop1
-
-tail2:
-	TESTQ        BX, BX
-	JLE          done3
-	VMOVD        BX, X0
-	VPBROADCASTD X0, Y0
-	VPCMPGTD     lane_avx2<>+0(SB), Y0, Y0
-	VMASKMOVPS   (CX)(SI*1), Y0, Y1
-	VXORPS       sign_avx2<>+0(SB), Y1, Y2
-	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y2, Y3
-	VMOVUPS      expMax_avx2<>+0(SB), Y4
-	VMINPS       Y2, Y4, Y2
-	VMULPS       log2E_avx2<>+0(SB), Y2, Y4
-	VROUNDPS     $0x00, Y4, Y4
-	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y4, Y2
-	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y4, Y2
-	VMOVUPS      expC6_avx2<>+0(SB), Y5
-	VFMADD213PS  expC5_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS  expC4_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS  expC3_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS  expC2_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	VANDPS       Y3, Y5, Y5
-	VADDPS       one_avx2<>+0(SB), Y5, Y5
-	VDIVPS       Y5, Y1, Y5
-	VMASKMOVPS   (DX)(SI*1), Y0, Y1
-	VMULPS       Y1, Y5, Y5
-	VMASKMOVPS   Y5, Y0, (AX)(SI*1)
-	VMOVD        BX, X0
-	VPBROADCASTD X0, Y0
-	VPCMPGTD     lane_avx2<>+32(SB), Y0, Y0
-	VMASKMOVPS   32(CX)(SI*1), Y0, Y1
-	VXORPS       sign_avx2<>+0(SB), Y1, Y2
-	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y2, Y3
-	VMOVUPS      expMax_avx2<>+0(SB), Y4
-	VMINPS       Y2, Y4, Y2
-	VMULPS       log2E_avx2<>+0(SB), Y2, Y4
-	VROUNDPS     $0x00, Y4, Y4
-	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y4, Y2
-	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y4, Y2
-	VMOVUPS      expC6_avx2<>+0(SB), Y5
-	VFMADD213PS  expC5_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS  expC4_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS  expC3_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS  expC2_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VPADDD       Y4, Y5, Y5
-	VANDPS       Y3, Y5, Y5
-	VADDPS       one_avx2<>+0(SB), Y5, Y5
-	VDIVPS       Y5, Y1, Y5
-	VMASKMOVPS   32(DX)(SI*1), Y0, Y1
-	VMULPS       Y1, Y5, Y5
-	VMASKMOVPS   Y5, Y0, 32(AX)(SI*1)
-
-done3:
-	VZEROUPPER
-	RET
-
-DATA one_avx2<>+0(SB)/4, $0x3f800000
-DATA one_avx2<>+4(SB)/4, $0x3f800000
-DATA one_avx2<>+8(SB)/4, $0x3f800000
-DATA one_avx2<>+12(SB)/4, $0x3f800000
-DATA one_avx2<>+16(SB)/4, $0x3f800000
-DATA one_avx2<>+20(SB)/4, $0x3f800000
-DATA one_avx2<>+24(SB)/4, $0x3f800000
-DATA one_avx2<>+28(SB)/4, $0x3f800000
-GLOBL one_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA expMin_avx2<>+0(SB)/4, $0xc2ae999a
-DATA expMin_avx2<>+4(SB)/4, $0xc2ae999a
-DATA expMin_avx2<>+8(SB)/4, $0xc2ae999a
-DATA expMin_avx2<>+12(SB)/4, $0xc2ae999a
-DATA expMin_avx2<>+16(SB)/4, $0xc2ae999a
-DATA expMin_avx2<>+20(SB)/4, $0xc2ae999a
-DATA expMin_avx2<>+24(SB)/4, $0xc2ae999a
-DATA expMin_avx2<>+28(SB)/4, $0xc2ae999a
-GLOBL expMin_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA expMax_avx2<>+0(SB)/4, $0x42b00000
-DATA expMax_avx2<>+4(SB)/4, $0x42b00000
-DATA expMax_avx2<>+8(SB)/4, $0x42b00000
-DATA expMax_avx2<>+12(SB)/4, $0x42b00000
-DATA expMax_avx2<>+16(SB)/4, $0x42b00000
-DATA expMax_avx2<>+20(SB)/4, $0x42b00000
-DATA expMax_avx2<>+24(SB)/4, $0x42b00000
-DATA expMax_avx2<>+28(SB)/4, $0x42b00000
-GLOBL expMax_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA log2E_avx2<>+0(SB)/4, $0x3fb8aa3b
-DATA log2E_avx2<>+4(SB)/4, $0x3fb8aa3b
-DATA log2E_avx2<>+8(SB)/4, $0x3fb8aa3b
-DATA log2E_avx2<>+12(SB)/4, $0x3fb8aa3b
-DATA log2E_avx2<>+16(SB)/4, $0x3fb8aa3b
-DATA log2E_avx2<>+20(SB)/4, $0x3fb8aa3b
-DATA log2E_avx2<>+24(SB)/4, $0x3fb8aa3b
-DATA log2E_avx2<>+28(SB)/4, $0x3fb8aa3b
-GLOBL log2E_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA minusLn2Hi_avx2<>+0(SB)/4, $0xbf317218
-DATA minusLn2Hi_avx2<>+4(SB)/4, $0xbf317218
-DATA minusLn2Hi_avx2<>+8(SB)/4, $0xbf317218
-DATA minusLn2Hi_avx2<>+12(SB)/4, $0xbf317218
-DATA minusLn2Hi_avx2<>+16(SB)/4, $0xbf317218
-DATA minusLn2Hi_avx2<>+20(SB)/4, $0xbf317218
-DATA minusLn2Hi_avx2<>+24(SB)/4, $0xbf317218
-DATA minusLn2Hi_avx2<>+28(SB)/4, $0xbf317218
-GLOBL minusLn2Hi_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA minusLn2Lo_avx2<>+0(SB)/4, $0x3102e308
-DATA minusLn2Lo_avx2<>+4(SB)/4, $0x3102e308
-DATA minusLn2Lo_avx2<>+8(SB)/4, $0x3102e308
-DATA minusLn2Lo_avx2<>+12(SB)/4, $0x3102e308
-DATA minusLn2Lo_avx2<>+16(SB)/4, $0x3102e308
-DATA minusLn2Lo_avx2<>+20(SB)/4, $0x3102e308
-DATA minusLn2Lo_avx2<>+24(SB)/4, $0x3102e308
-DATA minusLn2Lo_avx2<>+28(SB)/4, $0x3102e308
-GLOBL minusLn2Lo_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA expC2_avx2<>+0(SB)/4, $0x3efffffe
-DATA expC2_avx2<>+4(SB)/4, $0x3efffffe
-DATA expC2_avx2<>+8(SB)/4, $0x3efffffe
-DATA expC2_avx2<>+12(SB)/4, $0x3efffffe
-DATA expC2_avx2<>+16(SB)/4, $0x3efffffe
-DATA expC2_avx2<>+20(SB)/4, $0x3efffffe
-DATA expC2_avx2<>+24(SB)/4, $0x3efffffe
-DATA expC2_avx2<>+28(SB)/4, $0x3efffffe
-GLOBL expC2_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA expC3_avx2<>+0(SB)/4, $0x3e2aaa49
-DATA expC3_avx2<>+4(SB)/4, $0x3e2aaa49
-DATA expC3_avx2<>+8(SB)/4, $0x3e2aaa49
-DATA expC3_avx2<>+12(SB)/4, $0x3e2aaa49
-DATA expC3_avx2<>+16(SB)/4, $0x3e2aaa49
-DATA expC3_avx2<>+20(SB)/4, $0x3e2aaa49
-DATA expC3_avx2<>+24(SB)/4, $0x3e2aaa49
-DATA expC3_avx2<>+28(SB)/4, $0x3e2aaa49
-GLOBL expC3_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA expC4_avx2<>+0(SB)/4, $0x3d2aac79
-DATA expC4_avx2<>+4(SB)/4, $0x3d2aac79
-DATA expC4_avx2<>+8(SB)/4, $0x3d2aac79
-DATA expC4_avx2<>+12(SB)/4, $0x3d2aac79
-DATA expC4_avx2<>+16(SB)/4, $0x3d2aac79
-DATA expC4_avx2<>+20(SB)/4, $0x3d2aac79
-DATA expC4_avx2<>+24(SB)/4, $0x3d2aac79
-DATA expC4_avx2<>+28(SB)/4, $0x3d2aac79
-GLOBL expC4_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA expC5_avx2<>+0(SB)/4, $0x3c091cfa
-DATA expC5_avx2<>+4(SB)/4, $0x3c091cfa
-DATA expC5_avx2<>+8(SB)/4, $0x3c091cfa
-DATA expC5_avx2<>+12(SB)/4, $0x3c091cfa
-DATA expC5_avx2<>+16(SB)/4, $0x3c091cfa
-DATA expC5_avx2<>+20(SB)/4, $0x3c091cfa
-DATA expC5_avx2<>+24(SB)/4, $0x3c091cfa
-DATA expC5_avx2<>+28(SB)/4, $0x3c091cfa
-GLOBL expC5_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA expC6_avx2<>+0(SB)/4, $0x3ab5120b
-DATA expC6_avx2<>+4(SB)/4, $0x3ab5120b
-DATA expC6_avx2<>+8(SB)/4, $0x3ab5120b
-DATA expC6_avx2<>+12(SB)/4, $0x3ab5120b
-DATA expC6_avx2<>+16(SB)/4, $0x3ab5120b
-DATA expC6_avx2<>+20(SB)/4, $0x3ab5120b
-DATA expC6_avx2<>+24(SB)/4, $0x3ab5120b
-DATA expC6_avx2<>+28(SB)/4, $0x3ab5120b
-GLOBL expC6_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA sign_avx2<>+0(SB)/4, $0x80000000
-DATA sign_avx2<>+4(SB)/4, $0x80000000
-DATA sign_avx2<>+8(SB)/4, $0x80000000
-DATA sign_avx2<>+12(SB)/4, $0x80000000
-DATA sign_avx2<>+16(SB)/4, $0x80000000
-DATA sign_avx2<>+20(SB)/4, $0x80000000
-DATA sign_avx2<>+24(SB)/4, $0x80000000
-DATA sign_avx2<>+28(SB)/4, $0x80000000
-GLOBL sign_avx2<>(SB), RODATA|NOPTR, $32
 
 // func softmax_avx2(p []float32, lo int, hi int) (m float32, l float32)
 // Requires: AVX, AVX2, FMA3
@@ -2115,52 +2454,6 @@ tail2:
 	VMASKMOVPS   32(CX)(BX*1), Y1, Y2
 	VMULPS       Y0, Y2, Y2
 	VMASKMOVPS   Y2, Y1, 32(AX)(BX*1)
-
-done3:
-	VZEROUPPER
-	RET
-
-// func add_avx2(dst []float32, x []float32)
-// Requires: AVX, AVX2
-TEXT ·add_avx2(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ x_base+24(FP), CX
-	MOVQ dst_len+8(FP), DX
-	XORQ BX, BX
-	CMPQ DX, $0x10
-	JLT  tail2
-
-loop1:
-	VMOVUPS (AX)(BX*1), Y0
-	VMOVUPS (CX)(BX*1), Y1
-	VADDPS  Y1, Y0, Y0
-	VMOVUPS Y0, (AX)(BX*1)
-	VMOVUPS 32(AX)(BX*1), Y0
-	VMOVUPS 32(CX)(BX*1), Y1
-	VADDPS  Y1, Y0, Y0
-	VMOVUPS Y0, 32(AX)(BX*1)
-	ADDQ    $0x40, BX
-	SUBQ    $0x10, DX
-	CMPQ    DX, $0x10
-	JGE     loop1
-
-tail2:
-	TESTQ        DX, DX
-	JLE          done3
-	VMOVD        DX, X0
-	VPBROADCASTD X0, Y0
-	VPCMPGTD     lane_avx2<>+0(SB), Y0, Y0
-	VMASKMOVPS   (AX)(BX*1), Y0, Y1
-	VMASKMOVPS   (CX)(BX*1), Y0, Y2
-	VADDPS       Y2, Y1, Y1
-	VMASKMOVPS   Y1, Y0, (AX)(BX*1)
-	VMOVD        DX, X0
-	VPBROADCASTD X0, Y0
-	VPCMPGTD     lane_avx2<>+32(SB), Y0, Y0
-	VMASKMOVPS   32(AX)(BX*1), Y0, Y1
-	VMASKMOVPS   32(CX)(BX*1), Y0, Y2
-	VADDPS       Y2, Y1, Y1
-	VMASKMOVPS   Y1, Y0, 32(AX)(BX*1)
 
 done3:
 	VZEROUPPER

@@ -94,12 +94,10 @@ func BenchmarkElementwise(b *testing.B) {
 			call func(kernel.Set)
 		}{
 			{"RMSNorm", func(s kernel.Set) { s.RMSNorm(dst, x, y, 1e-5) }},
-			{"SwiGLU", func(s kernel.Set) { s.SwiGLU(dst, x, y) }},
 			{"GateNorm", func(s kernel.Set) { s.GateNorm(dst, x, y, 1e-5) }},
 			{"Softmax", func(s kernel.Set) { copy(dst, x); s.Softmax(dst, 0, n) }},
 			{"ExpDiff", func(s kernel.Set) { s.ExpDiff(dst, x, 0) }},
 			{"Mul", func(s kernel.Set) { s.Mul(dst, x, y) }},
-			{"Add", func(s kernel.Set) { s.Add(dst, x) }},
 			{"Merge", func(s kernel.Set) { s.Merge(dst, x, 0.5, 0.5) }},
 			{"Div", func(s kernel.Set) { s.Div(dst, x, 3) }},
 			{"RopeInterleaved", func(s kernel.Set) { s.RopeInterleaved(dst, x, y, y) }},

@@ -66,9 +66,6 @@ var elementwise = []struct {
 	{"RMSNorm without gain", 1, 1, false, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
 		s.RMSNorm(dst, in[0], nil, c*c)
 	}},
-	{"SwiGLU", 2, 2, false, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
-		s.SwiGLU(dst, in[0], in[1])
-	}},
 	{"GateNorm", 2, 2, false, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
 		s.GateNorm(dst, in[0], in[1], c*c)
 	}},
@@ -80,9 +77,6 @@ var elementwise = []struct {
 	}},
 	{"Scale", 1, 1, false, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
 		s.Scale(dst, in[0], c)
-	}},
-	{"Add", 1, 0, false, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
-		s.Add(dst, in[0])
 	}},
 	{"Merge", 1, 0, false, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
 		s.Merge(dst, in[0], c, 1-c)

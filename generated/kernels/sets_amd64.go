@@ -26,14 +26,39 @@ func (AVX2) GemmBF16(dst []float32, ldd int, x []float32, ldx int, w []uint16, w
 	gemmBF16_avx2(dst, ldd, x, ldx, w, width, k, rows, acc)
 }
 
+// GemmQ8 multiplies rows of quantized x by half a panel of 8-bit blocks.
+func (AVX2) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool) {
+	gemmQ8_avx2(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc)
+}
+
+// GemmQ4 multiplies rows of quantized x by half a panel of 4-bit blocks.
+func (AVX2) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool) {
+	gemmQ4_avx2(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc)
+}
+
+// QuantizeRow rounds a row to 8-bit integers and a scale.
+func (AVX2) QuantizeRow(q []int8, sums []int32, x []float32, block, zero int) (scale float32) {
+	return quantizeRow_avx2(q, sums, x, block, zero)
+}
+
+// TileStore brings finished products to their rows.
+func (AVX2) TileStore(dst []float32, ldd int, tile, scale []float32, lds int, bias []float32, rows, n int) {
+	tileStore_avx2(dst, ldd, tile, scale, lds, bias, rows, n)
+}
+
+// TileAdd adds finished products to rows.
+func (AVX2) TileAdd(dst []float32, ldd int, tile, scale []float32, lds int, bias []float32, rows, n int) {
+	tileAdd_avx2(dst, ldd, tile, scale, lds, bias, rows, n)
+}
+
+// TileSwiGLU multiplies silu of the first half of finished products by the second.
+func (AVX2) TileSwiGLU(dst []float32, ldd int, tile, scale []float32, lds, rows int) {
+	tileSwiGLU_avx2(dst, ldd, tile, scale, lds, rows)
+}
+
 // RMSNorm normalizes a row to unit root mean square.
 func (AVX2) RMSNorm(dst, x, gain []float32, eps float32) {
 	rmsNorm_avx2(dst, x, gain, eps)
-}
-
-// SwiGLU multiplies silu(a) by b.
-func (AVX2) SwiGLU(dst, a, b []float32) {
-	swiGLU_avx2(dst, a, b)
 }
 
 // GateNorm normalizes a head and gates it by silu(g).
@@ -59,11 +84,6 @@ func (AVX2) Mul(dst, a, b []float32) {
 // Scale multiplies by a number.
 func (AVX2) Scale(dst, x []float32, s float32) {
 	scale_avx2(dst, x, s)
-}
-
-// Add adds in place.
-func (AVX2) Add(dst, x []float32) {
-	add_avx2(dst, x)
 }
 
 // Merge merges two partial attention results.
@@ -103,14 +123,39 @@ func (AVX512) GemmBF16(dst []float32, ldd int, x []float32, ldx int, w []uint16,
 	gemmBF16_avx512(dst, ldd, x, ldx, w, width, k, rows, acc)
 }
 
+// GemmQ8 multiplies rows of quantized x by half a panel of 8-bit blocks.
+func (AVX512) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool) {
+	gemmQ8_avx512(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc)
+}
+
+// GemmQ4 multiplies rows of quantized x by half a panel of 4-bit blocks.
+func (AVX512) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool) {
+	gemmQ4_avx512(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc)
+}
+
+// QuantizeRow rounds a row to 8-bit integers and a scale.
+func (AVX512) QuantizeRow(q []int8, sums []int32, x []float32, block, zero int) (scale float32) {
+	return quantizeRow_avx512(q, sums, x, block, zero)
+}
+
+// TileStore brings finished products to their rows.
+func (AVX512) TileStore(dst []float32, ldd int, tile, scale []float32, lds int, bias []float32, rows, n int) {
+	tileStore_avx512(dst, ldd, tile, scale, lds, bias, rows, n)
+}
+
+// TileAdd adds finished products to rows.
+func (AVX512) TileAdd(dst []float32, ldd int, tile, scale []float32, lds int, bias []float32, rows, n int) {
+	tileAdd_avx512(dst, ldd, tile, scale, lds, bias, rows, n)
+}
+
+// TileSwiGLU multiplies silu of the first half of finished products by the second.
+func (AVX512) TileSwiGLU(dst []float32, ldd int, tile, scale []float32, lds, rows int) {
+	tileSwiGLU_avx512(dst, ldd, tile, scale, lds, rows)
+}
+
 // RMSNorm normalizes a row to unit root mean square.
 func (AVX512) RMSNorm(dst, x, gain []float32, eps float32) {
 	rmsNorm_avx512(dst, x, gain, eps)
-}
-
-// SwiGLU multiplies silu(a) by b.
-func (AVX512) SwiGLU(dst, a, b []float32) {
-	swiGLU_avx512(dst, a, b)
 }
 
 // GateNorm normalizes a head and gates it by silu(g).
@@ -136,11 +181,6 @@ func (AVX512) Mul(dst, a, b []float32) {
 // Scale multiplies by a number.
 func (AVX512) Scale(dst, x []float32, s float32) {
 	scale_avx512(dst, x, s)
-}
-
-// Add adds in place.
-func (AVX512) Add(dst, x []float32) {
-	add_avx512(dst, x)
 }
 
 // Merge merges two partial attention results.

@@ -3099,6 +3099,428 @@ done1:
 DATA highHalf_avx512<>+0(SB)/4, $0xffff0000
 GLOBL highHalf_avx512<>(SB), RODATA|NOPTR, $4
 
+// func tileStore_avx512(dst []float32, ldd int, tile []float32, scale []float32, lds int, bias []float32, rows int, n int)
+// Requires: AVX, AVX512F
+TEXT ·tileStore_avx512(SB), NOSPLIT, $0-128
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  ldd+24(FP), CX
+	MOVQ  tile_base+32(FP), DX
+	SHLQ  $0x02, CX
+	MOVQ  lds+80(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  scale_base+56(FP), SI
+	MOVQ  scale_len+64(FP), DI
+	TESTQ DI, DI
+	JNE   given1
+	LEAQ  oneScale_avx512<>+0(SB), SI
+	XORQ  BX, BX
+
+given1:
+	MOVQ  bias_base+88(FP), DI
+	MOVQ  bias_len+96(FP), R8
+	TESTQ R8, R8
+	JNE   given2
+	LEAQ  noBias_avx512<>+0(SB), DI
+
+given2:
+	MOVQ  n+120(FP), R8
+	CMPQ  R8, $0x40
+	JNE   some3
+	MOVQ  rows+112(FP), R8
+	TESTQ R8, R8
+	JLE   done6
+
+loop5:
+	VBROADCASTSS (SI), Z0
+	VMULPS       (DX), Z0, Z1
+	VADDPS       (DI), Z1, Z1
+	VMOVUPS      Z1, (AX)
+	VMULPS       64(DX), Z0, Z1
+	VADDPS       64(DI), Z1, Z1
+	VMOVUPS      Z1, 64(AX)
+	VMULPS       128(DX), Z0, Z1
+	VADDPS       128(DI), Z1, Z1
+	VMOVUPS      Z1, 128(AX)
+	VMULPS       192(DX), Z0, Z0
+	VADDPS       192(DI), Z0, Z0
+	VMOVUPS      Z0, 192(AX)
+	ADDQ         CX, AX
+	ADDQ         $+256, DX
+	ADDQ         BX, SI
+	DECQ         R8
+	JNE          loop5
+
+done6:
+	JMP done4
+
+some3:
+	MOVQ  rows+112(FP), R9
+	TESTQ R9, R9
+	JLE   done8
+
+loop7:
+	VBROADCASTSS (SI), Z0
+	XORQ         R10, R10
+	MOVQ         R8, R11
+	CMPQ         R11, $0x10
+	JLT          tail10
+
+loop9:
+	VMOVUPS (DX)(R10*1), Z1
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS (DI)(R10*1), Z2
+	VADDPS  Z2, Z1, Z1
+	VMOVUPS Z1, (AX)(R10*1)
+	ADDQ    $0x40, R10
+	SUBQ    $0x10, R11
+	CMPQ    R11, $0x10
+	JGE     loop9
+
+tail10:
+	TESTQ        R11, R11
+	JLE          done11
+	VPBROADCASTD R11, Z1
+	VPCMPGTD     lane_avx512<>+0(SB), Z1, K1
+	VMOVUPS.Z    (DX)(R10*1), K1, Z1
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS.Z    (DI)(R10*1), K1, Z0
+	VADDPS       Z0, Z1, Z1
+	VMOVUPS      Z1, K1, (AX)(R10*1)
+
+done11:
+	ADDQ CX, AX
+	ADDQ $+256, DX
+	ADDQ BX, SI
+	DECQ R9
+	JNE  loop7
+
+done8:
+done4:
+	VZEROUPPER
+	RET
+
+DATA oneScale_avx512<>+0(SB)/4, $0x3f800000
+GLOBL oneScale_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA noBias_avx512<>+0(SB)/4, $0x80000000
+DATA noBias_avx512<>+4(SB)/4, $0x80000000
+DATA noBias_avx512<>+8(SB)/4, $0x80000000
+DATA noBias_avx512<>+12(SB)/4, $0x80000000
+DATA noBias_avx512<>+16(SB)/4, $0x80000000
+DATA noBias_avx512<>+20(SB)/4, $0x80000000
+DATA noBias_avx512<>+24(SB)/4, $0x80000000
+DATA noBias_avx512<>+28(SB)/4, $0x80000000
+DATA noBias_avx512<>+32(SB)/4, $0x80000000
+DATA noBias_avx512<>+36(SB)/4, $0x80000000
+DATA noBias_avx512<>+40(SB)/4, $0x80000000
+DATA noBias_avx512<>+44(SB)/4, $0x80000000
+DATA noBias_avx512<>+48(SB)/4, $0x80000000
+DATA noBias_avx512<>+52(SB)/4, $0x80000000
+DATA noBias_avx512<>+56(SB)/4, $0x80000000
+DATA noBias_avx512<>+60(SB)/4, $0x80000000
+DATA noBias_avx512<>+64(SB)/4, $0x80000000
+DATA noBias_avx512<>+68(SB)/4, $0x80000000
+DATA noBias_avx512<>+72(SB)/4, $0x80000000
+DATA noBias_avx512<>+76(SB)/4, $0x80000000
+DATA noBias_avx512<>+80(SB)/4, $0x80000000
+DATA noBias_avx512<>+84(SB)/4, $0x80000000
+DATA noBias_avx512<>+88(SB)/4, $0x80000000
+DATA noBias_avx512<>+92(SB)/4, $0x80000000
+DATA noBias_avx512<>+96(SB)/4, $0x80000000
+DATA noBias_avx512<>+100(SB)/4, $0x80000000
+DATA noBias_avx512<>+104(SB)/4, $0x80000000
+DATA noBias_avx512<>+108(SB)/4, $0x80000000
+DATA noBias_avx512<>+112(SB)/4, $0x80000000
+DATA noBias_avx512<>+116(SB)/4, $0x80000000
+DATA noBias_avx512<>+120(SB)/4, $0x80000000
+DATA noBias_avx512<>+124(SB)/4, $0x80000000
+DATA noBias_avx512<>+128(SB)/4, $0x80000000
+DATA noBias_avx512<>+132(SB)/4, $0x80000000
+DATA noBias_avx512<>+136(SB)/4, $0x80000000
+DATA noBias_avx512<>+140(SB)/4, $0x80000000
+DATA noBias_avx512<>+144(SB)/4, $0x80000000
+DATA noBias_avx512<>+148(SB)/4, $0x80000000
+DATA noBias_avx512<>+152(SB)/4, $0x80000000
+DATA noBias_avx512<>+156(SB)/4, $0x80000000
+DATA noBias_avx512<>+160(SB)/4, $0x80000000
+DATA noBias_avx512<>+164(SB)/4, $0x80000000
+DATA noBias_avx512<>+168(SB)/4, $0x80000000
+DATA noBias_avx512<>+172(SB)/4, $0x80000000
+DATA noBias_avx512<>+176(SB)/4, $0x80000000
+DATA noBias_avx512<>+180(SB)/4, $0x80000000
+DATA noBias_avx512<>+184(SB)/4, $0x80000000
+DATA noBias_avx512<>+188(SB)/4, $0x80000000
+DATA noBias_avx512<>+192(SB)/4, $0x80000000
+DATA noBias_avx512<>+196(SB)/4, $0x80000000
+DATA noBias_avx512<>+200(SB)/4, $0x80000000
+DATA noBias_avx512<>+204(SB)/4, $0x80000000
+DATA noBias_avx512<>+208(SB)/4, $0x80000000
+DATA noBias_avx512<>+212(SB)/4, $0x80000000
+DATA noBias_avx512<>+216(SB)/4, $0x80000000
+DATA noBias_avx512<>+220(SB)/4, $0x80000000
+DATA noBias_avx512<>+224(SB)/4, $0x80000000
+DATA noBias_avx512<>+228(SB)/4, $0x80000000
+DATA noBias_avx512<>+232(SB)/4, $0x80000000
+DATA noBias_avx512<>+236(SB)/4, $0x80000000
+DATA noBias_avx512<>+240(SB)/4, $0x80000000
+DATA noBias_avx512<>+244(SB)/4, $0x80000000
+DATA noBias_avx512<>+248(SB)/4, $0x80000000
+DATA noBias_avx512<>+252(SB)/4, $0x80000000
+GLOBL noBias_avx512<>(SB), RODATA|NOPTR, $256
+
+DATA lane_avx512<>+0(SB)/4, $0x00000000
+DATA lane_avx512<>+4(SB)/4, $0x00000001
+DATA lane_avx512<>+8(SB)/4, $0x00000002
+DATA lane_avx512<>+12(SB)/4, $0x00000003
+DATA lane_avx512<>+16(SB)/4, $0x00000004
+DATA lane_avx512<>+20(SB)/4, $0x00000005
+DATA lane_avx512<>+24(SB)/4, $0x00000006
+DATA lane_avx512<>+28(SB)/4, $0x00000007
+DATA lane_avx512<>+32(SB)/4, $0x00000008
+DATA lane_avx512<>+36(SB)/4, $0x00000009
+DATA lane_avx512<>+40(SB)/4, $0x0000000a
+DATA lane_avx512<>+44(SB)/4, $0x0000000b
+DATA lane_avx512<>+48(SB)/4, $0x0000000c
+DATA lane_avx512<>+52(SB)/4, $0x0000000d
+DATA lane_avx512<>+56(SB)/4, $0x0000000e
+DATA lane_avx512<>+60(SB)/4, $0x0000000f
+GLOBL lane_avx512<>(SB), RODATA|NOPTR, $64
+
+// func tileAdd_avx512(dst []float32, ldd int, tile []float32, scale []float32, lds int, bias []float32, rows int, n int)
+// Requires: AVX, AVX512F
+TEXT ·tileAdd_avx512(SB), NOSPLIT, $0-128
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  ldd+24(FP), CX
+	MOVQ  tile_base+32(FP), DX
+	SHLQ  $0x02, CX
+	MOVQ  lds+80(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  scale_base+56(FP), SI
+	MOVQ  scale_len+64(FP), DI
+	TESTQ DI, DI
+	JNE   given1
+	LEAQ  oneScale_avx512<>+0(SB), SI
+	XORQ  BX, BX
+
+given1:
+	MOVQ  bias_base+88(FP), DI
+	MOVQ  bias_len+96(FP), R8
+	TESTQ R8, R8
+	JNE   given2
+	LEAQ  noBias_avx512<>+0(SB), DI
+
+given2:
+	MOVQ  n+120(FP), R8
+	CMPQ  R8, $0x40
+	JNE   some3
+	MOVQ  rows+112(FP), R8
+	TESTQ R8, R8
+	JLE   done6
+
+loop5:
+	VBROADCASTSS (SI), Z0
+	VMULPS       (DX), Z0, Z1
+	VADDPS       (DI), Z1, Z1
+	VADDPS       (AX), Z1, Z1
+	VMOVUPS      Z1, (AX)
+	VMULPS       64(DX), Z0, Z1
+	VADDPS       64(DI), Z1, Z1
+	VADDPS       64(AX), Z1, Z1
+	VMOVUPS      Z1, 64(AX)
+	VMULPS       128(DX), Z0, Z1
+	VADDPS       128(DI), Z1, Z1
+	VADDPS       128(AX), Z1, Z1
+	VMOVUPS      Z1, 128(AX)
+	VMULPS       192(DX), Z0, Z0
+	VADDPS       192(DI), Z0, Z0
+	VADDPS       192(AX), Z0, Z0
+	VMOVUPS      Z0, 192(AX)
+	ADDQ         CX, AX
+	ADDQ         $+256, DX
+	ADDQ         BX, SI
+	DECQ         R8
+	JNE          loop5
+
+done6:
+	JMP done4
+
+some3:
+	MOVQ  rows+112(FP), R9
+	TESTQ R9, R9
+	JLE   done8
+
+loop7:
+	VBROADCASTSS (SI), Z0
+	XORQ         R10, R10
+	MOVQ         R8, R11
+	CMPQ         R11, $0x10
+	JLT          tail10
+
+loop9:
+	VMOVUPS (DX)(R10*1), Z1
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS (DI)(R10*1), Z2
+	VADDPS  Z2, Z1, Z1
+	VMOVUPS (AX)(R10*1), Z2
+	VADDPS  Z2, Z1, Z1
+	VMOVUPS Z1, (AX)(R10*1)
+	ADDQ    $0x40, R10
+	SUBQ    $0x10, R11
+	CMPQ    R11, $0x10
+	JGE     loop9
+
+tail10:
+	TESTQ        R11, R11
+	JLE          done11
+	VPBROADCASTD R11, Z1
+	VPCMPGTD     lane_avx512<>+0(SB), Z1, K1
+	VMOVUPS.Z    (DX)(R10*1), K1, Z1
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS.Z    (DI)(R10*1), K1, Z0
+	VADDPS       Z0, Z1, Z1
+	VMOVUPS.Z    (AX)(R10*1), K1, Z0
+	VADDPS       Z0, Z1, Z1
+	VMOVUPS      Z1, K1, (AX)(R10*1)
+
+done11:
+	ADDQ CX, AX
+	ADDQ $+256, DX
+	ADDQ BX, SI
+	DECQ R9
+	JNE  loop7
+
+done8:
+done4:
+	VZEROUPPER
+	RET
+
+// func tileSwiGLU_avx512(dst []float32, ldd int, tile []float32, scale []float32, lds int, rows int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·tileSwiGLU_avx512(SB), NOSPLIT, $0-96
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  ldd+24(FP), CX
+	MOVQ  tile_base+32(FP), DX
+	SHLQ  $0x02, CX
+	MOVQ  lds+80(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  scale_base+56(FP), SI
+	MOVQ  scale_len+64(FP), DI
+	TESTQ DI, DI
+	JNE   given1
+	LEAQ  oneScale_avx512<>+0(SB), SI
+	XORQ  BX, BX
+
+given1:
+	VPBROADCASTD one_avx512<>+0(SB), Z0
+	VPBROADCASTD expMin_avx512<>+0(SB), Z1
+	VPBROADCASTD expMax_avx512<>+0(SB), Z2
+	VPBROADCASTD log2E_avx512<>+0(SB), Z3
+	VPBROADCASTD minusLn2Hi_avx512<>+0(SB), Z4
+	VPBROADCASTD minusLn2Lo_avx512<>+0(SB), Z5
+	VPBROADCASTD expC2_avx512<>+0(SB), Z6
+	VPBROADCASTD expC3_avx512<>+0(SB), Z7
+	VPBROADCASTD expC4_avx512<>+0(SB), Z8
+	VPBROADCASTD expC5_avx512<>+0(SB), Z9
+	VPBROADCASTD expC6_avx512<>+0(SB), Z10
+	VPBROADCASTD sign_avx512<>+0(SB), Z11
+	MOVQ         rows+88(FP), DI
+	TESTQ        DI, DI
+	JLE          done3
+
+loop2:
+	VBROADCASTSS (SI), Z12
+	VMULPS       (DX), Z12, Z13
+	VXORPS       Z11, Z13, Z14
+	VCMPPS       $0x05, Z1, Z14, K1
+	VMINPS       Z14, Z2, Z14
+	VMULPS       Z3, Z14, Z15
+	VRNDSCALEPS  $0x00, Z15, Z15
+	VFMADD231PS  Z4, Z15, Z14
+	VFMADD231PS  Z5, Z15, Z14
+	VMOVUPS      Z10, Z16
+	VFMADD213PS  Z9, Z14, Z16
+	VFMADD213PS  Z8, Z14, Z16
+	VFMADD213PS  Z7, Z14, Z16
+	VFMADD213PS  Z6, Z14, Z16
+	VFMADD213PS  Z0, Z14, Z16
+	VFMADD213PS  Z0, Z14, Z16
+	VCVTPS2DQ    Z15, Z15
+	VPSLLD       $0x17, Z15, Z15
+	VPADDD.Z     Z15, Z16, K1, Z16
+	VADDPS       Z0, Z16, Z16
+	VDIVPS       Z16, Z13, Z16
+	VMULPS       128(DX), Z12, Z13
+	VMULPS       Z13, Z16, Z16
+	VMOVUPS      Z16, (AX)
+	VMULPS       64(DX), Z12, Z13
+	VXORPS       Z11, Z13, Z14
+	VCMPPS       $0x05, Z1, Z14, K1
+	VMINPS       Z14, Z2, Z14
+	VMULPS       Z3, Z14, Z15
+	VRNDSCALEPS  $0x00, Z15, Z15
+	VFMADD231PS  Z4, Z15, Z14
+	VFMADD231PS  Z5, Z15, Z14
+	VMOVUPS      Z10, Z16
+	VFMADD213PS  Z9, Z14, Z16
+	VFMADD213PS  Z8, Z14, Z16
+	VFMADD213PS  Z7, Z14, Z16
+	VFMADD213PS  Z6, Z14, Z16
+	VFMADD213PS  Z0, Z14, Z16
+	VFMADD213PS  Z0, Z14, Z16
+	VCVTPS2DQ    Z15, Z15
+	VPSLLD       $0x17, Z15, Z15
+	VPADDD.Z     Z15, Z16, K1, Z16
+	VADDPS       Z0, Z16, Z16
+	VDIVPS       Z16, Z13, Z16
+	VMULPS       192(DX), Z12, Z12
+	VMULPS       Z12, Z16, Z16
+	VMOVUPS      Z16, 64(AX)
+	ADDQ         CX, AX
+	ADDQ         $+256, DX
+	ADDQ         BX, SI
+	DECQ         DI
+	JNE          loop2
+
+done3:
+	VZEROUPPER
+	RET
+
+DATA one_avx512<>+0(SB)/4, $0x3f800000
+GLOBL one_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA expMin_avx512<>+0(SB)/4, $0xc2ae999a
+GLOBL expMin_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA expMax_avx512<>+0(SB)/4, $0x42b00000
+GLOBL expMax_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA log2E_avx512<>+0(SB)/4, $0x3fb8aa3b
+GLOBL log2E_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA minusLn2Hi_avx512<>+0(SB)/4, $0xbf317218
+GLOBL minusLn2Hi_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA minusLn2Lo_avx512<>+0(SB)/4, $0x3102e308
+GLOBL minusLn2Lo_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA expC2_avx512<>+0(SB)/4, $0x3efffffe
+GLOBL expC2_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA expC3_avx512<>+0(SB)/4, $0x3e2aaa49
+GLOBL expC3_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA expC4_avx512<>+0(SB)/4, $0x3d2aac79
+GLOBL expC4_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA expC5_avx512<>+0(SB)/4, $0x3c091cfa
+GLOBL expC5_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA expC6_avx512<>+0(SB)/4, $0x3ab5120b
+GLOBL expC6_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA sign_avx512<>+0(SB)/4, $0x80000000
+GLOBL sign_avx512<>(SB), RODATA|NOPTR, $4
+
 // func rmsNorm_avx512(dst []float32, x []float32, gain []float32, eps float32)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·rmsNorm_avx512(SB), NOSPLIT, $0-76
@@ -3205,147 +3627,8 @@ done5:
 	VZEROUPPER
 	RET
 
-DATA lane_avx512<>+0(SB)/4, $0x00000000
-DATA lane_avx512<>+4(SB)/4, $0x00000001
-DATA lane_avx512<>+8(SB)/4, $0x00000002
-DATA lane_avx512<>+12(SB)/4, $0x00000003
-DATA lane_avx512<>+16(SB)/4, $0x00000004
-DATA lane_avx512<>+20(SB)/4, $0x00000005
-DATA lane_avx512<>+24(SB)/4, $0x00000006
-DATA lane_avx512<>+28(SB)/4, $0x00000007
-DATA lane_avx512<>+32(SB)/4, $0x00000008
-DATA lane_avx512<>+36(SB)/4, $0x00000009
-DATA lane_avx512<>+40(SB)/4, $0x0000000a
-DATA lane_avx512<>+44(SB)/4, $0x0000000b
-DATA lane_avx512<>+48(SB)/4, $0x0000000c
-DATA lane_avx512<>+52(SB)/4, $0x0000000d
-DATA lane_avx512<>+56(SB)/4, $0x0000000e
-DATA lane_avx512<>+60(SB)/4, $0x0000000f
-GLOBL lane_avx512<>(SB), RODATA|NOPTR, $64
-
 DATA single_avx512<>+0(SB)/4, $0x3f800000
 GLOBL single_avx512<>(SB), RODATA|NOPTR, $4
-
-// func swiGLU_avx512(dst []float32, a []float32, b []float32)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·swiGLU_avx512(SB), NOSPLIT, $0-72
-	MOVQ         dst_base+0(FP), AX
-	MOVQ         a_base+24(FP), CX
-	MOVQ         b_base+48(FP), DX
-	MOVQ         dst_len+8(FP), BX
-	VPBROADCASTD one_avx512<>+0(SB), Z0
-	VPBROADCASTD expMin_avx512<>+0(SB), Z1
-	VPBROADCASTD expMax_avx512<>+0(SB), Z2
-	VPBROADCASTD log2E_avx512<>+0(SB), Z3
-	VPBROADCASTD minusLn2Hi_avx512<>+0(SB), Z4
-	VPBROADCASTD minusLn2Lo_avx512<>+0(SB), Z5
-	VPBROADCASTD expC2_avx512<>+0(SB), Z6
-	VPBROADCASTD expC3_avx512<>+0(SB), Z7
-	VPBROADCASTD expC4_avx512<>+0(SB), Z8
-	VPBROADCASTD expC5_avx512<>+0(SB), Z9
-	VPBROADCASTD expC6_avx512<>+0(SB), Z10
-	VPBROADCASTD sign_avx512<>+0(SB), Z11
-	XORQ         SI, SI
-	CMPQ         BX, $0x10
-	JLT          tail2
-
-loop1:
-	VMOVUPS     (CX)(SI*1), Z12
-	VXORPS      Z11, Z12, Z13
-	VCMPPS      $0x05, Z1, Z13, K1
-	VMINPS      Z13, Z2, Z13
-	VMULPS      Z3, Z13, Z14
-	VRNDSCALEPS $0x00, Z14, Z14
-	VFMADD231PS Z4, Z14, Z13
-	VFMADD231PS Z5, Z14, Z13
-	VMOVUPS     Z10, Z15
-	VFMADD213PS Z9, Z13, Z15
-	VFMADD213PS Z8, Z13, Z15
-	VFMADD213PS Z7, Z13, Z15
-	VFMADD213PS Z6, Z13, Z15
-	VFMADD213PS Z0, Z13, Z15
-	VFMADD213PS Z0, Z13, Z15
-	VCVTPS2DQ   Z14, Z14
-	VPSLLD      $0x17, Z14, Z14
-	VPADDD.Z    Z14, Z15, K1, Z15
-	VADDPS      Z0, Z15, Z15
-	VDIVPS      Z15, Z12, Z15
-	VMOVUPS     (DX)(SI*1), Z12
-	VMULPS      Z12, Z15, Z15
-	VMOVUPS     Z15, (AX)(SI*1)
-	ADDQ        $0x40, SI
-	SUBQ        $0x10, BX
-	CMPQ        BX, $0x10
-	JGE         loop1
-
-tail2:
-	TESTQ        BX, BX
-	JLE          done3
-	VPBROADCASTD BX, Z12
-	VPCMPGTD     lane_avx512<>+0(SB), Z12, K1
-	VMOVUPS.Z    (CX)(SI*1), K1, Z12
-	VXORPS       Z11, Z12, Z11
-	VCMPPS       $0x05, Z1, Z11, K2
-	VMINPS       Z11, Z2, Z11
-	VMULPS       Z3, Z11, Z1
-	VRNDSCALEPS  $0x00, Z1, Z1
-	VFMADD231PS  Z4, Z1, Z11
-	VFMADD231PS  Z5, Z1, Z11
-	VMOVUPS      Z10, Z2
-	VFMADD213PS  Z9, Z11, Z2
-	VFMADD213PS  Z8, Z11, Z2
-	VFMADD213PS  Z7, Z11, Z2
-	VFMADD213PS  Z6, Z11, Z2
-	VFMADD213PS  Z0, Z11, Z2
-	VFMADD213PS  Z0, Z11, Z2
-	VCVTPS2DQ    Z1, Z1
-	VPSLLD       $0x17, Z1, Z1
-	VPADDD.Z     Z1, Z2, K2, Z2
-	VADDPS       Z0, Z2, Z2
-	VDIVPS       Z2, Z12, Z2
-	VMOVUPS.Z    (DX)(SI*1), K1, Z0
-	VMULPS       Z0, Z2, Z2
-	VMOVUPS      Z2, K1, (AX)(SI*1)
-
-done3:
-	VZEROUPPER
-	RET
-
-DATA one_avx512<>+0(SB)/4, $0x3f800000
-GLOBL one_avx512<>(SB), RODATA|NOPTR, $4
-
-DATA expMin_avx512<>+0(SB)/4, $0xc2ae999a
-GLOBL expMin_avx512<>(SB), RODATA|NOPTR, $4
-
-DATA expMax_avx512<>+0(SB)/4, $0x42b00000
-GLOBL expMax_avx512<>(SB), RODATA|NOPTR, $4
-
-DATA log2E_avx512<>+0(SB)/4, $0x3fb8aa3b
-GLOBL log2E_avx512<>(SB), RODATA|NOPTR, $4
-
-DATA minusLn2Hi_avx512<>+0(SB)/4, $0xbf317218
-GLOBL minusLn2Hi_avx512<>(SB), RODATA|NOPTR, $4
-
-DATA minusLn2Lo_avx512<>+0(SB)/4, $0x3102e308
-GLOBL minusLn2Lo_avx512<>(SB), RODATA|NOPTR, $4
-
-DATA expC2_avx512<>+0(SB)/4, $0x3efffffe
-GLOBL expC2_avx512<>(SB), RODATA|NOPTR, $4
-
-DATA expC3_avx512<>+0(SB)/4, $0x3e2aaa49
-GLOBL expC3_avx512<>(SB), RODATA|NOPTR, $4
-
-DATA expC4_avx512<>+0(SB)/4, $0x3d2aac79
-GLOBL expC4_avx512<>(SB), RODATA|NOPTR, $4
-
-DATA expC5_avx512<>+0(SB)/4, $0x3c091cfa
-GLOBL expC5_avx512<>(SB), RODATA|NOPTR, $4
-
-DATA expC6_avx512<>+0(SB)/4, $0x3ab5120b
-GLOBL expC6_avx512<>(SB), RODATA|NOPTR, $4
-
-DATA sign_avx512<>+0(SB)/4, $0x80000000
-GLOBL sign_avx512<>(SB), RODATA|NOPTR, $4
 
 // func gateNorm_avx512(dst []float32, o []float32, g []float32, eps float32)
 // Requires: AVX, AVX512DQ, AVX512F
@@ -3827,40 +4110,6 @@ tail2:
 	VMOVUPS.Z    (CX)(BX*1), K1, Z1
 	VMULPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (AX)(BX*1)
-
-done3:
-	VZEROUPPER
-	RET
-
-// func add_avx512(dst []float32, x []float32)
-// Requires: AVX, AVX512F
-TEXT ·add_avx512(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ x_base+24(FP), CX
-	MOVQ dst_len+8(FP), DX
-	XORQ BX, BX
-	CMPQ DX, $0x10
-	JLT  tail2
-
-loop1:
-	VMOVUPS (AX)(BX*1), Z0
-	VMOVUPS (CX)(BX*1), Z1
-	VADDPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)(BX*1)
-	ADDQ    $0x40, BX
-	SUBQ    $0x10, DX
-	CMPQ    DX, $0x10
-	JGE     loop1
-
-tail2:
-	TESTQ        DX, DX
-	JLE          done3
-	VPBROADCASTD DX, Z0
-	VPCMPGTD     lane_avx512<>+0(SB), Z0, K1
-	VMOVUPS.Z    (AX)(BX*1), K1, Z0
-	VMOVUPS.Z    (CX)(BX*1), K1, Z1
-	VADDPS       Z1, Z0, Z0
-	VMOVUPS      Z0, K1, (AX)(BX*1)
 
 done3:
 	VZEROUPPER

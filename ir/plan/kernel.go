@@ -48,7 +48,7 @@ const (
 )
 
 // Kernels are all the kernels, in the order in which they are emitted.
-var Kernels = []*Kernel{GemmF32, GemmBF16, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, SwiGLU, GateNorm, Softmax, ExpDiff, Mul, Scale, Add, Merge, Div, RopeInterleaved, RopeHalf}
+var Kernels = []*Kernel{GemmF32, GemmBF16, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, GateNorm, Softmax, ExpDiff, Mul, Scale, Merge, Div, RopeInterleaved, RopeHalf}
 
 // Parameters that kernels share.
 var (
@@ -63,13 +63,11 @@ var (
 	GemmQ8   = &Kernel{Name: "GemmQ8", Doc: "multiplies rows of quantized x by half a panel of 8-bit blocks", Params: gemmQ}
 	GemmQ4   = &Kernel{Name: "GemmQ4", Doc: "multiplies rows of quantized x by half a panel of 4-bit blocks", Params: gemmQ}
 	RMSNorm  = &Kernel{Name: "RMSNorm", Doc: "normalizes a row to unit root mean square", Params: params("dst", f32s, "x", f32s, "gain", f32s, "eps", "float32")}
-	SwiGLU   = &Kernel{Name: "SwiGLU", Doc: "multiplies silu(a) by b", Params: params("dst", f32s, "a", f32s, "b", f32s)}
 	GateNorm = &Kernel{Name: "GateNorm", Doc: "normalizes a head and gates it by silu(g)", Params: params("dst", f32s, "o", f32s, "g", f32s, "eps", "float32")}
 	Softmax  = &Kernel{Name: "Softmax", Doc: "turns scores into weights, their maximum and their sum", Params: params("p", f32s, "lo", "int", "hi", "int"), Results: params("m", "float32", "l", "float32")}
 	ExpDiff  = &Kernel{Name: "ExpDiff", Doc: "exponentiates differences", Params: params("dst", f32s, "g", f32s, "from", "float32")}
 	Mul      = &Kernel{Name: "Mul", Doc: "multiplies elementwise", Params: params("dst", f32s, "a", f32s, "b", f32s)}
 	Scale    = &Kernel{Name: "Scale", Doc: "multiplies by a number", Params: params("dst", f32s, "x", f32s, "s", "float32")}
-	Add      = &Kernel{Name: "Add", Doc: "adds in place", Params: params("dst", f32s, "x", f32s)}
 	Merge    = &Kernel{Name: "Merge", Doc: "merges two partial attention results", Params: params("dst", f32s, "x", f32s, "a", "float32", "b", "float32")}
 	Div      = &Kernel{Name: "Div", Doc: "divides by a number", Params: params("dst", f32s, "x", f32s, "s", "float32")}
 

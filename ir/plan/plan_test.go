@@ -49,7 +49,7 @@ func small() *plan.Plan {
 		},
 		Entries: []plan.Entry{{Name: "prefill", Stages: []int{0, 1}}},
 		Scratch: plan.Scratch{Inputs: 20, Objects: []plan.Ref{"attend"}},
-		Kernels: []*plan.Kernel{plan.GemmF32, plan.RMSNorm, plan.Scale, plan.Add},
+		Kernels: []*plan.Kernel{plan.GemmF32, plan.RMSNorm, plan.Scale, plan.TileStore},
 	}
 }
 
@@ -88,7 +88,7 @@ entries
   prefill: embed layer
 
 kernels
-  GemmF32 RMSNorm Scale Add
+  GemmF32 RMSNorm Scale TileStore
 `
 	if got := small().String(); got != want {
 		t.Errorf("plan is\n%s\nwant\n%s", got, want)
@@ -128,7 +128,7 @@ func TestVerify(t *testing.T) {
 		{func(p *plan.Plan) { p.Stages[1].Steps[0].Operands[0] = plan.SlotArg{Slot: "x"} }, linear + "reads and writes slot x"},
 		{func(p *plan.Plan) { p.Stages[1].Steps[1].Operands[2] = plan.SlotArg{Slot: "z"} }, cache + "no slot z"},
 		{func(p *plan.Plan) { p.Stages[1].Steps[1].Operands[5] = plan.PhasesArg("rope2") }, cache + "no rope rope2"},
-		{func(p *plan.Plan) { p.Kernels = p.Kernels[:3] }, linear + "needs kernel Add"},
+		{func(p *plan.Plan) { p.Kernels = p.Kernels[:3] }, linear + "needs kernel TileStore"},
 		{func(p *plan.Plan) { p.Entries[0].Stages = []int{0, 2} }, "entry prefill: stage 2 of 2"},
 		{func(p *plan.Plan) { p.Entries[0].Stages = nil }, "entry prefill has no stage"},
 	} {
@@ -235,7 +235,7 @@ func TestTables(t *testing.T) {
 		}
 		seen[k.Name] = true
 		for _, p := range slices.Concat(k.Params, k.Results) {
-			if !slices.Contains([]string{"[]float32", "[]uint16", "float32", "int", "bool"}, p.Type) {
+			if !slices.Contains([]string{"[]float32", "[]uint16", "[]int8", "[]int32", "[]byte", "float32", "int", "bool"}, p.Type) {
 				t.Errorf("kernel %s: %s is a %s", k.Name, p.Name, p.Type)
 			}
 		}

@@ -14,6 +14,8 @@ const (
 	avx512bw = 1 << 30
 	avx512vl = 1 << 31
 
+	vnni = 1 << 11 // leaf 7, register c
+
 	ymmState = 0b110       // XCR0: the system saves registers of 16 and 32 bytes
 	zmmState = 0b1110_0110 // and opmasks, 64 bytes and registers 16 to 31
 )
@@ -28,12 +30,12 @@ func assemblyLevels() int {
 	if !has(c1, fma|osxsave|avx) {
 		return 0
 	}
-	_, b7, _, _ := cpuid(7, 0)
+	_, b7, c7, _ := cpuid(7, 0)
 	saved := xgetbv()
 	switch {
 	case !has(b7, avx2) || !has(saved, ymmState):
 		return 0
-	case !has(b7, avx512f|avx512dq|avx512bw|avx512vl) || !has(saved, zmmState):
+	case !has(b7, avx512f|avx512dq|avx512bw|avx512vl) || !has(c7, vnni) || !has(saved, zmmState):
 		return 1
 	}
 	return 2

@@ -72,7 +72,7 @@ func (in *Input) enter(w *Worker, free *pieces, m *Matrix, rows int) factor {
 			w.Set.RMSNorm(row, from, in.Gain, in.Eps)
 			from = row
 		}
-		x.put(w.Set, r, from)
+		x.quantize(w.Set, r, from)
 	}
 	if m.block() == 0 {
 		x.Rows = to

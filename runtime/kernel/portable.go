@@ -67,13 +67,6 @@ func (Portable) RMSNorm(dst, x, gain []float32, eps float32) {
 	}
 }
 
-// SwiGLU implements Set.
-func (Portable) SwiGLU(dst, a, b []float32) {
-	for i := range dst {
-		dst[i] = silu(a[i]) * b[i]
-	}
-}
-
 // GateNorm implements Set.
 func (Portable) GateNorm(dst, o, g []float32, eps float32) {
 	inv := invRMS(o, eps)
@@ -120,13 +113,6 @@ func (Portable) Mul(dst, a, b []float32) {
 func (Portable) Scale(dst, x []float32, s float32) {
 	for i := range dst {
 		dst[i] = x[i] * s
-	}
-}
-
-// Add implements Set.
-func (Portable) Add(dst, x []float32) {
-	for i := range dst {
-		dst[i] += x[i]
 	}
 }
 

@@ -132,8 +132,8 @@ func (q quantized) from(r int) quantized {
 	return q
 }
 
-// put quantizes x as row r.
-func (q quantized) put(set Set, r int, x []float32) {
+// quantize rounds x to integers as row r.
+func (q quantized) quantize(set Set, r int, x []float32) {
 	zero := q8Zero
 	if q.block == Q4Block {
 		zero = q4Zero

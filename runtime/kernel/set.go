@@ -69,9 +69,6 @@ type Set interface {
 	// product if gain is empty. dst may be x (in place).
 	RMSNorm(dst, x, gain []float32, eps float32)
 
-	// SwiGLU is dst[i] = (a[i] / (1 + exp(-a[i]))) * b[i] for i < len(dst). In place if dst is a or b.
-	SwiGLU(dst, a, b []float32)
-
 	// GateNorm normalizes o as RMSNorm without gain and gates it:
 	// dst[i] = (g[i] / (1 + exp(-g[i]))) * (o[i]*inv) for i < len(dst). In place if dst is o or g.
 	GateNorm(dst, o, g []float32, eps float32)
@@ -89,9 +86,6 @@ type Set interface {
 
 	// Scale is dst[i] = x[i]*s for i < len(dst). In place if dst is x.
 	Scale(dst, x []float32, s float32)
-
-	// Add is dst[i] = dst[i] + x[i] for i < len(dst).
-	Add(dst, x []float32)
 
 	// Merge is dst[i] = fma(x[i], b, dst[i]*a) for i < len(dst): two partial attention results
 	// over different segments, each brought to their common maximum.

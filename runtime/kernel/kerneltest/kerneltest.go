@@ -13,7 +13,9 @@ import (
 )
 
 // An Element is what kernels read and write.
-type Element interface{ float32 | uint16 }
+type Element interface {
+	float32 | uint16 | int8 | int32 | byte
+}
 
 // Guarded allocates n elements twice between pages that cannot be touched: end ends where such a
 // page begins, start begins where one ends. One element too far crashes the test.

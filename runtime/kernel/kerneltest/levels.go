@@ -53,7 +53,7 @@ func ProcessorLevel() string {
 		return !slices.ContainsFunc(names, func(n string) bool { return !flags[n] })
 	}
 	switch {
-	case has("avx", "avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"):
+	case has("avx", "avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"):
 		return "avx512"
 	case has("avx", "avx2", "fma"):
 		return "avx2"

@@ -1,0 +1,116 @@
+package asm
+
+import (
+	"math"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Finished tiles of a matrix product, brought to their rows.
+//
+//	tileStore:  dst[r][c] = tile[r][c]*scale[r] + bias[c]
+//	tileAdd:    dst[r][c] = dst[r][c] + (tile[r][c]*scale[r] + bias[c])
+//	tileSwiGLU: dst[r][c] = silu(tile[r][c]*scale[r]) * (tile[r][32+c]*scale[r])
+//
+// Loop nest: rows, then vectors of columns, all 64 without a test or n of them in groups. What is
+// left out is a number that changes no bit: a product with 1, a sum with -0; so there is one loop.
+
+// tileCols is kernel.PanelCols.
+const tileCols = 64
+
+// A tile is one such kernel being written.
+type tile struct {
+	*emitter
+	dst, ldd, tile, scale, lds reg.GPVirtual
+}
+
+func newTile(e *emitter) *tile {
+	t := &tile{emitter: e, dst: e.ptr("dst"), ldd: e.integer("ldd"), tile: e.ptr("tile")}
+	e.SHLQ(operand.Imm(2), t.ldd)
+	t.lds = e.integer("lds")
+	e.SHLQ(operand.Imm(2), t.lds)
+	t.scale = e.orElse("scale", e.data("oneScale", math.Float32bits(1)), t.lds)
+	return t
+}
+
+// orElse is the address of a slice parameter, or of data if it is empty; strides are then zero.
+func (e *emitter) orElse(name string, data operand.Mem, strides ...reg.GPVirtual) reg.GPVirtual {
+	p, n, given := e.ptr(name), e.length(name), e.label("given")
+	e.TESTQ(n, n)
+	e.JNE(operand.LabelRef(given))
+	e.LEAQ(data, p)
+	for _, s := range strides {
+		e.XORQ(s, s)
+	}
+	e.Label(given)
+	return p
+}
+
+// rows writes body for each row, with its scale.
+func (t *tile) rows(body func(scale reg.VecVirtual)) {
+	t.times(t.integer("rows"), func() {
+		s := t.vec()
+		t.VBROADCASTSS(operand.Mem{Base: t.scale}, s)
+		body(s)
+		t.ADDQ(t.ldd, t.dst)
+		t.ADDQ(operand.I32(4*tileCols), t.tile)
+		t.ADDQ(t.lds, t.scale)
+	})
+}
+
+func tileStore(e *emitter) { writeTile(e, false) }
+func tileAdd(e *emitter)   { writeTile(e, true) }
+
+func writeTile(e *emitter, add bool) {
+	t := newTile(e)
+	none := make([]uint32, tileCols)
+	for i := range none {
+		none[i] = math.Float32bits(float32(math.Copysign(0, -1)))
+	}
+	bias := e.orElse("bias", e.data("noBias", none...))
+	n, some, done := e.integer("n"), e.label("some"), e.label("done")
+	e.CMPQ(n, operand.Imm(tileCols))
+	e.JNE(operand.LabelRef(some))
+	t.rows(func(scale reg.VecVirtual) {
+		for at := 0; at < 4*tileCols; at += e.bytes() {
+			v := e.vec()
+			e.VMULPS(operand.Mem{Base: t.tile, Disp: at}, scale, v)
+			e.VADDPS(operand.Mem{Base: bias, Disp: at}, v, v)
+			if add {
+				e.VADDPS(operand.Mem{Base: t.dst, Disp: at}, v, v)
+			}
+			e.VMOVUPS(v, operand.Mem{Base: t.dst, Disp: at})
+		}
+	})
+	e.JMP(operand.LabelRef(done))
+
+	e.Label(some)
+	t.rows(func(scale reg.VecVirtual) {
+		e.each(n, func(s slot) {
+			v := e.load(t.tile, s)
+			e.VMULPS(scale, v, v)
+			e.VADDPS(e.load(bias, s), v, v)
+			if add {
+				e.VADDPS(e.load(t.dst, s), v, v)
+			}
+			e.store(v, t.dst, s)
+		})
+	})
+	e.Label(done)
+}
+
+func tileSwiGLU(e *emitter) {
+	t := newTile(e)
+	c := e.siluConstants()
+	t.rows(func(scale reg.VecVirtual) {
+		for at := 0; at < 2*tileCols; at += e.bytes() {
+			gate, up := e.vec(), e.vec()
+			e.VMULPS(operand.Mem{Base: t.tile, Disp: at}, scale, gate)
+			y := e.silu(gate, c)
+			e.VMULPS(operand.Mem{Base: t.tile, Disp: 2*tileCols + at}, scale, up)
+			e.VMULPS(up, y, y)
+			e.VMOVUPS(y, operand.Mem{Base: t.dst, Disp: at})
+		}
+	})
+}

@@ -1,0 +1,261 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/yococ/yococ/runtime/kernel"
+	"github.com/yococ/yococ/runtime/kernel/kerneltest"
+)
+
+// halfCols is the number of columns of a quantized product: half a panel.
+const halfCols = kernel.PanelCols / 2
+
+// formats are the quantized formats.
+var formats = []struct {
+	name        string
+	block, most int // inputs of a block, and the largest value of a weight
+	zero        int32
+	packed      func(n, k int) int
+	put         func(dst []byte, k, n, b int, q []int8, scale uint16)
+	gemm        func(kernel.Set) func(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool)
+}{
+	{
+		"GemmQ8", kernel.Q8Block, 127, 128, kernel.PackedQ8, kernel.PutQ8,
+		func(s kernel.Set) func([]float32, int, []int8, int, []int32, int, []byte, int, int, bool) {
+			return s.GemmQ8
+		},
+	},
+	{
+		"GemmQ4", kernel.Q4Block, 7, 8, kernel.PackedQ4, kernel.PutQ4,
+		func(s kernel.Set) func([]float32, int, []int8, int, []int32, int, []byte, int, int, bool) {
+			return s.GemmQ4
+		},
+	},
+}
+
+// guarded is twice a copy of x, between pages that cannot be touched.
+func guarded[T kerneltest.Element](t testing.TB, x []T) [2][]T {
+	start, end := kerneltest.Guarded[T](t, len(x))
+	copy(start, x)
+	copy(end, x)
+	return [2][]T{start, end}
+}
+
+// A gemmQuant is the shape of a quantized product; pads are what lies between rows.
+type gemmQuant struct {
+	blocks, rows     int
+	acc, extreme     bool // extreme: all integers are as large as they may be
+	padD, padX, padS int
+}
+
+func TestGemmQuant(t *testing.T) {
+	eachSet(t, func(t *testing.T, set kernel.Set) {
+		r := rand.New(rand.NewPCG(7, 8))
+		for rows := range 40 {
+			for _, blocks := range []int{0, 1, 2, 3, 5} {
+				for _, extreme := range []bool{false, true} {
+					g := gemmQuant{blocks, rows, r.IntN(2) == 0, extreme, r.IntN(3), 4 * r.IntN(3), r.IntN(3)}
+					g.test(t, set, r)
+				}
+			}
+		}
+	})
+}
+
+func FuzzGemmQuant(f *testing.F) {
+	f.Add(uint64(1), uint8(2), uint8(7), false, true)
+	f.Fuzz(func(t *testing.T, seed uint64, blocks, rows uint8, acc, extreme bool) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		g := gemmQuant{int(blocks % 9), int(rows % 64), acc, extreme, r.IntN(3), r.IntN(9), r.IntN(3)}
+		for _, set := range Sets()[1:] {
+			g.test(t, set, r)
+		}
+	})
+}
+
+// test compares both formats with the reference.
+func (g gemmQuant) test(t testing.TB, set kernel.Set, r *rand.Rand) {
+	t.Helper()
+	for _, f := range formats {
+		ldd, ldx, lds := halfCols+g.padD, g.blocks*f.block+g.padX, g.blocks+g.padS
+		size := func(stride, last int) int { return max(0, (g.rows-1)*stride+min(1, g.rows)*last) }
+		x, sums := make([]int8, size(ldx, g.blocks*f.block)), make([]int32, size(lds, g.blocks))
+		for i := range x {
+			x[i] = int8(g.integer(r, 127, 127))
+		}
+		for row := range g.rows {
+			for b := range g.blocks {
+				for _, q := range x[row*ldx+b*f.block:][:f.block] {
+					sums[row*lds+b] -= f.zero * int32(q)
+				}
+			}
+		}
+		w := make([]byte, f.packed(kernel.PanelCols, g.blocks*f.block)/2)
+		q, scale := make([]int8, f.block), make([]uint16, 1)
+		for b := range g.blocks {
+			for c := range halfCols {
+				for i := range q {
+					q[i] = int8(g.integer(r, f.most, int(min(f.zero, 127))))
+				}
+				kerneltest.Halves(r, scale, fills[r.IntN(2)].fill)
+				f.put(w, g.blocks*f.block, c, b, q, scale[0])
+			}
+		}
+		dst, before := newArrays(t, size(ldd, halfCols)), make([]float32, size(ldd, halfCols))
+		fills[r.IntN(2)].fill(r, before)
+		dst.set(before)
+		f.gemm(reference)(dst.want, ldd, x, ldx, sums, lds, w, g.blocks, g.rows, g.acc)
+		xs, ss, ws := guarded(t, x), guarded(t, sums), guarded(t, w)
+		for i, out := range [][]float32{dst.start, dst.end} {
+			f.gemm(set)(out, ldd, xs[i], ldx, ss[i], lds, ws[i], g.blocks, g.rows, g.acc)
+		}
+		dst.same(t, fmt.Sprintf("%s %+v", f.name, g))
+	}
+}
+
+// integer is one of [-below, most].
+func (g gemmQuant) integer(r *rand.Rand, most, below int) int {
+	if g.extreme {
+		return [...]int{-below, most, most}[r.IntN(3)]
+	}
+	return r.IntN(most+below+1) - below
+}
+
+func TestQuantizeRow(t *testing.T) {
+	eachSet(t, func(t *testing.T, set kernel.Set) {
+		r := rand.New(rand.NewPCG(9, 10))
+		sizes := []int{127, 128, 129, 255, 256, 257, 1000, 1024}
+		for n := range 100 {
+			sizes = append(sizes, n)
+		}
+		for _, n := range sizes {
+			for _, f := range fills {
+				x := make([]float32, n)
+				f.fill(r, x)
+				testQuantizeRow(t, set, x, f.name)
+			}
+			x := make([]float32, n)
+			testQuantizeRow(t, set, x, "zeros")
+			for i := range x {
+				x[i] = float32(r.IntN(255)-127) / 2 // ties, if the largest is 127
+			}
+			for _, odd := range []float32{127, 0x1p-100, 0x1.fffffep-101, math.MaxFloat32, float32(math.Inf(-1)), float32(math.NaN())} {
+				if n > 0 {
+					y := slices.Clone(x)
+					if odd < 1 {
+						clear(y)
+					}
+					y[r.IntN(n)] = odd
+					testQuantizeRow(t, set, y, fmt.Sprintf("one %v", odd))
+				}
+			}
+		}
+	})
+}
+
+func FuzzQuantizeRow(f *testing.F) {
+	f.Add(uint64(1), uint16(100), uint32(0x7f7fffff), uint8(3))
+	f.Fuzz(func(t *testing.T, seed uint64, n uint16, special uint32, many uint8) {
+		r := rand.New(rand.NewPCG(seed, 4))
+		x := make([]float32, n%1500)
+		fills[seed%2].fill(r, x)
+		for range many {
+			if len(x) > 0 {
+				x[r.IntN(len(x))] = math.Float32frombits(special)
+			}
+		}
+		for _, set := range Sets()[1:] {
+			testQuantizeRow(t, set, x, "fuzz")
+		}
+	})
+}
+
+// testQuantizeRow compares a row in blocks of all formats with the reference.
+func testQuantizeRow(t testing.TB, set kernel.Set, x []float32, what string) {
+	t.Helper()
+	in := guarded(t, x)
+	for _, f := range formats {
+		blocks := (len(x) + f.block - 1) / f.block
+		want, wantSums := make([]int8, blocks*f.block), make([]int32, blocks)
+		scale := reference.QuantizeRow(want, wantSums, x, f.block, int(f.zero))
+		dirt := slices.Repeat([]int8{85}, len(want))
+		q, sums := guarded(t, dirt), guarded(t, slices.Repeat([]int32{85}, blocks))
+		for i := range q {
+			got := set.QuantizeRow(q[i], sums[i], in[i], f.block, int(f.zero))
+			kerneltest.Same(t, fmt.Sprintf("scale of %d, %s", len(x), what), []float32{got}, []float32{scale})
+			if !slices.Equal(q[i], want) || !slices.Equal(sums[i], wantSums) {
+				t.Fatalf("QuantizeRow of %d in blocks of %d, %s: got %v %v, want %v %v", len(x), f.block, what, q[i], sums[i], want, wantSums)
+			}
+		}
+	}
+}
+
+func TestTile(t *testing.T) {
+	eachSet(t, func(t *testing.T, set kernel.Set) {
+		r := rand.New(rand.NewPCG(11, 12))
+		for _, rows := range []int{0, 1, 2, 5} {
+			for n := range kernel.PanelCols + 1 {
+				for mode := range 4 {
+					testTile(t, set, r, rows, n, mode&1 > 0, mode&2 > 0)
+				}
+			}
+		}
+	})
+}
+
+// testTile compares the tile's kernels with the reference.
+func testTile(t testing.TB, set kernel.Set, r *rand.Rand, rows, n int, scaled, biased bool) {
+	t.Helper()
+	fill := fills[r.IntN(2)].fill
+	random := func(n int) []float32 {
+		x := make([]float32, n)
+		fill(r, x)
+		return x
+	}
+	lds := 1 + r.IntN(3)
+	var scale, bias []float32
+	if scaled {
+		scale = random(max(0, (rows-1)*lds+min(1, rows)))
+	}
+	if biased {
+		bias = random(n)
+	}
+	tile := random(rows * kernel.PanelCols)
+	tiles, scales, biases := guarded(t, tile), guarded(t, scale), guarded(t, bias)
+	for _, k := range []struct {
+		name string
+		cols int
+		call func(s kernel.Set, dst []float32, ldd int, tile, scale, bias []float32)
+	}{
+		{"TileStore", n, func(s kernel.Set, dst []float32, ldd int, tile, scale, bias []float32) {
+			s.TileStore(dst, ldd, tile, scale, lds, bias, rows, n)
+		}},
+		{"TileAdd", n, func(s kernel.Set, dst []float32, ldd int, tile, scale, bias []float32) {
+			s.TileAdd(dst, ldd, tile, scale, lds, bias, rows, n)
+		}},
+		{"TileSwiGLU", halfCols, func(s kernel.Set, dst []float32, ldd int, tile, scale, _ []float32) {
+			s.TileSwiGLU(dst, ldd, tile, scale, lds, rows)
+		}},
+	} {
+		ldd := k.cols + r.IntN(3)
+		size := max(0, (rows-1)*ldd+min(1, rows)*k.cols)
+		dst := newArrays(t, size)
+		dst.set(random(size))
+		k.call(reference, dst.want, ldd, tile, scale, bias)
+		for i, out := range [][]float32{dst.start, dst.end} {
+			s, b := scales[i], biases[i]
+			if !scaled {
+				s = nil
+			}
+			if !biased {
+				b = nil
+			}
+			k.call(set, out, ldd, tiles[i], s, b)
+		}
+		dst.same(t, fmt.Sprintf("%s, %d rows of %d, scaled %t, biased %t", k.name, rows, n, scaled, biased))
+	}
+}
