@@ -26,10 +26,11 @@ func (g *generator) model() {
 		"NewSession starts one.")
 	f.Type().Id("Model").Struct(jen.Op("*").Qual(runtimePath, "Model"))
 	f.Line()
+	options := jen.Id("opts").Op("...").Qual(weightsPath, "Option")
 	comment(f, "Open maps packed weights, as yococ build writes them. It checks header, sizes and fingerprint;",
-		"Verify checks the payload.")
-	f.Func().Id("Open").Params(jen.Id("path").String()).Params(jen.Op("*").Id("Model"), jen.Error()).Block(
-		jen.List(jen.Id("m"), jen.Err()).Op(":=").Id("OpenRuntime").Call(jen.Id("path")),
+		"Verify checks the payload, and so does the option weights.VerifyPayload().")
+	f.Func().Id("Open").Params(jen.Id("path").String(), options).Params(jen.Op("*").Id("Model"), jen.Error()).Block(
+		jen.List(jen.Id("m"), jen.Err()).Op(":=").Id("OpenRuntime").Call(jen.Id("path"), jen.Id("opts").Op("...")),
 		jen.If(jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err())),
 		jen.Return(jen.Op("&").Id("Model").Values(jen.Id("m")), jen.Nil()),
 	)
@@ -42,8 +43,8 @@ func (g *generator) model() {
 	)
 	f.Line()
 	comment(f, "OpenRuntime is Open, without the type of this package: for programs that run any model.")
-	f.Func().Id("OpenRuntime").Params(jen.Id("path").String()).Params(jen.Op("*").Qual(runtimePath, "Model"), jen.Error()).Block(
-		jen.List(jen.Id("f"), jen.Err()).Op(":=").Qual(weightsPath, "Open").Call(jen.Id("path"), jen.Id("fingerprint"), jen.Id("packed")),
+	f.Func().Id("OpenRuntime").Params(jen.Id("path").String(), options).Params(jen.Op("*").Qual(runtimePath, "Model"), jen.Error()).Block(
+		jen.List(jen.Id("f"), jen.Err()).Op(":=").Qual(weightsPath, "Open").Call(jen.Id("path"), jen.Id("fingerprint"), jen.Id("packed"), jen.Id("opts").Op("...")),
 		jen.If(jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err())),
 		jen.Return(jen.Id("runtimeModel").Call(jen.Id("f")), jen.Nil()),
 	)

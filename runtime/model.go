@@ -95,7 +95,7 @@ func NewModel(info Info, file *weights.File, newEngine func(EngineConfig) (Engin
 			info.Name, info.HeadRows, info.Vocab, info.Context))
 	}
 	if file != nil {
-		file.Warm()
+		file.Settle()
 	}
 	return &Model{info: info, file: file, newEngine: newEngine}
 }
@@ -109,6 +109,27 @@ func (m *Model) WeightsBytes() int64 {
 		return 0
 	}
 	return int64(len(m.file.Bytes()))
+}
+
+// Settled waits until the weights are in the pages where they stay, or for the end of ctx. Nothing
+// needs it but measurements: they are in use before.
+func (m *Model) Settled(ctx context.Context) error {
+	if err := m.hold(); err != nil {
+		return err
+	}
+	defer m.release()
+	if m.file == nil {
+		return nil
+	}
+	return m.file.Settled(ctx)
+}
+
+// HugeBytes is how much of the weights has been moved to huge pages so far.
+func (m *Model) HugeBytes() int64 {
+	if m.file == nil {
+		return 0
+	}
+	return m.file.HugeBytes()
 }
 
 // Verify reads all weights and compares them with the checksums in their file.

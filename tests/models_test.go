@@ -12,12 +12,13 @@ import (
 	"github.com/yococ/yococ/generated/yoco8m"
 	"github.com/yococ/yococ/internal/testmodel"
 	rt "github.com/yococ/yococ/runtime"
+	"github.com/yococ/yococ/runtime/host"
 	"github.com/yococ/yococ/runtime/kernel"
 	"github.com/yococ/yococ/runtime/kernel/kerneltest"
 )
 
 // openers are the generated packages, by model.
-var openers = map[string]func(path string) (*rt.Model, error){
+var openers = map[string]host.Opener{
 	"yoco8m":        yoco8m.OpenRuntime,
 	"flaswa":        flaswa.OpenRuntime,
 	"flabiasqknorm": flabiasqknorm.OpenRuntime,

@@ -24,9 +24,9 @@ type Model struct {
 }
 
 // Open maps packed weights, as yococ build writes them. It checks header, sizes and fingerprint;
-// Verify checks the payload.
-func Open(path string) (*Model, error) {
-	m, err := OpenRuntime(path)
+// Verify checks the payload, and so does the option weights.VerifyPayload().
+func Open(path string, opts ...weights.Option) (*Model, error) {
+	m, err := OpenRuntime(path, opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -43,8 +43,8 @@ func OpenBytes(data []byte) (*Model, error) {
 }
 
 // OpenRuntime is Open, without the type of this package: for programs that run any model.
-func OpenRuntime(path string) (*rt.Model, error) {
-	f, err := weights.Open(path, fingerprint, packed)
+func OpenRuntime(path string, opts ...weights.Option) (*rt.Model, error) {
+	f, err := weights.Open(path, fingerprint, packed, opts...)
 	if err != nil {
 		return nil, err
 	}

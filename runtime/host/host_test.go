@@ -39,8 +39,8 @@ const (
 
 var entries = []weights.Entry{{Name: "salt", DType: "F32", Shape: []int{1}}}
 
-func openFake(path string) (*rt.Model, error) {
-	f, err := weights.Open(path, "print", entries)
+func openFake(path string, opts ...weights.Option) (*rt.Model, error) {
+	f, err := weights.Open(path, "print", entries, opts...)
 	if err != nil {
 		return nil, err
 	}

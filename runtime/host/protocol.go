@@ -8,13 +8,15 @@ import (
 	"unsafe"
 
 	rt "github.com/yococ/yococ/runtime"
+	"github.com/yococ/yococ/runtime/weights"
 )
 
 // OpenRequest says what to run.
 type OpenRequest struct {
-	Weights string // path of the packed weights
-	Verify  bool   // check their payload too
-	Options rt.Options
+	Weights   string // path of the packed weights
+	Verify    bool   // check their payload too
+	HugePages weights.Huge
+	Options   rt.Options
 }
 
 // Info is what was opened.

@@ -12,11 +12,15 @@ import (
 	"time"
 
 	rt "github.com/yococ/yococ/runtime"
+	"github.com/yococ/yococ/runtime/weights"
 )
+
+// An Opener is a generated package's OpenRuntime.
+type Opener func(path string, opts ...weights.Option) (*rt.Model, error)
 
 // Main is the main of a program that runs one compiled model: it serves requests until its
 // standard input ends. Interrupts are the parent's to handle.
-func Main(open func(path string) (*rt.Model, error)) {
+func Main(open Opener) {
 	signal.Ignore(os.Interrupt)
 	out := os.Stdout
 	os.Stdout = os.Stderr // what a stray print writes must not get between the replies
@@ -28,10 +32,11 @@ func Main(open func(path string) (*rt.Model, error)) {
 
 // A server does one request after another.
 type server struct {
-	open    func(path string) (*rt.Model, error)
+	open    Opener
 	buf     *bufio.Writer
 	enc     *gob.Encoder
 	path    string
+	huge    weights.Huge
 	model   *rt.Model
 	session *rt.Session
 }
@@ -43,7 +48,7 @@ type work struct {
 	cancel context.CancelFunc
 }
 
-func serve(in io.Reader, out io.Writer, open func(path string) (*rt.Model, error)) error {
+func serve(in io.Reader, out io.Writer, open Opener) error {
 	buf := bufio.NewWriterSize(out, 1<<16)
 	s := &server{open: open, buf: buf, enc: gob.NewEncoder(buf)}
 	defer s.close()
@@ -148,13 +153,13 @@ func (s *server) doOpen(w *work, r *reply) error {
 		}
 		s.session = nil
 	}
-	if s.model == nil || s.path != w.Open.Weights {
+	if s.model == nil || s.path != w.Open.Weights || s.huge != w.Open.HugePages {
 		s.close()
-		m, err := s.open(w.Open.Weights)
+		m, err := s.open(w.Open.Weights, weights.HugePages(w.Open.HugePages))
 		if err != nil {
 			return err
 		}
-		s.model, s.path = m, w.Open.Weights
+		s.model, s.path, s.huge = m, w.Open.Weights, w.Open.HugePages
 	}
 	if w.Open.Verify {
 		if err := s.model.Verify(w.ctx); err != nil {

@@ -21,7 +21,8 @@ type File struct {
 	tensors []tensor // in order, offsets in data
 	byName  map[string]*tensor
 	sums    map[string]string // of the payloads, hexadecimal
-	warm    warmth
+	file    *os.File          // open until the pages are settled; nil for a file in memory
+	settle  settling
 }
 
 // An Error is a weight file that is not what it should be.
@@ -40,13 +41,34 @@ func (e *Error) Error() string {
 }
 
 // Open maps the file at path and checks its header, its size, its fingerprint (if one is given)
-// and that the wanted tensors are there, with their type and shape. It does not read the payload.
-func Open(path, fingerprint string, want []Entry) (*File, error) {
+// and that the wanted tensors are there, with their type and shape. It does not read the payload
+// unless an option says so.
+func Open(path, fingerprint string, want []Entry, opts ...Option) (*File, error) {
+	var o options
+	for _, set := range opts {
+		set(&o)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	f, err := open(path, file)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	f.settle.huge = o.huge
+	err = f.check(fingerprint, want)
+	if err == nil && o.verify {
+		err = f.Verify(context.Background())
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// open maps a file.
+func open(path string, file *os.File) (*File, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
@@ -61,11 +83,7 @@ func Open(path, fingerprint string, want []Entry) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: map %d bytes: %w", path, info.Size(), err)
 	}
-	f := &File{name: path, data: data, unmap: unmap}
-	if err := f.check(fingerprint, want); err != nil {
-		return nil, errors.Join(err, unmap())
-	}
-	return f, nil
+	return &File{name: path, data: data, unmap: unmap, file: file}, nil
 }
 
 // OpenBytes is Open for a file in memory, such as an embedded one. It copies data unless that
@@ -192,7 +210,7 @@ func (f *File) Verify(ctx context.Context) error {
 
 // Close unmaps the file; its tensors must not be used any more. Closing twice is no error.
 func (f *File) Close() error {
-	f.cool()
+	f.unsettle()
 	unmap := f.unmap
 	f.data, f.tensors, f.byName, f.unmap = nil, nil, nil, nil
 	if unmap == nil {

@@ -362,8 +362,8 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-// TestWarm closes a file at any time during its warming.
-func TestWarm(t *testing.T) {
+// TestSettle closes a file at any time while its pages settle.
+func TestSettle(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "w")
 	w, err := Create(path, "f", []Entry{{"a", "F32", []int{1 << 20}}})
 	if err != nil {
@@ -380,8 +380,8 @@ func TestWarm(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.Warm()
-		f.Warm()
+		f.Settle()
+		f.Settle()
 		if err := f.Close(); err != nil {
 			t.Fatal(err)
 		}

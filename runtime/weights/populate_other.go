@@ -3,5 +3,4 @@
 package weights
 
 func populate([]byte) bool { return false }
-
-func roomFor(int) bool { return false }
+func roomFor(int) bool     { return false }
