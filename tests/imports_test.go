@@ -53,7 +53,7 @@ var rules = map[string]rule{
 	"internal/testmodel":        {ours: []string{"internal/driver", "ir/plan", "runtime", "runtime/kernel", "runtime/weights"}},
 	"internal/driver": {ours: []string{
 		"", "asm", "codegen", "codegen/pack", "ir", "ir/build", "ir/plan", "models", "models/checkpoint",
-		"models/tokenizer", "passes", "runtime", "runtime/host", "runtime/kernel",
+		"models/tokenizer", "passes", "runtime", "runtime/host", "runtime/kernel", "runtime/weights",
 	}, without: []string{"flag", "net", "C"}},
 	"cmd/yococ": {
 		ours:   []string{"internal/driver", "models", "models/checkpoint", "models/tokenizer", "runtime", "runtime/host"},

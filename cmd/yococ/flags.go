@@ -67,6 +67,7 @@ func (f *modelFlags) load(spec string, needed bool) (*driver.Model, error) {
 func addRunFlags(cmd *cobra.Command, threads bool) *driver.RunOptions {
 	o := &driver.RunOptions{}
 	cmd.Flags().StringVar(&o.ISA, "isa", "", "highest instruction-set `LEVEL`: avx512, avx2 or portable (default the best)")
+	cmd.Flags().Var(&o.HugePages, "huge-pages", "move the weights to huge pages `WHEN`: background, now or off")
 	if threads {
 		cmd.Flags().IntVar(&o.Threads, "threads", 0, "`N` workers (default all processors, at most 16)")
 	}
@@ -84,7 +85,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	f := cmd.Flags().Lookup(m[3])
 	want := map[string]string{
 		"bool": "true or false", "float32": "a number", "float64": "a number", "int": "an integer",
-		"intSlice": "integers with commas between them", "uint64": "an integer from 0",
+		"intSlice": "integers with commas between them", "uint64": "an integer from 0", "when": "background, now or off",
 	}[f.Value.Type()]
 	if errors.Is(err, strconv.ErrRange) {
 		want += " of at most 64 bits"

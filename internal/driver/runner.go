@@ -9,6 +9,7 @@ import (
 	rt "github.com/yococ/yococ/runtime"
 	"github.com/yococ/yococ/runtime/host"
 	"github.com/yococ/yococ/runtime/kernel"
+	"github.com/yococ/yococ/runtime/weights"
 )
 
 // Progress is told what is going on: done of total bytes, tokens or windows, total 0 where nobody
@@ -27,7 +28,31 @@ type RunOptions struct {
 	Threads int    // 0 is all processors, at most 16
 	ISA     string // highest instruction-set level; "" is the best
 	Verify  bool   // compare the packed weights with their checksums and the checkpoint first
+
+	HugePages HugePages
 }
+
+// HugePages says when weights are moved to huge pages; the zero value is in the background.
+type HugePages weights.Huge
+
+var hugePages = map[weights.Huge]string{weights.InBackground: "background", weights.AtOnce: "now", weights.Never: "off"}
+
+// String is the name that Set takes.
+func (h HugePages) String() string { return hugePages[weights.Huge(h)] }
+
+// Set takes background, now or off.
+func (h *HugePages) Set(name string) error {
+	for value, known := range hugePages {
+		if name == known {
+			*h = HugePages(value)
+			return nil
+		}
+	}
+	return errors.New("want background, now or off")
+}
+
+// Type is what the command line calls such a value.
+func (HugePages) Type() string { return "when" }
 
 // Threads is n, or the number of workers that a session has if n is 0.
 func Threads(n int) int {
@@ -59,7 +84,7 @@ func (c *Cache) Run(ctx context.Context, m *Model, o RunOptions, p Progress) (*R
 	if o.Verify {
 		find = c.VerifiedWeights
 	}
-	weights, err := find(ctx, m, p)
+	path, err := find(ctx, m, p)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +92,7 @@ func (c *Cache) Run(ctx context.Context, m *Model, o RunOptions, p Progress) (*R
 	if err != nil {
 		return nil, err
 	}
-	r := &Runner{Client: client, Model: m, weights: weights, ctx: ctx}
+	r := &Runner{Client: client, Model: m, weights: path, ctx: ctx}
 	r.stop = context.AfterFunc(ctx, client.Cancel)
 	if err := r.Open(o); err != nil {
 		r.Close()
@@ -81,7 +106,7 @@ func (r *Runner) Open(o RunOptions) (err error) {
 	if o.Context == 0 {
 		o.Context = r.Model.Spec.Context
 	}
-	r.Info, err = r.Client.Open(host.OpenRequest{Weights: r.weights, Options: rt.Options{
+	r.Info, err = r.Client.Open(host.OpenRequest{Weights: r.weights, HugePages: weights.Huge(o.HugePages), Options: rt.Options{
 		Context: o.Context, Threads: Threads(o.Threads), Chunk: Chunk, ISA: o.ISA,
 	}})
 	return err
