@@ -18,12 +18,9 @@ type Perplexity struct {
 // to an empty session and scores the tokens [iW+1, iW+W]. So every token but the first is scored
 // once, and no token is put in front.
 func (r *Runner) Perplexity(t *Text, text string, window int, p Progress) (*Perplexity, error) {
-	if t.tok == nil {
-		return nil, errors.New("perplexity of a text needs a tokenizer, and the spec names none")
-	}
-	tokens := t.tok.Encode(text, false)
-	if len(tokens) < 2 {
-		return nil, errors.New("the text is too short: want two tokens or more")
+	tokens, err := t.scored(text)
+	if err != nil {
+		return nil, err
 	}
 	res := &Perplexity{Tokens: len(tokens) - 1, Bytes: t.Bytes(tokens[1:])}
 	for from := 0; from < len(tokens)-1; from += window {
@@ -46,4 +43,16 @@ func (r *Runner) Perplexity(t *Text, text string, window int, p Progress) (*Perp
 	res.Perplexity = math.Exp(res.NLL / float64(res.Tokens))
 	res.BitsPerByte = res.NLL / math.Ln2 / float64(res.Bytes)
 	return res, nil
+}
+
+// scored are the tokens of a text that a model can be scored by.
+func (t *Text) scored(text string) ([]int32, error) {
+	if t.tok == nil {
+		return nil, errors.New("scoring a text needs a tokenizer, and the spec names none")
+	}
+	tokens := t.tok.Encode(text, false)
+	if len(tokens) < 2 {
+		return nil, errors.New("the text is too short: want two tokens or more")
+	}
+	return tokens, nil
 }
