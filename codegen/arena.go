@@ -54,6 +54,24 @@ func (g *generator) arena() {
 		}
 		b.Return(jen.Id("s"))
 	})
+	f.Line()
+	f.Comment("from is the scratch from a row on.")
+	f.Func().Params(jen.Id("s").Id("scratch")).Id("from").Params(jen.Id("row").Int()).Id("scratch").BlockFunc(func(b *jen.Group) {
+		move := func(name ...string) {
+			x := jen.Id("s")
+			for _, n := range name {
+				x.Dot(n)
+			}
+			b.Add(x).Op("=").Add(x).Dot("From").Call(jen.Id("row"))
+		}
+		for _, sl := range p.Slots {
+			move(sl.Name)
+		}
+		for _, r := range g.ropes() {
+			move("phases", r.Name)
+		}
+		b.Return(jen.Id("s"))
+	})
 }
 
 // ropes are the objects that rotate.

@@ -222,7 +222,7 @@ func TestEarlyExit(t *testing.T) {
 	}{{nil, false, true}, {[]string{"early-exit"}, true, false}} {
 		_, out := files(t, specs[0], passes.Target{Skip: c.skip}, nil)
 		engine := out["engine.go"]
-		const cross = "e.crossLayer(w, l, pos, "
+		const cross = "e.crossLayer(w, l, "
 		if got := strings.Contains(body(engine, "Prefill"), cross); got != c.prefill {
 			t.Errorf("without %v Prefill runs the cross-decoder: %v", c.skip, got)
 		}
@@ -230,7 +230,7 @@ func TestEarlyExit(t *testing.T) {
 			t.Errorf("without %v Last runs the cross-decoder: %v", c.skip, got)
 		}
 		// The row and the phases that one worker writes all read.
-		if before, _, ok := strings.Cut(body(engine, "Last"), "w.Sync()"); !ok || strings.Contains(before, "range") || strings.Contains(before, "head(") {
+		if before, _, ok := strings.Cut(body(engine, "Last"), "w.Sync()"); !ok || strings.Contains(before, "Layer(") || strings.Contains(before, "head(") {
 			t.Errorf("without %v Last does not meet before its first stage\n%s", c.skip, engine)
 		}
 		if !strings.Contains(body(engine, "Last"), "e.head(w, 0, 1)") || !strings.Contains(body(engine, "Score"), cross+"rows)") {

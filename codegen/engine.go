@@ -34,14 +34,47 @@ func (g *generator) engine() {
 		if g.attends() != "" {
 			s.Id("partial").Index().Float32().Comment("results of cache segments, until they are merged")
 		}
+		s.Line()
+		s.Id("runs").Index().Id("run").Comment("what the rows in work are")
 	})
 	f.Line()
+	g.run(f)
 	g.newEngine(f)
+	g.place(f)
 	for i := range p.Entries {
 		g.entry(f, &p.Entries[i])
 	}
 	g.head(f)
 	g.export(f)
+}
+
+// run writes the type of rows that belong together.
+func (g *generator) run(f *jen.File) {
+	comment(f, "run is tokens of one session that follow one another, among the rows in work: the session's engine,",
+		"for its states, and the tokens' rows of the scratch that the pass is computed in.")
+	f.Type().Id("run").Struct(
+		jen.Op("*").Id("engine"),
+		jen.Id("scratch"),
+		jen.List(jen.Id("pos"), jen.Id("rows")).Int().Comment("of the first token; number of tokens"),
+	)
+	f.Line()
+}
+
+// place writes the method that says what the rows of the next pass are.
+func (g *generator) place(f *jen.File) {
+	comment(f, "Place says whose tokens the rows of the next pass are, one run after another.")
+	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id("Place").Params(jen.Id("runs").Index().Qual(runtimePath, "Run")).Block(
+		jen.Clear(jen.Id("e").Dot("runs")).Comment("keep no other session's memory"),
+		jen.Id("e").Dot("runs").Op("=").Id("e").Dot("runs").Index(jen.Empty(), jen.Lit(0)),
+		jen.Id("row").Op(":=").Lit(0),
+		jen.For(jen.List(jen.Id("_"), jen.Id("r")).Op(":=").Range().Id("runs")).Block(
+			jen.Id("e").Dot("runs").Op("=").Append(jen.Id("e").Dot("runs"), jen.Id("run").Values(
+				jen.Id("r").Dot("Engine").Assert(jen.Op("*").Id("engine")), jen.Id("e").Dot("scratch").Dot("from").Call(jen.Id("row")),
+				jen.Id("r").Dot("Pos"), jen.Id("r").Dot("Rows"))),
+			jen.Id("row").Op("+=").Id("r").Dot("Rows"),
+		),
+	)
+	f.Line()
 }
 
 // stateType is the type in runtime/kernel of a state.
@@ -67,7 +100,7 @@ func (g *generator) attends() string {
 // newEngine writes the function that lays a session's memory out.
 func (g *generator) newEngine(f *jen.File) {
 	p := g.plan
-	comment(f, "newEngine lays out a session's memory. Nothing is allocated after it.")
+	comment(f, "newEngine lays out a session's memory. Nothing is allocated after it, but for the runs of larger batches.")
 	f.Func().Id("newEngine").Params(jen.Id("weights").Op("*").Id("modelWeights"), jen.Id("c").Qual(runtimePath, "EngineConfig")).Op("*").Id("engine").BlockFunc(func(b *jen.Group) {
 		b.Id("m").Op(":=").Id("c").Dot("Memory")
 		b.Id("e").Op(":=").Op("&").Id("engine").Values(jen.Dict{jen.Id("weights"): jen.Id("weights"), jen.Id("scratch"): jen.Id("newScratch").Call(jen.Id("m"), jen.Id("c").Dot("Chunk"))})
@@ -137,9 +170,9 @@ func (g *generator) entry(f *jen.File, en *plan.Entry) {
 	last := en.Name == "last"
 	params := []jen.Code{jen.Id("w").Op("*").Qual(kernelPath, "Worker")}
 	if last {
-		params = append(params, jen.List(jen.Id("row"), jen.Id("pos")).Int())
+		params = append(params, jen.Id("row").Int())
 	} else {
-		params = append(params, jen.Id("tokens").Index().Int32(), jen.Id("pos").Int())
+		params = append(params, jen.Id("tokens").Index().Int32())
 	}
 	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id(name).Params(params...).BlockFunc(func(b *jen.Group) {
 		rows := jen.Code(jen.Lit(1))
@@ -150,13 +183,13 @@ func (g *generator) entry(f *jen.File, en *plan.Entry) {
 			rows = jen.Id("rows")
 		}
 		for _, r := range g.phases(en) {
-			b.Qual(kernelPath, plan.Rotate.Name).Call(jen.Id("w"), jen.Id("e").Dot("scratch").Dot("phases").Dot(r), jen.Op("&").Id("e").Dot(r), jen.Id("pos"), rows)
+			b.Add(eachRun(jen.Qual(kernelPath, plan.Rotate.Name).Call(jen.Id("w"), jen.Id("r").Dot("phases").Dot(r), jen.Op("&").Id("e").Dot(r), jen.Id("r").Dot("pos"), jen.Id("r").Dot("rows"))))
 		}
 		if last {
 			b.Id("w").Dot("Sync").Call()
 		}
 		for _, i := range en.Stages {
-			b.Add(g.stageCall(&g.plan.Stages[i], jen.Lit(0), jen.Id("pos"), rows))
+			b.Add(g.stageCall(&g.plan.Stages[i], jen.Lit(0), rows))
 		}
 	})
 	f.Line()
@@ -184,7 +217,7 @@ func (g *generator) head(f *jen.File) {
 	h := g.plan.Stage("head")
 	comment(f, "Head computes the logits of rows from … from+rows-1 of the chunk that Score has just seen.")
 	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id("Head").Params(jen.Id("w").Op("*").Qual(kernelPath, "Worker"), jen.List(jen.Id("from"), jen.Id("rows")).Int()).Block(
-		g.stageCall(h, jen.Id("from"), jen.Nil(), jen.Id("rows")),
+		g.stageCall(h, jen.Id("from"), jen.Id("rows")),
 	)
 	f.Line()
 	comment(f, "Logits are the rows that Last and Head fill.")

@@ -28,7 +28,7 @@ func (g *generator) stage(s *plan.Stage) {
 		comment(f, l)
 	}
 	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id(funcName(s)).Params(g.stageParams(s)...).BlockFunc(func(b *jen.Group) {
-		if uses(s, isSlot) {
+		if slices.ContainsFunc(s.Steps, func(step plan.Step) bool { return !perRun(&step) && slices.ContainsFunc(step.Operands, isSlot) }) {
 			b.Id("s").Op(":=").Op("&").Id("e").Dot("scratch")
 		}
 		if uses(s, isWeight) {
@@ -46,11 +46,14 @@ func (g *generator) stage(s *plan.Stage) {
 			call := jen.Qual(kernelPath, step.Routine.Name).CallFunc(func(args *jen.Group) {
 				args.Id("w")
 				for _, o := range step.Operands {
-					args.Add(g.operand(s, o))
+					args.Add(g.operand(s, &step, o))
 				}
 			})
 			if step.Value != "" {
 				call.Comment(step.Value)
+			}
+			if perRun(&step) {
+				call = eachRun(call)
 			}
 			b.Add(call)
 		}
@@ -68,10 +71,11 @@ func (g *generator) stageParams(s *plan.Stage) []jen.Code {
 	if namesArg(s, "tokens") {
 		ps = append(ps, jen.Id("tokens").Index().Int32())
 	}
-	for _, n := range []string{"from", "pos", "rows"} {
-		if namesArg(s, n) || n == "from" && s.Name == "head" {
-			ints = append(ints, jen.Id(n))
-		}
+	if s.Name == "head" {
+		ints = append(ints, jen.Id("from"))
+	}
+	if namesRows(s) {
+		ints = append(ints, jen.Id("rows"))
 	}
 	if len(ints) > 0 {
 		ps = append(ps, jen.List(ints...).Int())
@@ -80,7 +84,7 @@ func (g *generator) stageParams(s *plan.Stage) []jen.Code {
 }
 
 // stageCall calls a stage's method with what it takes, in a loop over layers if it repeats.
-func (g *generator) stageCall(s *plan.Stage, from, pos, rows jen.Code) jen.Code {
+func (g *generator) stageCall(s *plan.Stage, from, rows jen.Code) jen.Code {
 	args := []jen.Code{jen.Id("w")}
 	if namesArg(s, "tokens") {
 		args = append(args, jen.Id("tokens"))
@@ -92,10 +96,7 @@ func (g *generator) stageCall(s *plan.Stage, from, pos, rows jen.Code) jen.Code 
 	if s.Name == "head" {
 		args = append(args, from)
 	}
-	if namesArg(s, "pos") {
-		args = append(args, pos)
-	}
-	if namesArg(s, "rows") {
+	if namesRows(s) {
 		args = append(args, rows)
 	}
 	call := jen.Id("e").Dot(funcName(s)).Call(args...)
@@ -105,34 +106,49 @@ func (g *generator) stageCall(s *plan.Stage, from, pos, rows jen.Code) jen.Code 
 	return call
 }
 
-// operand prints one argument of a step.
-func (g *generator) operand(s *plan.Stage, o plan.Operand) jen.Code {
+// perRun reports whether a step is called for each run of rows: it looks at positions and states,
+// which every session has its own of.
+func perRun(step *plan.Step) bool {
+	return slices.Contains(step.Operands, plan.Operand(plan.NameArg("pos")))
+}
+
+// eachRun repeats a call for every run r.
+func eachRun(call jen.Code) *jen.Statement {
+	return jen.For(jen.List(jen.Id("_"), jen.Id("r")).Op(":=").Range().Id("e").Dot("runs")).Block(call)
+}
+
+// operand prints one argument of a step. A run has the engine's fields and its own rows of the slots.
+func (g *generator) operand(s *plan.Stage, step *plan.Step, o plan.Operand) jen.Code {
+	engine, scratch := "e", "s"
+	if perRun(step) {
+		engine, scratch = "r", "r"
+	}
 	switch o := o.(type) {
 	case plan.SlotArg:
-		return g.slot(s, o.Slot, o.Col)
+		return g.slot(s, scratch, o.Slot, o.Col)
 	case plan.InputArg:
-		x := g.slot(s, o.Slot, o.Col)
+		x := g.slot(s, scratch, o.Slot, o.Col)
 		if o.Eps == 0 {
 			return jen.Qual(kernelPath, "Plain").Call(x)
 		}
-		return jen.Qual(kernelPath, "Normed").Call(x, g.weight(plan.WeightArg(o.Gain)), jen.Lit(o.Eps), g.slot(s, o.Tmp, 0))
+		return jen.Qual(kernelPath, "Normed").Call(x, g.weight(plan.WeightArg(o.Gain)), jen.Lit(o.Eps), g.slot(s, scratch, o.Tmp, 0))
 	case plan.WeightArg:
 		return g.weight(o)
 	case plan.ObjectArg:
-		return jen.Op("&").Id("e").Dot(string(o))
+		return jen.Op("&").Id(engine).Dot(string(o))
 	case plan.StateArg:
-		st := jen.Op("&").Id("e").Dot(string(o))
+		st := jen.Op("&").Id(engine).Dot(string(o))
 		if g.plan.State(string(o)).Layers > 0 {
 			st.Index(jen.Id("l"))
 		}
 		return st
 	case plan.PhasesArg:
-		return jen.Id("s").Dot("phases").Dot(string(o))
+		return jen.Id(scratch).Dot("phases").Dot(string(o))
 	case plan.FloatArg:
 		return jen.Lit(float64(o))
 	case plan.NameArg:
-		if o == "partial" {
-			return jen.Id("e").Dot("partial")
+		if perRun(step) {
+			return jen.Id("r").Dot(string(o))
 		}
 		return jen.Id(string(o))
 	}
@@ -140,11 +156,11 @@ func (g *generator) operand(s *plan.Stage, o plan.Operand) jen.Code {
 }
 
 // slot prints a slot's rows. The head's input starts at the row that its caller names.
-func (g *generator) slot(s *plan.Stage, name string, col int) *jen.Statement {
+func (g *generator) slot(s *plan.Stage, scratch, name string, col int) *jen.Statement {
 	if name == plan.Logits {
 		return jen.Id("e").Dot("logits")
 	}
-	x := jen.Id("s").Dot(name)
+	x := jen.Id(scratch).Dot(name)
 	if s.Name == "head" && name == g.plan.Residual {
 		x.Dot("From").Call(jen.Id("from"))
 	}
@@ -188,7 +204,14 @@ func isWeight(o plan.Operand) bool {
 	return ok && w != ""
 }
 
-// namesArg reports whether a stage needs a parameter of that name.
+// namesArg reports whether a stage has an operand of that name.
 func namesArg(s *plan.Stage, name string) bool {
 	return uses(s, func(o plan.Operand) bool { return o == plan.NameArg(name) })
+}
+
+// namesRows reports whether a stage needs the number of all rows.
+func namesRows(s *plan.Stage) bool {
+	return slices.ContainsFunc(s.Steps, func(step plan.Step) bool {
+		return !perRun(&step) && slices.Contains(step.Operands, plan.Operand(plan.NameArg("rows")))
+	})
 }

@@ -112,9 +112,9 @@ func (b *planner) entries() error {
 		}
 	}
 	b.plan.Entries = []plan.Entry{
-		{Name: "prefill", Stages: all, Doc: "runs the stages that need every row of the tokens at positions pos, pos+1, …"},
-		{Name: "last", Stages: last, Doc: "runs the stages that prefill left, for one row of its chunk, the token at pos: no other row of\ntheirs is ever read. It leaves the row's logits in row 0 of Logits and may run once a chunk."},
-		{Name: "score", Stages: score, Doc: "runs every stage but the head for every row of the tokens at positions pos, pos+1, …"},
+		{Name: "prefill", Stages: all, Doc: "runs the stages that need every row of the tokens, which Place has placed."},
+		{Name: "last", Stages: last, Doc: "runs the stages that prefill left, for one row of its chunk, which Place has placed: no other row of\ntheirs is ever read. It leaves the row's logits in row 0 of Logits and may run once a chunk."},
+		{Name: "score", Stages: score, Doc: "runs every stage but the head for every row of the tokens, which Place has placed."},
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ const vocab = 50
 // workers compute logits together, so that what they exchange is seen by the race detector.
 type fake struct {
 	config  rt.EngineConfig
+	runs    []rt.Run
 	rows    []uint64 // hashes after each row of the chunk
 	state   uint64
 	at      int // position that the next chunk has to begin at
@@ -24,28 +25,36 @@ type fake struct {
 
 const headRows = 4
 
-func (f *fake) chunk(w *kernel.Worker, tokens []int32, pos int) {
+func (f *fake) Place(runs []rt.Run) { f.runs = append(f.runs[:0], runs...) }
+
+func (f *fake) chunk(w *kernel.Worker, tokens []int32) {
 	if w.ID == 0 {
-		if pos != f.at || len(tokens) > f.config.Chunk || len(tokens) == 0 || pos+len(tokens) > f.config.Context {
+		f.rows = f.rows[:0]
+		for _, run := range f.runs {
+			of := run.Engine.(*fake)
+			if run.Pos != of.at || run.Rows == 0 || run.Pos+run.Rows > of.config.Context {
+				panic("BUG: wrong run")
+			}
+			for _, t := range tokens[len(f.rows):][:run.Rows] {
+				of.state = (of.state ^ uint64(t+1)) * 0x9e3779b97f4a7c15
+				f.rows = append(f.rows, of.state)
+			}
+			of.at += run.Rows
+		}
+		if len(f.rows) != len(tokens) || len(tokens) > f.config.Chunk || len(tokens) == 0 {
 			panic("BUG: wrong chunk")
 		}
-		f.rows = f.rows[:0]
-		for _, t := range tokens {
-			f.state = (f.state ^ uint64(t+1)) * 0x9e3779b97f4a7c15
-			f.rows = append(f.rows, f.state)
-		}
-		f.at += len(tokens)
 		f.lastRun = false
 	}
 	w.Sync()
 }
 
-func (f *fake) Prefill(w *kernel.Worker, tokens []int32, pos int) { f.chunk(w, tokens, pos) }
-func (f *fake) Score(w *kernel.Worker, tokens []int32, pos int)   { f.chunk(w, tokens, pos) }
+func (f *fake) Prefill(w *kernel.Worker, tokens []int32) { f.chunk(w, tokens) }
+func (f *fake) Score(w *kernel.Worker, tokens []int32)   { f.chunk(w, tokens) }
 
-func (f *fake) Last(w *kernel.Worker, row, pos int) {
+func (f *fake) Last(w *kernel.Worker, row int) {
 	if w.ID == 0 {
-		if f.lastRun || row != len(f.rows)-1 || pos != f.at-1 {
+		if run := f.runs[0]; f.lastRun || row != len(f.rows)-1 || len(f.runs) != 1 || run.Pos+run.Rows != f.at || run.Rows != 1 {
 			panic("BUG: wrong last")
 		}
 		f.lastRun = true

@@ -27,23 +27,35 @@ type Info struct {
 }
 
 // An Engine is the generated half of a session: the model's stages over one arena and one set of
-// states. All workers of a team run each method together with the same arguments, Logits and
+// states. All workers of a team run each method together with the same arguments, Place, Logits and
 // Export excepted, and the methods end synchronised. Positions only ever go up, without a gap.
 type Engine interface {
-	// Prefill runs every stage that needs all rows: embedding, self-decoder, shared cache.
-	// The tokens are at pos, pos+1, …; there are at most EngineConfig.Chunk.
-	Prefill(w *kernel.Worker, tokens []int32, pos int)
-	// Last runs the remaining stages for one row of the chunk just prefilled, which is at
-	// position pos, and leaves its logits in row 0. It is run once for a chunk.
-	Last(w *kernel.Worker, row, pos int)
+	// Place says what the rows of the next pass are: of Prefill and a Last after it for the same
+	// row, of Score, or of a Last alone.
+	Place(runs []Run)
+	// Prefill runs every stage that needs all rows: embedding, self-decoder, shared cache. There
+	// are at most EngineConfig.Chunk tokens.
+	Prefill(w *kernel.Worker, tokens []int32)
+	// Last runs the remaining stages for one row of the chunk just prefilled, which is the one that
+	// was placed, and leaves its logits in row 0. It is run once for a chunk.
+	Last(w *kernel.Worker, row int)
 	// Score runs every stage but the head for every row.
-	Score(w *kernel.Worker, tokens []int32, pos int)
+	Score(w *kernel.Worker, tokens []int32)
 	// Head leaves the logits of chunk rows from..from+rows-1 in rows 0..rows-1, after Score.
 	Head(w *kernel.Worker, from, rows int)
 	// Logits are the engine's own memory: [HeadRows][Vocab].
 	Logits() kernel.Rows
 	// Export copies the shared cache and the states as they are after pos tokens.
 	Export(pos int) []Tensor
+}
+
+// A Run is rows of a pass that are tokens of one session, one after the other. The engine that runs
+// the pass lends the memory for the rows; the states are those of the run's engine, of the same
+// package. No two runs of a pass are of one engine.
+type Run struct {
+	Engine Engine
+	Pos    int // of the first token
+	Rows   int
 }
 
 // EngineConfig is what a session asks of its engine. All memory that grows with Context or Chunk

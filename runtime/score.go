@@ -86,7 +86,7 @@ func (s *Session) everyRow(ctx context.Context, tokens []int32, visit func(done,
 			return err
 		}
 		n := min(s.options.Chunk, len(tokens)-done)
-		s.do(job{do: score, tokens: tokens[done : done+n], pos: s.pos})
+		s.do(job{do: score, tokens: tokens[done : done+n], runs: s.at(s.pos, n)})
 		s.pos += n
 		for row := 0; row < n; row += s.model.info.HeadRows {
 			s.logits = source{needHead, n - 1} // until visit has computed the last row

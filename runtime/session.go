@@ -29,6 +29,8 @@ type Session struct {
 	run     func(*kernel.Worker) // s.work, bound once: binding allocates
 	job     job
 	one     [1]int32
+	alone   [1]Run
+	runs    []Run // of the batches that it leads
 	sampler sampler
 
 	pos    int
@@ -43,9 +45,12 @@ type job struct {
 	tokens  []int32
 	targets []int32 // of rows row..row+rows-1
 	nll     []float64
-	pos     int
+	runs    []Run // nil if the rows are no pass of their own
 	row     int
 	rows    int
+
+	sessions []*Session // of a batch
+	logits   [][]float32
 }
 
 type stage uint8
@@ -56,6 +61,7 @@ const (
 	decode
 	score
 	head
+	together
 )
 
 // source says where the logits of the last token are.
@@ -147,26 +153,37 @@ func (s *Session) work(w *kernel.Worker) {
 	j := &s.job
 	switch j.do {
 	case prefill:
-		s.engine.Prefill(w, j.tokens, j.pos)
+		s.engine.Prefill(w, j.tokens)
 	case last:
-		s.engine.Last(w, j.row, j.pos)
+		s.engine.Last(w, j.row)
 	case decode:
-		s.engine.Prefill(w, j.tokens, j.pos)
-		s.engine.Last(w, 0, j.pos)
+		s.engine.Prefill(w, j.tokens)
+		s.engine.Last(w, 0)
 	case score:
-		s.engine.Score(w, j.tokens, j.pos)
+		s.engine.Score(w, j.tokens)
 	case head:
 		s.engine.Head(w, j.row, j.rows)
 		if j.targets != nil {
 			s.losses(w, j)
 		}
+	case together:
+		s.together(w, j)
 	}
 }
 
 func (s *Session) do(j job) {
+	if j.runs != nil {
+		s.engine.Place(j.runs)
+	}
 	s.job = j
 	s.team.run(s.run)
 	s.job = job{}
+}
+
+// at is a run of the session's own rows.
+func (s *Session) at(pos, rows int) []Run {
+	s.alone[0] = Run{s.engine, pos, rows}
+	return s.alone[:]
 }
 
 // enter begins a call that leave ends.
@@ -216,7 +233,7 @@ func (s *Session) PrefillProgress(ctx context.Context, tokens []int32, progress 
 			return err
 		}
 		n := min(s.options.Chunk, len(tokens)-done)
-		s.do(job{do: prefill, tokens: tokens[done : done+n], pos: s.pos})
+		s.do(job{do: prefill, tokens: tokens[done : done+n], runs: s.at(s.pos, n)})
 		done += n
 		s.pos += n
 		s.logits = source{needLast, n - 1}
@@ -243,7 +260,7 @@ func (s *Session) Logits() ([]float32, error) {
 func (s *Session) answer() []float32 {
 	switch s.logits.from {
 	case needLast:
-		s.do(job{do: last, row: s.logits.row, pos: s.pos - 1})
+		s.do(job{do: last, row: s.logits.row, runs: s.at(s.pos-1, 1)})
 		s.logits = source{computed, 0}
 	case needHead:
 		s.do(job{do: head, row: s.logits.row, rows: 1})
@@ -271,7 +288,7 @@ func (s *Session) Decode(ctx context.Context, token int32) ([]float32, error) {
 
 // step adds s.one by prefill or decode.
 func (s *Session) step(do stage) {
-	s.do(job{do: do, tokens: s.one[:], pos: s.pos})
+	s.do(job{do: do, tokens: s.one[:], runs: s.at(s.pos, 1)})
 	s.pos++
 	s.logits = source{needLast, 0}
 	if do == decode {

@@ -53,3 +53,16 @@ func newScratch(m *rt.Memory, chunk int) scratch {
 	s.phases.rope = kernel.Phases{Cos: rows(464, 16), Sin: rows(480, 16)}
 	return s
 }
+
+// from is the scratch from a row on.
+func (s scratch) from(row int) scratch {
+	s.x = s.x.From(row)
+	s.normed = s.normed.From(row)
+	s.qkvgDecay = s.qkvgDecay.From(row)
+	s.mixed = s.mixed.From(row)
+	s.hidden = s.hidden.From(row)
+	s.kv = s.kv.From(row)
+	s.q = s.q.From(row)
+	s.phases.rope = s.phases.rope.From(row)
+	return s
+}

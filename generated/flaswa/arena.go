@@ -56,3 +56,17 @@ func newScratch(m *rt.Memory, chunk int) scratch {
 	s.phases.rope2 = kernel.Phases{Cos: rows(352, 16), Sin: rows(368, 16)}
 	return s
 }
+
+// from is the scratch from a row on.
+func (s scratch) from(row int) scratch {
+	s.x = s.x.From(row)
+	s.normed = s.normed.From(row)
+	s.qkv = s.qkv.From(row)
+	s.mixed = s.mixed.From(row)
+	s.hidden = s.hidden.From(row)
+	s.kv = s.kv.From(row)
+	s.q = s.q.From(row)
+	s.phases.rope = s.phases.rope.From(row)
+	s.phases.rope2 = s.phases.rope2.From(row)
+	return s
+}

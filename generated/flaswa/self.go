@@ -11,13 +11,15 @@ import "github.com/yococ/yococ/runtime/kernel"
 //	x += p.o · mixed
 //	hidden = silu(gate) ∘ up, with gate, up = p.ffnGateUp · rmsnorm(x)
 //	x += p.ffnDown · hidden
-func (e *engine) selfLayer(w *kernel.Worker, l, pos, rows int) {
+func (e *engine) selfLayer(w *kernel.Worker, l, rows int) {
 	s := &e.scratch
 	p := &e.weights.self[l]
 
 	kernel.Linear(w, s.qkv, kernel.Normed(s.x, nil, 1e-06, s.normed), &p.qkv, p.qkvBias, rows) // %1:f32[128]
 	w.Sync()
-	kernel.AttendWindow(w, &e.attendWindow, s.mixed, s.qkv, s.qkv.Cols(64), s.qkv.Cols(96), &e.ring[l], s.phases.rope, pos, rows) // %5:f32[4 16]  writes $window
+	for _, r := range e.runs {
+		kernel.AttendWindow(w, &r.attendWindow, r.mixed, r.qkv, r.qkv.Cols(64), r.qkv.Cols(96), &r.ring[l], r.phases.rope, r.pos, r.rows) // %5:f32[4 16]  writes $window
+	}
 	w.Sync()
 	kernel.LinearAdd(w, s.x, kernel.Plain(s.mixed), &p.o, nil, rows) // %6:f32[64]
 	w.Sync()

@@ -8,12 +8,14 @@ import "github.com/yococ/yococ/runtime/kernel"
 //
 //	kv = p.kv · rmsnorm(x)
 //	cache += k, v, k rotated
-func (e *engine) share(w *kernel.Worker, pos, rows int) {
+func (e *engine) share(w *kernel.Worker, rows int) {
 	s := &e.scratch
 	p := &e.weights.share
 
 	kernel.Linear(w, s.kv, kernel.Normed(s.x, nil, 1e-06, s.normed), &p.kv, nil, rows) // %1:f32[64]
 	w.Sync()
-	kernel.Append(w, &e.cacheLayout, &e.cache, s.kv, s.kv.Cols(32), &e.rope2, s.phases.rope2, pos, rows) // %4  writes $kv
+	for _, r := range e.runs {
+		kernel.Append(w, &r.cacheLayout, &r.cache, r.kv, r.kv.Cols(32), &r.rope2, r.phases.rope2, r.pos, r.rows) // %4  writes $kv
+	}
 	w.Sync()
 }

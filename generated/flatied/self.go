@@ -11,13 +11,15 @@ import "github.com/yococ/yococ/runtime/kernel"
 //	x += p.o · mixed
 //	hidden = silu(gate) ∘ up, with gate, up = p.ffnGateUp · rmsnorm(x)
 //	x += p.ffnDown · hidden
-func (e *engine) selfLayer(w *kernel.Worker, l, pos, rows int) {
+func (e *engine) selfLayer(w *kernel.Worker, l, rows int) {
 	s := &e.scratch
 	p := &e.weights.self[l]
 
 	kernel.Linear(w, s.qkvgDecay, kernel.Normed(s.x, nil, 1e-06, s.normed), &p.qkvgDecay, nil, rows) // %1:f32[258]
 	w.Sync()
-	kernel.Retain(w, &e.retain, s.mixed, s.qkvgDecay, s.qkvgDecay.Cols(64), s.qkvgDecay.Cols(128), s.qkvgDecay.Cols(192), s.qkvgDecay.Cols(256), &e.retention[l], s.phases.rope, pos, rows) // %7:f32[2 32]  writes $retention
+	for _, r := range e.runs {
+		kernel.Retain(w, &r.retain, r.mixed, r.qkvgDecay, r.qkvgDecay.Cols(64), r.qkvgDecay.Cols(128), r.qkvgDecay.Cols(192), r.qkvgDecay.Cols(256), &r.retention[l], r.phases.rope, r.pos, r.rows) // %7:f32[2 32]  writes $retention
+	}
 	w.Sync()
 	kernel.LinearAdd(w, s.x, kernel.Plain(s.mixed), &p.o, nil, rows) // %8:f32[64]
 	w.Sync()

@@ -11,13 +11,15 @@ import "github.com/yococ/yococ/runtime/kernel"
 //	x += p.o · mixed
 //	hidden = silu(gate) ∘ up, with gate, up = p.ffnGateUp · rmsnorm(x) ∘ p.ffnNorm
 //	x += p.ffnDown · hidden
-func (e *engine) crossLayer(w *kernel.Worker, l, pos, rows int) {
+func (e *engine) crossLayer(w *kernel.Worker, l, rows int) {
 	s := &e.scratch
 	p := &e.weights.cross[l]
 
 	kernel.Linear(w, s.q, kernel.Normed(s.x, p.norm, 1e-05, s.normed), &p.q, nil, rows) // %1:f32[256]
 	w.Sync()
-	kernel.Attend(w, &e.attend, s.mixed, s.q, nil, &e.cache, s.phases.rope, e.partial, pos, rows) // %2:f32[4 64]  reads $kv
+	for _, r := range e.runs {
+		kernel.Attend(w, &r.attend, r.mixed, r.q, nil, &r.cache, r.phases.rope, r.partial, r.pos, r.rows) // %2:f32[4 64]  reads $kv
+	}
 	w.Sync()
 	kernel.LinearAdd(w, s.x, kernel.Plain(s.mixed), &p.o, nil, rows) // %3:f32[256]
 	w.Sync()

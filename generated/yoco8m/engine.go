@@ -23,9 +23,19 @@ type engine struct {
 	cache     kernel.Cache        // shared
 	retention [4]kernel.Retention // carry
 	partial   []float32           // results of cache segments, until they are merged
+
+	runs []run // what the rows in work are
 }
 
-// newEngine lays out a session's memory. Nothing is allocated after it.
+// run is tokens of one session that follow one another, among the rows in work: the session's engine,
+// for its states, and the tokens' rows of the scratch that the pass is computed in.
+type run struct {
+	*engine
+	scratch
+	pos, rows int // of the first token; number of tokens
+}
+
+// newEngine lays out a session's memory. Nothing is allocated after it, but for the runs of larger batches.
 func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 	m := c.Memory
 	e := &engine{
@@ -50,40 +60,57 @@ func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 	return e
 }
 
-// Prefill runs the stages that need every row of the tokens at positions pos, pos+1, …
-func (e *engine) Prefill(w *kernel.Worker, tokens []int32, pos int) {
-	rows := len(tokens)
-	kernel.Rotate(w, e.scratch.phases.rope, &e.rope, pos, rows)
-	e.embed(w, tokens)
-	for l := range 4 {
-		e.selfLayer(w, l, pos, rows)
+// Place says whose tokens the rows of the next pass are, one run after another.
+func (e *engine) Place(runs []rt.Run) {
+	clear(e.runs) // keep no other session's memory
+	e.runs = e.runs[:0]
+	row := 0
+	for _, r := range runs {
+		e.runs = append(e.runs, run{r.Engine.(*engine), e.scratch.from(row), r.Pos, r.Rows})
+		row += r.Rows
 	}
-	e.share(w, pos, rows)
 }
 
-// Last runs the stages that prefill left, for one row of its chunk, the token at pos: no other row of
+// Prefill runs the stages that need every row of the tokens, which Place has placed.
+func (e *engine) Prefill(w *kernel.Worker, tokens []int32) {
+	rows := len(tokens)
+	for _, r := range e.runs {
+		kernel.Rotate(w, r.phases.rope, &e.rope, r.pos, r.rows)
+	}
+	e.embed(w, tokens)
+	for l := range 4 {
+		e.selfLayer(w, l, rows)
+	}
+	e.share(w, rows)
+}
+
+// Last runs the stages that prefill left, for one row of its chunk, which Place has placed: no other row of
 // theirs is ever read. It leaves the row's logits in row 0 of Logits and may run once a chunk.
-func (e *engine) Last(w *kernel.Worker, row, pos int) {
+func (e *engine) Last(w *kernel.Worker, row int) {
 	kernel.FirstRow(w, e.scratch.x, row, 256)
-	kernel.Rotate(w, e.scratch.phases.rope, &e.rope, pos, 1)
+	for _, r := range e.runs {
+		kernel.Rotate(w, r.phases.rope, &e.rope, r.pos, r.rows)
+	}
 	w.Sync()
 	for l := range 4 {
-		e.crossLayer(w, l, pos, 1)
+		e.crossLayer(w, l, 1)
 	}
 	e.head(w, 0, 1)
 }
 
-// Score runs every stage but the head for every row of the tokens at positions pos, pos+1, …
-func (e *engine) Score(w *kernel.Worker, tokens []int32, pos int) {
+// Score runs every stage but the head for every row of the tokens, which Place has placed.
+func (e *engine) Score(w *kernel.Worker, tokens []int32) {
 	rows := len(tokens)
-	kernel.Rotate(w, e.scratch.phases.rope, &e.rope, pos, rows)
+	for _, r := range e.runs {
+		kernel.Rotate(w, r.phases.rope, &e.rope, r.pos, r.rows)
+	}
 	e.embed(w, tokens)
 	for l := range 4 {
-		e.selfLayer(w, l, pos, rows)
+		e.selfLayer(w, l, rows)
 	}
-	e.share(w, pos, rows)
+	e.share(w, rows)
 	for l := range 4 {
-		e.crossLayer(w, l, pos, rows)
+		e.crossLayer(w, l, rows)
 	}
 }
 

@@ -11,13 +11,15 @@ import "github.com/yococ/yococ/runtime/kernel"
 //	x += p.o · mixed
 //	hidden = silu(gate) ∘ up, with gate, up = p.ffnGateUp · rmsnorm(x) ∘ p.ffnNorm
 //	x += p.ffnDown · hidden
-func (e *engine) selfLayer(w *kernel.Worker, l, pos, rows int) {
+func (e *engine) selfLayer(w *kernel.Worker, l, rows int) {
 	s := &e.scratch
 	p := &e.weights.self[l]
 
 	kernel.Linear(w, s.qkvgDecay, kernel.Normed(s.x, p.norm, 1e-05, s.normed), &p.qkvgDecay, nil, rows) // %1:f32[1028]
 	w.Sync()
-	kernel.Retain(w, &e.retain, s.mixed, s.qkvgDecay, s.qkvgDecay.Cols(256), s.qkvgDecay.Cols(512), s.qkvgDecay.Cols(768), s.qkvgDecay.Cols(1024), &e.retention[l], s.phases.rope, pos, rows) // %7:f32[4 64]  writes $retention
+	for _, r := range e.runs {
+		kernel.Retain(w, &r.retain, r.mixed, r.qkvgDecay, r.qkvgDecay.Cols(256), r.qkvgDecay.Cols(512), r.qkvgDecay.Cols(768), r.qkvgDecay.Cols(1024), &r.retention[l], r.phases.rope, r.pos, r.rows) // %7:f32[4 64]  writes $retention
+	}
 	w.Sync()
 	kernel.LinearAdd(w, s.x, kernel.Plain(s.mixed), &p.o, nil, rows) // %8:f32[256]
 	w.Sync()

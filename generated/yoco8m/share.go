@@ -8,12 +8,14 @@ import "github.com/yococ/yococ/runtime/kernel"
 //
 //	kv = p.kv · rmsnorm(x) ∘ p.norm
 //	cache += k, v, k rotated
-func (e *engine) share(w *kernel.Worker, pos, rows int) {
+func (e *engine) share(w *kernel.Worker, rows int) {
 	s := &e.scratch
 	p := &e.weights.share
 
 	kernel.Linear(w, s.kv, kernel.Normed(s.x, p.norm, 1e-05, s.normed), &p.kv, nil, rows) // %1:f32[256]
 	w.Sync()
-	kernel.Append(w, &e.cacheLayout, &e.cache, s.kv, s.kv.Cols(128), &e.rope, s.phases.rope, pos, rows) // %4  writes $kv
+	for _, r := range e.runs {
+		kernel.Append(w, &r.cacheLayout, &r.cache, r.kv, r.kv.Cols(128), &r.rope, r.phases.rope, r.pos, r.rows) // %4  writes $kv
+	}
 	w.Sync()
 }

@@ -15,11 +15,12 @@ type Counter struct {
 	tensors []tensor
 }
 
-// tensor is the memory of one tensor, and the multiplications by any element of it.
+// tensor is the memory of one tensor, the multiplications by any element of it, and the elements read for
+// them: one that is multiplied by many rows at once is read once.
 type tensor struct {
-	name   string
-	lo, hi uintptr
-	done   atomic.Int64
+	name       string
+	lo, hi     uintptr
+	done, read atomic.Int64
 }
 
 // Model is a model whose kernels count: a generated package's, put together from its parts.
@@ -34,21 +35,23 @@ func (c *Counter) Model(info rt.Info, f *weights.File, engine func(rt.EngineConf
 	return rt.NewModel(info, f, func(e rt.EngineConfig) (rt.Engine, error) { return engine(e), nil })
 }
 
-// Take returns the multiplications by a tensor since the last call, and forgets them.
-func (c *Counter) Take(name string) int64 {
+// Take returns the multiplications by a tensor since the last call and the elements read for them, and
+// forgets them.
+func (c *Counter) Take(name string) (done, read int64) {
 	for i := range c.tensors {
 		if t := &c.tensors[i]; t.name == name {
-			return t.done.Swap(0)
+			return t.done.Swap(0), t.read.Swap(0)
 		}
 	}
 	panic("BUG: no tensor " + name)
 }
 
-// note counts n multiplications by weights at a place. Those of states and caches lie in no tensor.
-func (c *Counter) note(at unsafe.Pointer, n int) {
+// note counts multiplications of rows by n weights at a place. Those of states and caches lie in no tensor.
+func (c *Counter) note(at unsafe.Pointer, n, rows int) {
 	for i := range c.tensors {
 		if t := &c.tensors[i]; t.lo <= uintptr(at) && uintptr(at) < t.hi {
-			t.done.Add(int64(n))
+			t.done.Add(int64(n * rows))
+			t.read.Add(int64(n))
 		}
 	}
 }
@@ -60,11 +63,11 @@ type counting struct {
 }
 
 func (s counting) GemmF32(dst []float32, ldd int, x []float32, ldx int, w []float32, width, k, rows int, acc bool) {
-	s.c.note(unsafe.Pointer(unsafe.SliceData(w)), width*k*rows)
+	s.c.note(unsafe.Pointer(unsafe.SliceData(w)), width*k, rows)
 	s.Set.GemmF32(dst, ldd, x, ldx, w, width, k, rows, acc)
 }
 
 func (s counting) GemmBF16(dst []float32, ldd int, x []float32, ldx int, w []uint16, width, k, rows int, acc bool) {
-	s.c.note(unsafe.Pointer(unsafe.SliceData(w)), width*k*rows)
+	s.c.note(unsafe.Pointer(unsafe.SliceData(w)), width*k, rows)
 	s.Set.GemmBF16(dst, ldd, x, ldx, w, width, k, rows, acc)
 }

@@ -33,7 +33,9 @@ func EarlyExit(t *testing.T, name string, open func(path string, c *Counter) (*r
 	}
 	defer model.Close()
 	for _, threads := range []int{1, 2} {
-		c.session(model, rt.Options{Context: 256, Threads: threads, Chunk: 16})
+		o := rt.Options{Context: 256, Threads: threads, Chunk: 16}
+		c.session(model, o)
+		c.batch(model, o)
 	}
 }
 
@@ -87,9 +89,32 @@ func (c *counted) session(m *rt.Model, o rt.Options) {
 	c.check("every row's logits", 20, 20, 20)
 }
 
+// batch decodes for several sessions at once: their rows are multiplied, the weights read once.
+func (c *counted) batch(m *rt.Model, o rt.Options) {
+	var sessions []*rt.Session
+	for range 5 {
+		s, err := m.NewSession(o)
+		if err != nil {
+			c.Fatal(err)
+		}
+		defer s.Close()
+		sessions = append(sessions, s)
+	}
+	if err := m.DecodeBatch(context.Background(), sessions, []int32{1, 2, 3, 4, 5}, nil); err != nil {
+		c.Fatal(err)
+	}
+	c.compare("a batch of five", 5, 5, 5, 1)
+}
+
 // check compares the multiplications since the last check with so many rows of self-decoder and
 // shared cache, of cross-decoder, and of the head.
 func (c *counted) check(what string, self, cross, head int) {
+	c.Helper()
+	c.compare(what, self, cross, head, 0)
+}
+
+// compare is check; unless times is 0 it also compares how often every weight was read.
+func (c *counted) compare(what string, self, cross, head, times int) {
 	c.Helper()
 	rows := map[string]int{"self": self, "share": self, "cross": cross, "head": head}
 	for i := range c.plan.Weights {
@@ -102,9 +127,13 @@ func (c *counted) check(what string, self, cross, head int) {
 			tensor = w.Alias
 		}
 		columns := (w.Outputs() + plan.Panel - 1) / plan.Panel * plan.Panel
-		want := int64(rows[w.Stage]) * int64(columns) * int64(w.K) * int64(max(w.Layers, 1))
-		if got := c.Take(tensor); got != want {
-			c.Errorf("%s: %d multiplications by %s, want %d: %d rows", what, got, w.Name, want, rows[w.Stage])
+		all := int64(columns) * int64(w.K) * int64(max(w.Layers, 1))
+		done, read := c.Take(tensor)
+		if want := int64(rows[w.Stage]) * all; done != want {
+			c.Errorf("%s: %d multiplications by %s, want %d: %d rows", what, done, w.Name, want, rows[w.Stage])
+		}
+		if want := int64(times) * all; times > 0 && read != want {
+			c.Errorf("%s: %d elements of %s are read, want %d: %d times all", what, read, w.Name, want, times)
 		}
 	}
 }

@@ -112,11 +112,11 @@ func TestVerify(t *testing.T) {
 		{func(p *plan.Plan) { p.Slots = append(p.Slots, plan.Slot{Name: "z", Offset: 128, Stride: 16}) }, "slot z is not used"},
 		{func(p *plan.Plan) {
 			p.Slots = append(p.Slots, plan.Slot{Name: "y", Offset: 128, Stride: 16})
-		}, "two of the slots are y"},
+		}, "two of the slots, objects and states are y"},
 		{func(p *plan.Plan) { p.Slots[1].Live[0].Stage = "embed" }, linear + "no slot n"},
-		{func(p *plan.Plan) { p.States[0].Name = "rope" }, "two of the objects and states are rope\n" + cache + "no state cache"},
+		{func(p *plan.Plan) { p.States[0].Name = "rope" }, "two of the slots, objects and states are rope\n" + cache + "no state cache"},
 		{func(p *plan.Plan) { p.States[1].Object = "ring" }, "state ring: no object ring"},
-		{func(p *plan.Plan) { p.Objects[1].Name = "rope" }, "two of the objects and states are rope\nstate cache: no object layout\nstate ring: no object layout\n" + cache + "no object layout"},
+		{func(p *plan.Plan) { p.Objects[1].Name = "rope" }, "two of the slots, objects and states are rope\nstate cache: no object layout\nstate ring: no object layout\n" + cache + "no object layout"},
 		{func(p *plan.Plan) { p.Weights[2].Field = "embed" }, "two of the fields of stage layer are embed"},
 		{func(p *plan.Plan) { p.Weights[1].Alias = "embed" }, "weight embed is a view of embed.panels, which is not in the file\nweight embed.panels is a view of embed, which is not in the file"},
 		{func(p *plan.Plan) { p.Weights[0].Stage = "layer" }, "two of the fields of stage layer are embed\nstage embed, step 0: Embed: no weight embed"},

@@ -10,7 +10,7 @@ import (
 // What Verify holds:
 //
 //   - slots that are in use at the same step do not overlap, and start and end with a cache line;
-//   - weights, slots, and objects and states together have names of their own, weights of a stage
+//   - weights, and slots, objects and states together, have names of their own, weights of a stage
 //     also fields;
 //   - a step has as many operands as its routine takes; they name slots and weights of its stage,
 //     objects and states of the plan;
@@ -80,13 +80,13 @@ func (c *checker) names() {
 		seen[kind+" "+name] = true
 	}
 	for _, s := range c.p.Slots {
-		once("slots", s.Name)
+		once("slots, objects and states", s.Name)
 	}
 	for _, o := range c.p.Objects {
-		once("objects and states", o.Name)
+		once("slots, objects and states", o.Name)
 	}
 	for _, s := range c.p.States {
-		once("objects and states", s.Name)
+		once("slots, objects and states", s.Name)
 		if c.p.Object(s.Object) == nil {
 			c.fail("state %s: no object %s", s.Name, s.Object)
 		}

@@ -63,7 +63,9 @@ type fake struct {
 	logits kernel.Rows
 }
 
-func (f *fake) Prefill(w *kernel.Worker, tokens []int32, pos int) {
+func (f *fake) Place([]rt.Run) {}
+
+func (f *fake) Prefill(w *kernel.Worker, tokens []int32) {
 	if w.ID == 0 {
 		f.sums = f.sums[:0]
 		for _, t := range tokens {
@@ -83,8 +85,8 @@ func (f *fake) Prefill(w *kernel.Worker, tokens []int32, pos int) {
 	w.Sync()
 }
 
-func (f *fake) Score(w *kernel.Worker, tokens []int32, pos int) { f.Prefill(w, tokens, pos) }
-func (f *fake) Last(w *kernel.Worker, row, pos int)             { f.Head(w, row, 1) }
+func (f *fake) Score(w *kernel.Worker, tokens []int32) { f.Prefill(w, tokens) }
+func (f *fake) Last(w *kernel.Worker, row int)         { f.Head(w, row, 1) }
 func (f *fake) Head(w *kernel.Worker, from, rows int) {
 	if w.ID == 0 {
 		for r := range rows {
