@@ -13,7 +13,7 @@ func (g *generator) model() {
 	p := g.plan
 	f := g.file("model.go", "")
 	f.PackageComment(fmt.Sprintf("Package %s runs the YOCO model of %s: %d self-decoder and %d cross-decoder layers of", p.Package, p.Source, p.Self, p.Cross))
-	f.PackageComment(fmt.Sprintf("width %d around one %s key/value cache, with %s weights.", p.Dim, p.CacheElem, p.WeightElem))
+	f.PackageComment(fmt.Sprintf("width %d around one %s key/value cache, with %s weights.", p.Dim, p.CacheElem, p.Precision()))
 	f.PackageComment("")
 	f.PackageComment("self.go, share.go and cross.go are the model; engine.go strings them together.")
 	f.PackageComment("")

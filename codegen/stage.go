@@ -128,8 +128,11 @@ func (g *generator) operand(s *plan.Stage, step *plan.Step, o plan.Operand) jen.
 		return g.slot(s, scratch, o.Slot, o.Col)
 	case plan.InputArg:
 		x := g.slot(s, scratch, o.Slot, o.Col)
-		if o.Eps == 0 {
+		switch {
+		case o.Tmp == "":
 			return jen.Qual(kernelPath, "Plain").Call(x)
+		case o.Eps == 0:
+			return jen.Qual(kernelPath, "Quantized").Call(x, g.slot(s, scratch, o.Tmp, 0))
 		}
 		return jen.Qual(kernelPath, "Normed").Call(x, g.weight(plan.WeightArg(o.Gain)), jen.Lit(o.Eps), g.slot(s, scratch, o.Tmp, 0))
 	case plan.WeightArg:

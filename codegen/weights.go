@@ -6,7 +6,6 @@ import (
 
 	"github.com/dave/jennifer/jen"
 
-	"github.com/yococ/yococ/ir"
 	"github.com/yococ/yococ/ir/plan"
 )
 
@@ -20,15 +19,12 @@ func (g *generator) weights() {
 	f.Line()
 	comment(f, "packed are the tensors of the weight file, in order.")
 	f.Var().Id("packed").Op("=").Index().Qual(weightsPath, "Entry").ValuesFunc(func(v *jen.Group) {
-		for _, w := range p.Weights {
-			if w.Alias != "" {
-				continue
-			}
+		for _, t := range p.Tensors() {
 			var shape []jen.Code
-			for _, d := range w.Shape() {
+			for _, d := range t.Shape() {
 				shape = append(shape, jen.Lit(d))
 			}
-			v.Line().Values(jen.Id("Name").Op(":").Lit(w.Name), jen.Id("DType").Op(":").Lit(dtype(w.Elem)),
+			v.Line().Values(jen.Id("Name").Op(":").Lit(t.Name), jen.Id("DType").Op(":").Lit(t.DType()),
 				jen.Id("Shape").Op(":").Index().Int().Values(shape...))
 		}
 		v.Line()
@@ -72,14 +68,14 @@ func (g *generator) weights() {
 		for _, st := range stages {
 			if funcName(st) == st.Name {
 				for _, w := range g.stageWeights(st) {
-					b.Id("m").Dot(st.Name).Dot(w.Field).Op("=").Add(bindCall(w, jen.Lit(0)))
+					b.Id("m").Dot(st.Name).Dot(w.Field).Op("=").Add(g.bindCall(w.Tensors()[0], jen.Lit(0)))
 				}
 				continue
 			}
 			b.For(jen.Id("l").Op(":=").Range().Id("m").Dot(st.Name)).BlockFunc(func(in *jen.Group) {
 				in.Id("p").Op(":=").Op("&").Id("m").Dot(st.Name).Index(jen.Id("l"))
 				for _, w := range g.stageWeights(st) {
-					in.Id("p").Dot(w.Field).Op("=").Add(bindCall(w, jen.Id("l")))
+					in.Add(g.bindLayer(w))
 				}
 			})
 		}
@@ -123,32 +119,55 @@ func weightNote(w *plan.Weight) string {
 		}
 		parts = append(parts, n)
 	}
-	shape := fmt.Sprintf("%v[%d %d]", w.Elem, w.N, w.K)
+	var formats []string
+	for _, e := range w.Formats() {
+		formats = append(formats, e.String())
+	}
+	shape := fmt.Sprintf("%s[%d %d]", strings.Join(formats, "+"), w.N, w.K)
 	if w.Form == plan.Vector {
 		shape = fmt.Sprintf("%v[%d]", w.Elem, w.N)
 	}
 	return shape + "  " + strings.Join(parts, ", ")
 }
 
-// bindCall finds a weight's layer in the file.
-func bindCall(w *plan.Weight, layer jen.Code) jen.Code {
-	name := w.Name
+// bindLayer gives layer l of p its part of a weight, from the tensor that has it if there are several.
+func (g *generator) bindLayer(w *plan.Weight) jen.Code {
+	bind := func(t plan.Tensor) jen.Code {
+		l := jen.Id("l")
+		if t.First > 0 {
+			l.Op("-").Lit(t.First)
+		}
+		return jen.Id("p").Dot(w.Field).Op("=").Add(g.bindCall(t, l))
+	}
+	ts := w.Tensors()
+	if len(ts) == 1 {
+		return bind(ts[0])
+	}
+	return jen.Switch().BlockFunc(func(s *jen.Group) {
+		for _, t := range ts[:len(ts)-1] {
+			s.Case(jen.Id("l").Op("<").Lit(t.First + t.Layers)).Block(bind(t))
+		}
+		s.Default().Block(bind(ts[len(ts)-1]))
+	})
+}
+
+// bindCall finds a layer of a tensor in the file.
+func (g *generator) bindCall(t plan.Tensor, layer jen.Code) jen.Code {
+	w, name := t.Weight, t.Name
 	if w.Alias != "" {
 		name = w.Alias
 	}
 	if w.Layers == 0 { // all layers have the same
 		layer = jen.Lit(0)
 	}
+	format := jen.Qual(runtimePath, strings.ToUpper(t.Elem.String()))
 	args := []jen.Code{jen.Id("f"), jen.Lit(name)}
 	switch w.Form {
 	case plan.Matrix:
-		return jen.Qual(runtimePath, "BindMatrix").Call(append(args, layer, jen.Lit(w.Outputs()), jen.Lit(w.K))...)
+		return jen.Qual(runtimePath, "BindMatrix").Call(append(args, format, layer, jen.Lit(w.Outputs()), jen.Lit(w.K))...)
 	case plan.Table:
-		return jen.Qual(runtimePath, "BindTable").Call(append(args, jen.Lit(w.N), jen.Lit(w.K), jen.Lit(w.Alias != ""))...)
+		return jen.Qual(runtimePath, "BindTable").Call(append(args, format, jen.Lit(w.N), jen.Lit(w.K), jen.Lit(w.Alias != ""))...)
 	default:
 		return jen.Qual(runtimePath, "BindVector").Call(append(args, layer, jen.Lit(w.N))...)
 	}
 }
-
-// dtype is how safetensors spells an element type.
-func dtype(e ir.Elem) string { return strings.ToUpper(e.String()) }

@@ -179,8 +179,8 @@ func parseShape(text string) ([]int, error) {
 func parseType(text string) (Type, error) {
 	name, _, _ := strings.Cut(text, "[")
 	elem, err := ParseElem(name)
-	if err != nil {
-		return Type{}, err
+	if err != nil || elem.Quantized() {
+		return Type{}, fmt.Errorf("unknown element type %q, want one of %s", name, strings.Join(elemNames[:Q8], ", "))
 	}
 	shape, err := parseShape(text[len(name):])
 	return Type{elem, shape}, err

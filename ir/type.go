@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Elem is the element type of a value or weight.
+// Elem is the element type of a value or weight. Q8 and Q4 are formats that a matrix is stored in, not
+// types of values: integers of so many bits in blocks that share a scale.
 type Elem uint8
 
 const (
@@ -13,14 +14,19 @@ const (
 	BF16
 	F16
 	I32 // token ids and positions only
+	Q8
+	Q4
 )
 
-var elemNames = [...]string{"f32", "bf16", "f16", "i32"}
+var elemNames = [...]string{"f32", "bf16", "f16", "i32", "q8", "q4"}
 
 func (e Elem) String() string { return elemNames[e] }
 
-// Bytes is the size of one element.
+// Bytes is the size of one element, of all but quantized ones.
 func (e Elem) Bytes() int { return [...]int{4, 2, 2, 4}[e] }
+
+// Quantized reports whether elements are integers in blocks that share a scale.
+func (e Elem) Quantized() bool { return e == Q8 || e == Q4 }
 
 // ParseElem is the inverse of String.
 func ParseElem(s string) (Elem, error) {

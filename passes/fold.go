@@ -47,12 +47,12 @@ func fold(p *ir.Program, t *Target) {
 // foldGain multiplies a norm's gain into the columns of every linear that reads it, or of none.
 func foldGain(p *ir.Program, f *ir.Func, v *ir.Value, t *Target) {
 	gain := v.Weights[0]
-	if !t.exact() || f.Result == v || len(v.Type.Shape) != 1 || len(gain.Pack.Sources) != 1 || gain.Pack.Sources[0].Gain != "" {
+	if f.Result == v || len(v.Type.Shape) != 1 || len(gain.Pack.Sources) != 1 || gain.Pack.Sources[0].Gain != "" {
 		return
 	}
 	us := users(f, v)
 	for _, u := range us {
-		if u.Op != ir.Linear || weightUses(p, u.Weights[0]) > 1 || u.Weights[0].Layers != gain.Layers || gained(u.Weights[0]) {
+		if u.Op != ir.Linear || !t.exact(u.Weights[0]) || weightUses(p, u.Weights[0]) > 1 || u.Weights[0].Layers != gain.Layers || gained(u.Weights[0]) {
 			return
 		}
 	}
@@ -104,7 +104,7 @@ func foldInto(p *ir.Program, f *ir.Func, v *ir.Value, by float64, t *Target) boo
 		case ir.Gain: // a vector, float32 in every format
 			return scaleWeights(p, by, append(biases, v.Weights[0]))
 		case ir.Linear, ir.Embed:
-			return t.exact() && scaleWeights(p, by, append(biases, v.Weights[0]))
+			return t.exact(v.Weights[0]) && scaleWeights(p, by, append(biases, v.Weights[0]))
 		}
 		return false
 	}

@@ -10,11 +10,11 @@ import (
 
 // fuseProjections makes projections of one input one projection over the stacked rows of their
 // matrices, and each of them a slice of its result.
-func fuseProjections(p *ir.Program, _ *Target) {
+func fuseProjections(p *ir.Program, t *Target) {
 	for _, s := range p.Stages {
 		f := s.Func
 		for v := range f.All(ir.Project) {
-			group := siblings(p, f, v)
+			group := siblings(p, f, v, t)
 			if len(group) < 2 {
 				continue
 			}
@@ -35,15 +35,16 @@ func fuseProjections(p *ir.Program, _ *Target) {
 }
 
 // siblings are the projections that can be one with v, v among them: same input and attribute,
-// and weights of the same layers that nothing else reads.
-func siblings(p *ir.Program, f *ir.Func, v *ir.Value) []*ir.Value {
+// and weights of the same layers and formats that nothing else reads.
+func siblings(p *ir.Program, f *ir.Func, v *ir.Value, t *Target) []*ir.Value {
 	attr := ir.AttrOf[ir.ProjectAttr](v)
 	if attr.Residual || attr.Act != "" || attr.Eps != 0 || !owned(p, v) {
 		return nil
 	}
 	var group []*ir.Value
 	for u := range f.All(ir.Project) {
-		if u.Args[0] == v.Args[0] && sameAttr(u, v) && owned(p, u) && sameLayers(u, v) {
+		if u.Args[0] == v.Args[0] && sameAttr(u, v) && owned(p, u) && sameLayers(u, v) &&
+			slices.Equal(t.elems(u.Weights[0]), t.elems(v.Weights[0])) {
 			group = append(group, u)
 		}
 	}

@@ -9,17 +9,24 @@ import (
 	"github.com/yococ/yococ/ir/plan"
 )
 
-// weight lays a weight out for the stage in hand and returns its name in the plan. A matrix takes
-// the target's format; a vector, which is small and multiplies activations, is float32.
+// weight lays a weight out for the stage in hand and returns its name in the plan. A matrix has the
+// target's format; a vector, which is small and multiplies activations, is float32; a table is q8
+// at the least, as it is read a row a token, which costs next to nothing.
 func (b *planner) weight(w *ir.Weight, form plan.Form, half int) string {
 	pw := plan.Weight{
-		Name: w.Name, Field: b.field(w.Name), Stage: b.stage.Name, Form: form, Elem: b.target.Weights,
+		Name: w.Name, Field: b.field(w.Name), Stage: b.stage.Name, Form: form,
 		N: w.Type.Shape[0], K: 1, Half: half, Layers: w.Layers, Sources: sources(w), Pos: w.Pos,
 	}
-	if form == plan.Vector {
-		pw.Elem = ir.F32
-	} else {
+	if form != plan.Vector {
 		pw.K = w.Type.Shape[1]
+		pw.Elems = b.target.elems(w)
+		pw.Elem = pw.Elems[0]
+		if len(pw.Formats()) == 1 {
+			pw.Elems = nil
+		}
+	}
+	if form == plan.Table && pw.Elem == ir.Q4 {
+		pw.Elem = ir.Q8
 	}
 	old := b.plan.Weight(w.Name)
 	switch {
@@ -40,6 +47,7 @@ func (b *planner) weight(w *ir.Weight, form plan.Form, half int) string {
 func (b *planner) tie(table *plan.Weight, matrix plan.Weight) string {
 	matrix.Name += ".panels"
 	table.Alias = matrix.Name
+	table.Elem = matrix.Elem
 	b.plan.Weights = append(b.plan.Weights, matrix)
 	return matrix.Name
 }

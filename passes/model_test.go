@@ -238,7 +238,7 @@ func TestTargets(t *testing.T) {
 		edit func(*ir.Program, *Target)
 		want string
 	}{
-		{func(_ *ir.Program, t *Target) { t.Weights = ir.F16 }, "weights in f16, want f32 or bf16"},
+		{func(_ *ir.Program, t *Target) { t.Weights = ir.F16 }, "weights in f16, want f32, bf16, q8 or q4"},
 		{func(_ *ir.Program, t *Target) { t.KV = ir.I32 }, "cache in i32, want f32 or bf16"},
 		{func(p *ir.Program, _ *Target) { p.Entries = p.Entries[1:] }, "program has no entry prefill"},
 		{func(p *ir.Program, _ *Target) { p.Stages[4].Name = "tail" }, "program has no stage head"},

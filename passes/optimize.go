@@ -10,22 +10,55 @@ import (
 
 // A Target is what a program is compiled for.
 type Target struct {
-	Package    string  // Go package name
-	Source     string  // base name of the spec, for headers
-	Weights    ir.Elem // of the matrices: F32 or BF16
-	Checkpoint ir.Elem // of the matrices in the checkpoint
-	KV         ir.Elem // of the shared cache: F32 or BF16
-	Context    int     // default context length, in tokens
+	Package     string      // Go package name
+	Source      string      // base name of the spec, for headers
+	Weights     ir.Elem     // of the matrices: F32, BF16, Q8 or Q4
+	Precision   []Precision // of matrices that are not in Weights; of several for one the last counts
+	Activations ir.Elem     // of what quantized matrices multiply: Q8; F32 if there are none
+	Checkpoint  ir.Elem     // of the matrices in the checkpoint
+	KV          ir.Elem     // of the shared cache: F32 or BF16
+	Context     int         // default context length, in tokens
 
 	Skip []string                          // passes to leave out, by name
 	Dump func(n int, name, program string) // called with the program before the first pass (0, naive) and after each
 }
 
-// exact reports whether a factor may be multiplied into the matrices: into float32 it is rounded
-// once and to spare, and a bfloat16 that is made from another format is rounded anyway. A bfloat16
-// of the checkpoint's own would be rounded a second time.
-func (t *Target) exact() bool {
-	return t.Weights == ir.F32 || t.Checkpoint != t.Weights
+// A Precision is the format of a matrix of the checkpoint, by its role, in some of its layers.
+type Precision struct {
+	Role     string
+	From, To int // layers, both included; of a role that no layer repeats both are -1
+	Elem     ir.Elem
+}
+
+// elem is the format of a role's matrix in a layer, -1 for one that no layer repeats.
+func (t *Target) elem(role string, layer int) ir.Elem {
+	for _, p := range slices.Backward(t.Precision) {
+		if p.Role == role && p.From <= layer && layer <= p.To {
+			return p.Elem
+		}
+	}
+	return t.Weights
+}
+
+// elems are the formats of a weight in its layers, or its one format. Those of stacked matrices are
+// the same, or they would not have been stacked.
+func (t *Target) elems(w *ir.Weight) []ir.Elem {
+	role := w.Pack.Sources[0].Role
+	if w.Layers == 0 {
+		return []ir.Elem{t.elem(role, -1)}
+	}
+	var es []ir.Elem
+	for l := range w.Layers {
+		es = append(es, t.elem(role, l))
+	}
+	return es
+}
+
+// exact reports whether a factor may be multiplied into a matrix: into float32 it is rounded once
+// and to spare, and what is made from another format is rounded anyway. A bfloat16 of the
+// checkpoint's own would be rounded a second time.
+func (t *Target) exact(w *ir.Weight) bool {
+	return !slices.ContainsFunc(t.elems(w), func(e ir.Elem) bool { return e != ir.F32 && e == t.Checkpoint })
 }
 
 // A Pass rewrites a program in place and leaves it valid and equivalent.

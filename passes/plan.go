@@ -13,7 +13,7 @@ import (
 func Plan(p *ir.Program, t Target) (*plan.Plan, error) {
 	b := &planner{program: p, target: t, plan: &plan.Plan{
 		Package: t.Package, Source: t.Source, Context: t.Context,
-		WeightElem: t.Weights, CacheElem: t.KV,
+		CacheElem: t.KV,
 	}}
 	if err := b.precision(); err != nil {
 		return nil, err
@@ -68,11 +68,8 @@ type rope struct {
 
 // precision checks the formats and takes the model's sizes from its program.
 func (b *planner) precision() error {
-	if w := b.target.Weights; w != ir.F32 && w != ir.BF16 {
-		return fmt.Errorf("weights in %v, want f32 or bf16", w)
-	}
-	if kv := b.target.KV; kv != ir.F32 && kv != ir.BF16 {
-		return fmt.Errorf("cache in %v, want f32 or bf16", kv)
+	if err := b.target.formats(); err != nil {
+		return err
 	}
 	for _, name := range []string{"embed", "head"} {
 		if s := b.program.Stage(name); s == nil || s.Func.Result == nil {
@@ -141,13 +138,19 @@ func (b *planner) collectKernels() {
 
 // operandKernels are the kernels that a step needs because of the formats of its operands.
 func (b *planner) operandKernels(step plan.Step) []*plan.Kernel {
-	gemm := map[ir.Elem]*plan.Kernel{ir.F32: plan.GemmF32, ir.BF16: plan.GemmBF16}
+	gemm := map[ir.Elem]*plan.Kernel{ir.F32: plan.GemmF32, ir.BF16: plan.GemmBF16, ir.Q8: plan.GemmQ8, ir.Q4: plan.GemmQ4}
 	var ks []*plan.Kernel
 	for _, o := range step.Operands {
 		switch o := o.(type) {
 		case plan.WeightArg:
 			if w := b.plan.Weight(string(o)); w != nil && step.Routine.Gemm && w.Form == plan.Matrix {
-				ks = append(ks, gemm[w.Elem])
+				for _, e := range w.Formats() {
+					ks = append(ks, gemm[e])
+				}
+			}
+		case plan.InputArg:
+			if o.Elem == ir.Q8 {
+				ks = append(ks, plan.QuantizeRow)
 			}
 		case plan.StateArg:
 			if string(o) == cacheName && step.Routine == plan.Attend {

@@ -63,7 +63,7 @@ func accesses(p *plan.Plan, step *plan.Step) []access {
 			slot(o.Slot, how == plan.Write)
 		case plan.InputArg:
 			slot(o.Slot, false)
-			if o.Eps > 0 {
+			if o.Tmp != "" {
 				slot(o.Tmp, true)
 			}
 		case plan.StateArg:

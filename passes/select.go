@@ -196,12 +196,16 @@ func (b *planner) project(f *ir.Func, v *ir.Value) error {
 	x := at.Slot
 	if attr.Eps > 0 {
 		x = "rmsnorm(" + x + ")"
-		in.Tmp = b.tmp(v.Args[0].Type.Size())
-		b.plan.Scratch.Inputs = max(b.plan.Scratch.Inputs, v.Args[0].Type.Size())
 	}
 	if attr.Gain {
 		in.Gain = b.weight(v.Weights[1], plan.Vector, 0)
 		x += " ∘ p." + b.field(v.Weights[1].Name)
+	}
+	if slices.ContainsFunc(b.plan.Weight(m).Formats(), ir.Elem.Quantized) {
+		in.Elem = ir.Q8
+	}
+	if width := in.Width(b.plan.Weight(m)); width > 0 {
+		in.Tmp = b.tmp(in, width, b.plan.Weight(m).K)
 	}
 	bias, plus := plan.WeightArg(""), ""
 	if attr.Bias {
@@ -252,15 +256,22 @@ func (b *planner) readAfter(f *ir.Func, v *ir.Value, slot string) *ir.Value {
 	return nil
 }
 
-// tmp is the slot of normalized rows of a width. All steps share it; that it is never placed over
-// another slot keeps steps beside each other free of barriers.
-func (b *planner) tmp(width int) string {
-	name := fmt.Sprintf("normed%d", width)
-	if width == b.plan.Dim {
-		name = "normed"
+// tmp is the slot of an input's rows of k elements as they are multiplied. All steps share it; that
+// it is never placed over another slot keeps steps beside each other free of barriers.
+func (b *planner) tmp(in plan.InputArg, width, k int) string {
+	name, value := "normed", ir.Of(k).String()
+	if in.Elem == ir.Q8 {
+		name, value = "quantized", fmt.Sprintf("q8[%d]", k)
 	}
-	if b.plan.Slot(name) == nil {
-		b.plan.Slots = append(b.plan.Slots, plan.Slot{Name: name, Width: width, Stride: plan.Stride(width), Value: ir.Of(width).String()})
+	if k != b.plan.Dim {
+		name = fmt.Sprintf("%s%d", name, k)
 	}
+	b.plan.Scratch.Inputs = max(b.plan.Scratch.Inputs, k)
+	if s := b.plan.Slot(name); s != nil {
+		s.Width = max(s.Width, width)
+		s.Stride = plan.Stride(s.Width)
+		return name
+	}
+	b.plan.Slots = append(b.plan.Slots, plan.Slot{Name: name, Width: width, Stride: plan.Stride(width), Value: value})
 	return name
 }

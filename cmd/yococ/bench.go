@@ -79,7 +79,7 @@ func benchCommand(s *screen) *cobra.Command {
 func printBench(w io.Writer, m *driver.Model, b *driver.Bench) {
 	p := m.Package.Plan
 	fmt.Fprintf(w, "%s, %s\n\n", b.CPU, b.ISA)
-	model := fmt.Sprintf("%s %v, cache %v", p.Package, p.WeightElem, p.CacheElem)
+	model := fmt.Sprintf("%s %s, cache %v", p.Package, p.Precision(), p.CacheElem)
 	fmt.Fprintf(w, "| %-28s | %10s | %9s | %7s | %15s | %18s | %8s | %6s |\n", "model", "size", "params", "threads", "test", "t/s", "GFLOP/s", "GB/s")
 	fmt.Fprintln(w, "| ---------------------------- | ---------: | --------: | ------: | --------------: | -----------------: | -------: | -----: |")
 	for _, r := range b.Results {

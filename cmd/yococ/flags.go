@@ -14,9 +14,8 @@ import (
 // modelFlags are the flags that say which model is meant.
 type modelFlags struct {
 	driver.Options
-	seed        uint64
-	activations string
-	cmd         *cobra.Command
+	seed uint64
+	cmd  *cobra.Command
 }
 
 // addModelFlags defines the flags that build and every command that runs a model share.
@@ -34,17 +33,14 @@ func addModelFlags(cmd *cobra.Command, random bool) *modelFlags {
 
 func (f *modelFlags) addFormats() {
 	fs := f.cmd.Flags()
-	fs.StringVar(&f.Weights, "weights", "", "`FORMAT` of the matrices: f32 or bf16 (default the checkpoint's)")
-	fs.StringVar(&f.activations, "activations", "f32", "`FORMAT` of the activations: f32")
+	fs.StringVar(&f.Weights, "weights", "", "`FORMAT` of the matrices: f32, bf16, q8 or q4 (default the checkpoint's)")
+	fs.StringVar(&f.Acts, "activations", "", "`FORMAT` of what matrices multiply: f32, or q8 with q8 and q4 weights (default that)")
 	fs.StringVar(&f.KV, "kv", "f32", "`FORMAT` of the shared cache: f32 or bf16")
 }
 
 // options checks what cobra cannot.
 func (f *modelFlags) options() (driver.Options, error) {
 	fs := f.cmd.Flags()
-	if f.activations != "f32" {
-		return f.Options, fmt.Errorf("--activations %s is unknown: want f32", f.activations)
-	}
 	if fs.Changed("random-weights") {
 		if fs.Changed("checkpoint") {
 			return f.Options, errors.New("--checkpoint and --random-weights: want one of them")

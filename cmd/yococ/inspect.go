@@ -53,7 +53,7 @@ func inspectCommand() *cobra.Command {
 func printMemory(w io.Writer, m *driver.Model, mem *driver.Memory, contexts []int) {
 	p := m.Package.Plan
 	fmt.Fprintf(w, "%s: %d self-decoder and %d cross-decoder layers of width %d, %s weights, %s cache\n\n",
-		p.Package, p.Self, p.Cross, p.Dim, p.WeightElem, p.CacheElem)
+		p.Package, p.Self, p.Cross, p.Dim, p.Precision(), p.CacheElem)
 	row := func(what string, n int64, note string) {
 		fmt.Fprintf(w, "%-22s %14d  %-11s %s\n", what, n, size(n), note)
 	}

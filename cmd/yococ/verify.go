@@ -93,5 +93,5 @@ func printVerification(w io.Writer, r *driver.Runner, v *driver.Verification, to
 	}
 	p := r.Model.Package.Plan
 	fmt.Fprintf(w, "%s, %s weights, %s cache, %d threads; logits may be off by %.3g\n",
-		r.Info.Options.ISA, p.WeightElem, p.CacheElem, r.Info.Options.Threads, tolerance)
+		r.Info.Options.ISA, p.Precision(), p.CacheElem, r.Info.Options.Threads, tolerance)
 }

@@ -12,7 +12,7 @@ import (
 // A block is a piece of the weight file that is made on its own: a panel of a matrix, rows of a
 // table, or a vector.
 type block struct {
-	weight *plan.Weight
+	tensor plan.Tensor
 	layer  int // -1 if no layer repeats the weight
 	from   int // first column of the panel, first row of the table
 	rows   int // rows of the table
@@ -21,28 +21,30 @@ type block struct {
 // tableElems is about how many elements of a table make a block.
 const tableElems = 1 << 18
 
-// blocks yields the blocks of a weight in the order of the file.
-func blocks(w *plan.Weight, yield func(block) bool) bool {
-	for l := range max(w.Layers, 1) {
-		if w.Layers == 0 {
+// blocks yields the blocks of a tensor in the order of the file.
+func blocks(t plan.Tensor, yield func(block) bool) bool {
+	w := t.Weight
+	for l := range max(t.Layers, 1) {
+		l += t.First
+		if t.Layers == 0 {
 			l = -1
 		}
 		switch w.Form {
 		case plan.Matrix:
 			for c := 0; c < w.Outputs(); c += kernel.PanelCols {
-				if !yield(block{weight: w, layer: l, from: c}) {
+				if !yield(block{tensor: t, layer: l, from: c}) {
 					return false
 				}
 			}
 		case plan.Table:
 			step := max(1, tableElems/w.K)
 			for r := 0; r < w.N; r += step {
-				if !yield(block{weight: w, layer: l, from: r, rows: min(step, w.N-r)}) {
+				if !yield(block{tensor: t, layer: l, from: r, rows: min(step, w.N-r)}) {
 					return false
 				}
 			}
 		default:
-			if !yield(block{weight: w, layer: l}) {
+			if !yield(block{tensor: t, layer: l}) {
 				return false
 			}
 		}
@@ -57,44 +59,57 @@ type maker struct {
 	gain    []float32
 	swiglu  []float32
 	rounded []uint16
+	ints    []int8 // of a block of a quantized format
+	err     error  // of the block in work
 }
 
 // make returns the block's data, little endian as the machine is, in buf if that is large enough.
-func (m *maker) make(b block, buf []byte) []byte {
-	w := b.weight
+func (m *maker) make(b block, buf []byte) ([]byte, error) {
+	m.err = nil
+	w := b.tensor.Weight
 	switch w.Form {
 	case plan.Matrix:
 		rows, n := m.panel(b)
-		if w.Elem == ir.BF16 {
+		switch b.tensor.Elem {
+		case ir.Q8:
+			buf = grow(buf, kernel.PackedQ8(n, w.K))
+			m.quantize(buf, rows, n, w.K, kernel.Q8Block, quantizeQ8, kernel.PutQ8)
+		case ir.Q4:
+			buf = grow(buf, kernel.PackedQ4(n, w.K))
+			m.quantize(buf, rows, n, w.K, kernel.Q4Block, quantizeQ4, kernel.PutQ4)
+		case ir.BF16:
 			buf = grow(buf, 2*kernel.PackedBF16(n, w.K))
 			kernel.PackBF16(view[uint16](buf), m.round(rows), n, w.K)
-		} else {
+		default:
 			buf = grow(buf, 4*kernel.PackedF32(n, w.K))
 			kernel.PackF32(view[float32](buf), rows, n, w.K)
 		}
-		return buf
 	case plan.Table:
 		rows := grow(m.f32, b.rows*w.K)
 		m.f32 = rows
 		m.read(rows, b, b.from)
-		if w.Elem == ir.BF16 {
-			return append(buf[:0], view[byte](m.round(rows))...)
+		switch b.tensor.Elem {
+		case ir.Q8:
+			buf = m.table(buf, rows, w.K)
+		case ir.BF16:
+			buf = append(buf[:0], view[byte](m.round(rows))...)
+		default:
+			buf = append(buf[:0], view[byte](rows)...)
 		}
-		return append(buf[:0], view[byte](rows)...)
 	default:
-		if w.Elem != ir.F32 || w.K != 1 {
-			panic(fmt.Sprintf("BUG: vector %s is %v[%d %d]", w.Name, w.Elem, w.N, w.K))
+		if b.tensor.Elem != ir.F32 || w.K != 1 {
+			panic(fmt.Sprintf("BUG: vector %s is %v[%d %d]", w.Name, b.tensor.Elem, w.N, w.K))
 		}
-		buf = grow(buf, int(w.Bytes())/max(w.Layers, 1))
+		buf = grow(buf, int(b.tensor.Bytes())/max(w.Layers, 1))
 		clear(buf)
 		m.read(view[float32](buf)[:w.N], b, 0)
-		return buf
 	}
+	return buf, m.err
 }
 
 // panel returns the n rows, at most 64, of the matrix whose outputs are a panel's columns.
 func (m *maker) panel(b block) (rows []float32, n int) {
-	w := b.weight
+	w := b.tensor.Weight
 	if w.Half == 0 {
 		n = min(kernel.PanelCols, w.N-b.from)
 		m.f32 = grow(m.f32, n*w.K)
@@ -116,14 +131,16 @@ func (m *maker) panel(b block) (rows []float32, n int) {
 // folded into each. What it gives to a bfloat16 weight may be rounded to bfloat16 as if it were
 // the product itself: see odd.
 func (m *maker) read(dst []float32, b block, from int) {
-	w, first := b.weight, 0
+	w, first := b.tensor.Weight, 0
 	for _, s := range w.Sources {
 		rows := s.Rows
 		lo, hi := max(from, first), min(from+len(dst)/w.K, first+rows)
 		if lo < hi {
 			part := dst[(lo-from)*w.K : (hi-from)*w.K]
 			m.src.Read(part, s.Role, b.layer, w.K, (lo-first)*w.K)
+			m.finite(part, s.Role, b, lo-first)
 			m.fold(part, s, b)
+			m.finite(part, s.Role, b, lo-first) // a product may be out of float32's range
 		}
 		first += rows
 	}
@@ -132,15 +149,16 @@ func (m *maker) read(dst []float32, b block, from int) {
 // fold multiplies rows by a source's scale and by its gain, column by column. The product is
 // exact in float64 but for the scale's own last bit, and rounded once.
 func (m *maker) fold(rows []float32, s ir.Source, b block) {
-	k := b.weight.K
+	k := b.tensor.Weight.K
 	round := func(x float64) float32 { return float32(x) }
-	if b.weight.Elem == ir.BF16 {
+	if b.tensor.Elem == ir.BF16 {
 		round = odd
 	}
 	switch {
 	case s.Gain != "":
 		m.gain = grow(m.gain, k)
 		m.src.Read(m.gain, s.Gain, b.layer, 1, 0)
+		m.finite(m.gain, s.Gain, b, -1)
 		for at := 0; at < len(rows); at += k {
 			row := rows[at : at+k]
 			for i, g := range m.gain {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"strings"
 	"unsafe"
 
 	"github.com/yococ/yococ/ir/plan"
@@ -14,10 +13,8 @@ import (
 // Entries are the tensors of a plan's weight file, in order.
 func Entries(p *plan.Plan) []weights.Entry {
 	var es []weights.Entry
-	for i := range p.Weights {
-		if w := &p.Weights[i]; w.Alias == "" {
-			es = append(es, weights.Entry{Name: w.Name, DType: strings.ToUpper(w.Elem.String()), Shape: w.Shape()})
-		}
+	for _, t := range p.Tensors() {
+		es = append(es, weights.Entry{Name: t.Name, DType: t.DType(), Shape: t.Shape()})
 	}
 	return es
 }
@@ -25,10 +22,8 @@ func Entries(p *plan.Plan) []weights.Entry {
 // Bytes is the size of all tensors of a plan's weight file.
 func Bytes(p *plan.Plan) int64 {
 	var n int64
-	for i := range p.Weights {
-		if w := &p.Weights[i]; w.Alias == "" {
-			n += w.Bytes()
-		}
+	for _, t := range p.Tensors() {
+		n += t.Bytes()
 	}
 	return n
 }
@@ -56,7 +51,13 @@ func Write(ctx context.Context, p *plan.Plan, src Source, path string, progress 
 type task struct {
 	block block
 	buf   []byte
-	done  chan []byte
+	done  chan made
+}
+
+// made is a block's data, or why there is none.
+type made struct {
+	data []byte
+	err  error
 }
 
 // write makes blocks in parallel and writes them in order. As many as there are buffers are in
@@ -74,7 +75,8 @@ func write(ctx context.Context, out *weights.Writer, p *plan.Plan, src Source, p
 		go func() {
 			m := &maker{src: src}
 			for t := range todo {
-				t.done <- m.make(t.block, t.buf)
+				data, err := m.make(t.block, t.buf)
+				t.done <- made{data, err}
 			}
 		}()
 	}
@@ -82,7 +84,7 @@ func write(ctx context.Context, out *weights.Writer, p *plan.Plan, src Source, p
 		defer close(order)
 		defer close(todo)
 		each(p, func(b block) bool {
-			t := &task{block: b, done: make(chan []byte, 1)}
+			t := &task{block: b, done: make(chan made, 1)}
 			select {
 			case t.buf = <-buffers:
 			case <-ctx.Done():
@@ -95,16 +97,19 @@ func write(ctx context.Context, out *weights.Writer, p *plan.Plan, src Source, p
 	}()
 	written, total := int64(0), Bytes(p)
 	for t := range order {
-		data := <-t.done
-		if err := out.Write(t.block.weight.Name, data); err != nil {
+		m := <-t.done
+		if m.err == nil {
+			m.err = out.Write(t.block.tensor.Name, m.data)
+		}
+		if m.err != nil {
 			cancel()
 			for t := range order {
 				<-t.done
 			}
-			return err
+			return m.err
 		}
-		written += int64(len(data))
-		buffers <- data
+		written += int64(len(m.data))
+		buffers <- m.data
 		if progress != nil {
 			progress(written, total)
 		}
@@ -114,8 +119,8 @@ func write(ctx context.Context, out *weights.Writer, p *plan.Plan, src Source, p
 
 // each yields all blocks of a plan in the order of the file.
 func each(p *plan.Plan, yield func(block) bool) {
-	for i := range p.Weights {
-		if w := &p.Weights[i]; w.Alias == "" && !blocks(w, yield) {
+	for _, t := range p.Tensors() {
+		if !blocks(t, yield) {
 			return
 		}
 	}

@@ -19,10 +19,17 @@ import (
 )
 
 // sample has a weight of every form: stacked and folded sources, interleaved halves with a ragged
-// last group, an odd K, vectors, a table and another view of a tensor.
+// last group, an odd K, a K of more than one block, layers in several formats, vectors, a table and
+// another view of a tensor.
 func sample(elem ir.Elem) *plan.Plan {
+	table := elem
+	if elem == ir.Q4 {
+		table = ir.Q8
+	}
 	return &plan.Plan{Package: "sample", Weights: []plan.Weight{
-		{Name: "embed", Form: plan.Table, Elem: elem, N: 37, K: 24, Sources: []ir.Source{{Role: "embed", Scale: 1, Rows: 37}}},
+		{Name: "embed", Form: plan.Table, Elem: table, N: 37, K: 24, Sources: []ir.Source{{Role: "embed", Scale: 1, Rows: 37}}},
+		{Name: "down", Form: plan.Matrix, Elem: elem, N: 33, K: 300, Sources: []ir.Source{{Role: "down", Scale: 1, Gain: "norm", Rows: 33}}},
+		{Name: "o", Form: plan.Matrix, Elems: []ir.Elem{ir.BF16, elem, elem, ir.F32}, N: 5, K: 40, Layers: 4, Sources: []ir.Source{{Role: "o", Scale: 1, Rows: 5}}},
 		{Name: "qkv", Form: plan.Matrix, Elem: elem, N: 150, K: 25, Layers: 3, Sources: []ir.Source{
 			{Role: "q", Scale: 0.125, Gain: "norm", Rows: 70}, {Role: "k", Scale: 1, Gain: "norm", Rows: 70}, {Role: "v", Scale: 0.3, Rows: 10},
 		}},
@@ -51,7 +58,7 @@ func packed(t *testing.T, p *plan.Plan, src Source) *weights.File {
 }
 
 // want is element (row, col) of a weight by its definition, in exact arithmetic.
-func want(w *plan.Weight, src Source, layer, row, col int) float64 {
+func want(w *plan.Weight, elem ir.Elem, src Source, layer, row, col int) float64 {
 	read := func(role string, k, at int) float64 {
 		var x [1]float32
 		src.Read(x[:], role, layer, k, at)
@@ -67,7 +74,7 @@ func want(w *plan.Weight, src Source, layer, row, col int) float64 {
 		if s.Gain != "" {
 			x.Mul(x, big.NewFloat(read(s.Gain, 1, col)))
 		}
-		if w.Elem == ir.BF16 {
+		if elem == ir.BF16 {
 			y, _ := x.Float64()
 			return float64(nearestBF16(y))
 		}
@@ -91,62 +98,83 @@ func nearestBF16(x float64) float32 {
 	return best
 }
 
+// wantRow is a row of a weight by its definition. A quantized one is that of float32 in blocks.
+func wantRow(w *plan.Weight, elem ir.Elem, src Source, layer, row int) []float32 {
+	x := make([]float32, w.K)
+	for i := range x {
+		x[i] = float32(want(w, elem, src, layer, row, i))
+	}
+	block, quantize := kernel.Q8Block, quantizeQ8
+	switch {
+	case !elem.Quantized():
+		return x
+	case elem == ir.Q4:
+		block, quantize = kernel.Q4Block, quantizeQ4
+	case w.Form == plan.Table:
+		block = kernel.TableBlock
+	}
+	for from := 0; from < w.K; from += block {
+		part := x[from:min(from+block, w.K)]
+		q := make([]int8, len(part))
+		scale := kernel.BF16ToFloat32(quantize(q, part))
+		for i := range part {
+			part[i] = float32(q[i]) * scale
+		}
+	}
+	return x
+}
+
 // TestWrite holds every element of the file to the definition of its weight.
 func TestWrite(t *testing.T) {
 	src := Random(7)
-	for _, elem := range []ir.Elem{ir.F32, ir.BF16} {
+	for _, elem := range []ir.Elem{ir.F32, ir.BF16, ir.Q8, ir.Q4} {
 		p := sample(elem)
 		f := packed(t, p, src)
 		if err := f.Verify(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		for i := range p.Weights {
-			w := &p.Weights[i]
-			for l := range max(w.Layers, 1) {
-				if w.Alias == "" {
-					check(t, w, f, src, l)
-				}
+		for _, tensor := range p.Tensors() {
+			for l := range max(tensor.Layers, 1) {
+				check(t, tensor, f, src, l)
 			}
 		}
 	}
 }
 
-func check(t *testing.T, w *plan.Weight, f *weights.File, src Source, l int) {
+func check(t *testing.T, tensor plan.Tensor, f *weights.File, src Source, l int) {
 	t.Helper()
-	of := l
+	w, of := tensor.Weight, tensor.First+l
 	if w.Layers == 0 {
 		of = -1
 	}
-	var f32 []float32
-	var bf16 []uint16
-	if w.Elem == ir.BF16 {
-		all := f.BF16(w.Name)
-		n := len(all) / max(w.Layers, 1)
-		bf16 = all[l*n:][:n]
-	} else {
-		all := f.F32(w.Name)
-		n := len(all) / max(w.Layers, 1)
-		f32 = all[l*n:][:n]
-	}
+	data := f.Data(tensor.Name)
+	n := len(data) / max(tensor.Layers, 1)
+	data = data[l*n:][:n]
 	if w.Form == plan.Vector {
-		for i := range w.N {
-			if got, want := float64(f32[i]), want(w, src, of, i, 0); got != want {
-				t.Errorf("%s layer %d element %d: %v, want %v", w.Name, l, i, got, want)
+		for i, got := range view[float32](data)[:w.N] {
+			if want := want(w, ir.F32, src, of, i, 0); float64(got) != want {
+				t.Errorf("%s layer %d element %d: %v, want %v", tensor.Name, l, i, got, want)
 			}
 		}
 		return
 	}
+	m := kernel.Matrix{N: w.Outputs(), K: w.K}
+	e := kernel.Table{Vocab: w.N, Dim: w.K}
+	switch tensor.Elem {
+	case ir.F32:
+		m.F32, e.F32 = view[float32](data), view[float32](data)
+	case ir.BF16:
+		m.BF16, e.BF16 = view[uint16](data), view[uint16](data)
+	case ir.Q8:
+		m.Q8, e.Q8 = data, data
+	case ir.Q4:
+		m.Q4 = data
+	}
 	row := make([]float32, w.K)
 	for n := range w.N {
-		switch {
-		case w.Form == plan.Table && bf16 != nil:
-			for i := range row {
-				row[i] = kernel.BF16ToFloat32(bf16[n*w.K+i])
-			}
-		case w.Form == plan.Table:
-			copy(row, f32[n*w.K:])
-		default:
-			m := kernel.Matrix{N: w.Outputs(), K: w.K, F32: f32, BF16: bf16}
+		if w.Form == plan.Table {
+			kernel.Embed(&kernel.Worker{N: 1, Set: kernel.Portable{}}, kernel.Rows{Data: row, Stride: w.K}, &e, []int32{int32(n)}, 1)
+		} else {
 			at := n
 			if w.Half > 0 { // 32 of the first half, 32 of the second
 				half, r := n/w.Half, n%w.Half
@@ -154,9 +182,76 @@ func check(t *testing.T, w *plan.Weight, f *weights.File, src Source, l int) {
 			}
 			m.CopyRow(row, at)
 		}
-		for i, got := range row {
-			if want := want(w, src, of, n, i); float64(got) != want {
-				t.Fatalf("%s %v layer %d (%d, %d): %v, want %v", w.Name, w.Elem, l, n, i, got, want)
+		for i, want := range wantRow(w, tensor.Elem, src, of, n) {
+			if row[i] != want {
+				t.Fatalf("%s %v layer %d (%d, %d): %v, want %v", tensor.Name, tensor.Elem, l, n, i, row[i], want)
+			}
+		}
+	}
+}
+
+// TestSizes: what the plan says of packed matrices and tables is what the kernels read.
+func TestSizes(t *testing.T) {
+	for n := 1; n < 200; n += 31 {
+		for k := 1; k < 700; k += 13 {
+			m := &plan.Weight{Name: "m", Form: plan.Matrix, N: n, K: k}
+			for elem, want := range map[ir.Elem]int{
+				ir.F32: 4 * kernel.PackedF32(n, k), ir.BF16: 2 * kernel.PackedBF16(n, k), ir.Q8: kernel.PackedQ8(n, k), ir.Q4: kernel.PackedQ4(n, k),
+			} {
+				if m.Elem = elem; m.Bytes() != int64(want) {
+					t.Errorf("matrix %v [%d %d]: %d bytes, want %d", elem, n, k, m.Bytes(), want)
+				}
+			}
+			if w := (&plan.Weight{Form: plan.Table, Elem: ir.Q8, N: n, K: k}); w.Bytes() != int64(n*kernel.TableRowQ8(k)) {
+				t.Errorf("table [%d %d]: %d bytes, want %d", n, k, w.Bytes(), n*kernel.TableRowQ8(k))
+			}
+			if plan.QuantizedWidth(k) != kernel.QuantizedWidth(k) {
+				t.Errorf("a quantized row of %d is %d floats, want %d", k, plan.QuantizedWidth(k), kernel.QuantizedWidth(k))
+			}
+		}
+	}
+}
+
+// spoiled is a source with one element that is none.
+type spoiled struct {
+	Source
+	role  string
+	layer int
+	at    int
+	value float32
+}
+
+func (s spoiled) Read(dst []float32, role string, layer, k, from int) {
+	s.Source.Read(dst, role, layer, k, from)
+	if i := s.at - from; role == s.role && layer == s.layer && i >= 0 && i < len(dst) {
+		dst[i] = s.value
+	}
+}
+
+// TestNotNumbers: what is infinite or not a number cannot be quantized, and the error says where it is.
+func TestNotNumbers(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(-1))
+	for _, c := range []struct {
+		src  spoiled
+		want string
+	}{
+		{spoiled{role: "k", layer: 2, at: 69*25 + 24, value: nan}, "k of layer 2, row 69, column 24 is NaN: only numbers can be quantized"},
+		{spoiled{role: "up", layer: 1, at: 44 * 25, value: inf}, "up of layer 1, row 44, column 0 is -Inf: only numbers can be quantized"},
+		{spoiled{role: "norm", layer: 0, at: 7, value: inf}, "norm of layer 0, column 7 is -Inf: only numbers can be quantized"},
+		{spoiled{role: "embed", layer: -1, at: 36*24 + 5, value: nan}, "embed, row 36, column 5 is NaN: only numbers can be quantized"},
+	} {
+		c.src.Source = Random(1)
+		for _, elem := range []ir.Elem{ir.Q8, ir.Q4, ir.F32} {
+			path := filepath.Join(t.TempDir(), "w")
+			err := Write(context.Background(), sample(elem), c.src, path, nil)
+			var value *ValueError
+			switch {
+			case elem == ir.F32:
+				if err != nil {
+					t.Errorf("f32: %v", err)
+				}
+			case !errors.As(err, &value) || value.Error() != c.want:
+				t.Errorf("%v: error is %v, want %s", elem, err, c.want)
 			}
 		}
 	}
@@ -236,11 +331,14 @@ func BenchmarkRead(b *testing.B) {
 }
 
 func BenchmarkPanel(b *testing.B) {
-	p := sample(ir.BF16)
-	p.Weights[1].K = 3072
-	m, buf := &maker{src: Random(1)}, []byte(nil)
-	b.SetBytes(64 * 3072)
-	for range b.N {
-		buf = m.make(block{weight: &p.Weights[1]}, buf)
+	for _, elem := range []ir.Elem{ir.F32, ir.BF16, ir.Q8, ir.Q4} {
+		b.Run(elem.String(), func(b *testing.B) {
+			w := plan.Weight{Form: plan.Matrix, Elem: elem, N: 64, K: 3072, Sources: []ir.Source{{Role: "q", Scale: 1, Rows: 64}}}
+			m, buf := &maker{src: Random(1)}, []byte(nil)
+			b.SetBytes(64 * 3072)
+			for range b.N {
+				buf, _ = m.make(block{tensor: w.Tensors()[0]}, buf)
+			}
+		})
 	}
 }

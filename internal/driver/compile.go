@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/yococ/yococ/asm"
 	"github.com/yococ/yococ/codegen"
@@ -21,9 +22,10 @@ type Package struct {
 	Files map[string][]byte // by base name: Go, and assembly with its declarations
 }
 
-// Formats are the element types of a model's matrices and caches.
+// Formats are the element types of a model's matrices, of what quantized ones multiply, and of its
+// shared cache.
 type Formats struct {
-	Checkpoint, Weights, KV ir.Elem
+	Checkpoint, Weights, Activations, KV ir.Elem
 }
 
 // Compile turns a spec into a package. dump, if not "", is a folder for the program before and
@@ -32,7 +34,7 @@ type Formats struct {
 func Compile(spec *models.Spec, f Formats, dump string, skip ...string) (*Package, error) {
 	target := passes.Target{
 		Package: spec.Name, Source: filepath.Base(spec.File()), Context: spec.Context,
-		Weights: f.Weights, Checkpoint: f.Checkpoint, KV: f.KV, Skip: skip,
+		Weights: f.Weights, Activations: f.Activations, Checkpoint: f.Checkpoint, KV: f.KV, Skip: skip,
 	}
 	dumped := &dumper{dir: dump}
 	if dump != "" {
@@ -91,11 +93,15 @@ func (d *dumper) write(name, text string) {
 	}
 }
 
-// formats of --weights and --kv; of an unknown one the error names the flag.
-func format(flag, value string) (ir.Elem, error) {
-	known := []ir.Elem{ir.F32, ir.BF16}
+// format is a flag's value, one of those known; of an unknown one the error names the flag.
+func format(flag, value string, known ...ir.Elem) (ir.Elem, error) {
 	if e, err := ir.ParseElem(value); err == nil && slices.Contains(known, e) {
 		return e, nil
 	}
-	return 0, fmt.Errorf("%s %s is unknown: want f32 or bf16", flag, value)
+	var names []string
+	for _, e := range known {
+		names = append(names, e.String())
+	}
+	last := len(names) - 1
+	return 0, fmt.Errorf("%s %s is unknown: want %s or %s", flag, value, strings.Join(names[:last], ", "), names[last])
 }

@@ -60,7 +60,7 @@ func stageCost(p *plan.Plan, s *plan.Stage, pos, rows int) cost {
 			c.flops += 2 * float64(w.N) * float64(w.K) * float64(max(w.Layers, 1)) * float64(rows)
 			c.bytes += float64(w.Bytes())
 		case w.Form == plan.Table:
-			c.bytes += float64(w.K*w.Elem.Bytes()) * float64(rows)
+			c.bytes += float64(w.Bytes()) / float64(w.N) * float64(rows)
 		default:
 			c.bytes += float64(w.Bytes())
 		}

@@ -18,7 +18,8 @@ import (
 type Options struct {
 	Checkpoint string  // folder with the tensors; "" is the spec's own
 	Random     *uint64 // made-up weights of this seed instead
-	Weights    string  // f32 or bf16; "" is the checkpoint's own format, bf16 where there is none
+	Weights    string  // f32, bf16, q8 or q4; "" is the checkpoint's own format, bf16 where there is none
+	Acts       string  // f32 or q8; "" is q8 if weights are q8 or q4, else f32
 	KV         string  // f32 or bf16; "" is f32
 	Context    int     // default context; 0 is the spec's
 	Package    string  // name of the package; "" is the spec's
@@ -117,12 +118,18 @@ func (m *Model) choose(o Options) (err error) {
 	m.formats = Formats{Checkpoint: own, Weights: own, KV: ir.F32}
 	switch {
 	case o.Weights != "":
-		m.formats.Weights, err = format("--weights", o.Weights)
+		m.formats.Weights, err = format("--weights", o.Weights, ir.F32, ir.BF16, ir.Q8, ir.Q4)
 	case own == ir.F16:
 		m.formats.Weights = ir.F32 // the smallest that holds all of it
 	}
 	if err == nil && o.KV != "" {
-		m.formats.KV, err = format("--kv", o.KV)
+		m.formats.KV, err = format("--kv", o.KV, ir.F32, ir.BF16)
+	}
+	if m.formats.Weights.Quantized() {
+		m.formats.Activations = ir.Q8
+	}
+	if err == nil && o.Acts != "" {
+		m.formats.Activations, err = format("--activations", o.Acts, ir.F32, ir.Q8)
 	}
 	return err
 }
@@ -152,7 +159,18 @@ func (m *Model) Pack(ctx context.Context, path string, progress func(done, total
 	default:
 		return fmt.Errorf("%s %w", m.Spec.File(), errNoWeights)
 	}
-	return pack.Write(ctx, m.Package.Plan, src, path, progress)
+	err := pack.Write(ctx, m.Package.Plan, src, path, progress)
+	var value *pack.ValueError
+	if errors.As(err, &value) && m.bound != nil {
+		t := m.bound.Weight(models.Role(value.Role), value.Layer)
+		at := fmt.Sprintf("[%d]", value.Col)
+		if value.Row >= 0 {
+			at = fmt.Sprintf("[%d %d]", value.Row, value.Col)
+		}
+		return &checkpoint.FormatError{File: t.File, Tensor: t.Name, Offset: -1, Msg: fmt.Sprintf(
+			"element %s is %v: only numbers can be quantized", at, value.Value)}
+	}
+	return err
 }
 
 // Build makes dir hold the package, and its packed weights if there are any: all of it, or if there

@@ -32,8 +32,10 @@ func TestFormats(t *testing.T) {
 		o    Options
 		want Formats
 	}{
-		{Options{}, Formats{ir.BF16, ir.BF16, ir.F32}},
-		{Options{Weights: "f32", KV: "bf16"}, Formats{ir.BF16, ir.F32, ir.BF16}},
+		{Options{}, Formats{Checkpoint: ir.BF16, Weights: ir.BF16, KV: ir.F32}},
+		{Options{Weights: "f32", KV: "bf16"}, Formats{Checkpoint: ir.BF16, Weights: ir.F32, KV: ir.BF16}},
+		{Options{Weights: "q4"}, Formats{Checkpoint: ir.BF16, Weights: ir.Q4, Activations: ir.Q8}},
+		{Options{Weights: "q8", Acts: "q8"}, Formats{Checkpoint: ir.BF16, Weights: ir.Q8, Activations: ir.Q8}},
 	} {
 		if got := load(t, models8m, c.o).formats; got != c.want {
 			t.Errorf("%+v: formats %v, want %v", c.o, got, c.want)
@@ -46,7 +48,7 @@ func TestIdentity(t *testing.T) {
 	seed := uint64(1)
 	other := uint64(2)
 	seen := map[string]int{}
-	for i, o := range []Options{{}, {Weights: "f32"}, {Random: &seed}, {Random: &other}} {
+	for i, o := range []Options{{}, {Weights: "f32"}, {Weights: "q8"}, {Weights: "q4"}, {Random: &seed}, {Random: &other}} {
 		m := load(t, models8m, o)
 		id, err := m.identity()
 		if err != nil {

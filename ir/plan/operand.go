@@ -1,5 +1,7 @@
 package plan
 
+import "github.com/yococ/yococ/ir"
+
 // An Operand is an argument of a step. Its kinds are closed: codegen prints each one way.
 type Operand interface{ operand() }
 
@@ -10,12 +12,14 @@ type (
 		Col  int
 	}
 	// InputArg is what enters a matrix product: a slot, normalized on the way if Eps > 0, with
-	// the gain Gain ("" for none) and the slot Tmp for the normalized rows: kernel.Input.
+	// the gain Gain ("" for none), and converted to Elem: kernel.Input. Tmp is the slot of the rows
+	// as they are multiplied, "" if that is the slot itself.
 	InputArg struct {
 		Slot string
 		Col  int
 		Gain string
 		Eps  float64
+		Elem ir.Elem // F32: not converted; Q8: quantized, in those layers whose matrix is
 		Tmp  string
 	}
 	// WeightArg is a weight of the stage's layer, by its field: *kernel.Matrix, *kernel.Table,
@@ -41,3 +45,18 @@ func (StateArg) operand()  {}
 func (PhasesArg) operand() {}
 func (FloatArg) operand()  {}
 func (NameArg) operand()   {}
+
+// Width is how wide a row is as it is multiplied by a weight, in floats: as wide as any layer's format
+// needs. 0 stands for a row that is multiplied as it is.
+func (in InputArg) Width(w *Weight) int {
+	n := 0
+	for _, e := range w.Formats() {
+		switch {
+		case e.Quantized():
+			n = max(n, QuantizedWidth(w.K))
+		case in.Eps > 0:
+			n = max(n, w.K)
+		}
+	}
+	return n
+}

@@ -1,6 +1,11 @@
 package plan
 
-import "github.com/yococ/yococ/ir"
+import (
+	"slices"
+	"strings"
+
+	"github.com/yococ/yococ/ir"
+)
 
 // A Plan is a program with every choice made: what codegen, asm and the packer need, and nothing
 // else. It prints as text, and its fingerprint ties packed weights to generated code.
@@ -13,8 +18,7 @@ type Plan struct {
 	Self    int // self-decoder layers
 	Cross   int // cross-decoder layers
 
-	WeightElem ir.Elem // of the matrices
-	CacheElem  ir.Elem // of the shared cache
+	CacheElem ir.Elem // of the shared cache
 
 	Objects  []Object // what routines need to know that no token changes: shapes, ropes, layouts
 	States   []State
@@ -30,13 +34,34 @@ type Plan struct {
 // Scratch says what the largest private scratch of a worker depends on: the runtime has the
 // formulas.
 type Scratch struct {
-	Inputs  int   // of the widest matrix product that normalizes its input
+	Inputs  int   // of the widest matrix product that does not multiply its input as it is
 	Objects []Ref // whose routines need scratch: RetainSpec, AttendSpec
 }
 
 // Weight returns the weight of a name, nil if there is none.
 func (p *Plan) Weight(name string) *Weight {
 	return named(p.Weights, func(w *Weight) string { return w.Name }, name)
+}
+
+// Formats are the element types of the matrices, each once.
+func (p *Plan) Formats() []ir.Elem {
+	var es []ir.Elem
+	for i := range p.Weights {
+		if w := &p.Weights[i]; w.Form == Matrix {
+			es = append(es, w.Formats()...)
+		}
+	}
+	slices.Sort(es)
+	return slices.Compact(es)
+}
+
+// Precision is Formats in words: q4, or bf16+q8.
+func (p *Plan) Precision() string {
+	var names []string
+	for _, e := range p.Formats() {
+		names = append(names, e.String())
+	}
+	return strings.Join(names, "+")
 }
 
 // Object returns the object of a name, nil if there is none.
@@ -122,32 +147,6 @@ type State struct {
 	Layers int    // 0 for the shared cache, of which there is one
 	Window int    // Ring: tokens that stay visible
 }
-
-// A Weight is one tensor of the packed weight file.
-type Weight struct {
-	Name    string // in the file: self.qkvga
-	Field   string // in the generated weight structs: qkvga
-	Stage   string // the stage that uses it
-	Alias   string // the tensor that it is another view of, "" if it has its own: a tied table
-	Form    Form
-	Elem    ir.Elem
-	N, K    int         // Matrix: outputs and inputs; Table: vocabulary and width; Vector: length in N, K = 1
-	Half    int         // Matrix: > 0 interleaves two stacked halves of Half rows each, 32 rows at a time, for SwiGLU
-	Layers  int         // leading dimension of the file's tensor; 0 if it has none
-	Sources []ir.Source // what it is made of; every source says its rows
-	Pos     string
-}
-
-// Form is how a weight lies in the file.
-type Form uint8
-
-const (
-	Matrix Form = iota // panels of 64 output columns, k ascending: runtime/kernel.Matrix
-	Vector             // float32, padded to 16
-	Table              // row-major: runtime/kernel.Table
-)
-
-func (f Form) String() string { return [...]string{"matrix", "vector", "table"}[f] }
 
 // Field returns the value of an object's field.
 func (o *Object) Field(name string) any {

@@ -159,7 +159,7 @@ func TestShape(t *testing.T) {
 		{plan.Weight{Form: plan.Vector, N: 17, K: 1, Layers: 2}, []int{2, 32}, 17, 256},
 		{plan.Weight{Form: plan.Table, Elem: ir.BF16, N: 7, K: 5}, []int{7, 5}, 7, 70},
 	} {
-		if s := c.w.Shape(); !slices.Equal(s, c.shape) || c.w.Outputs() != c.outputs || c.w.Bytes() != c.bytes {
+		if s := c.w.Tensors()[0].Shape(); !slices.Equal(s, c.shape) || c.w.Outputs() != c.outputs || c.w.Bytes() != c.bytes {
 			t.Errorf("%+v: shape %v, outputs %d, %d bytes, want %v, %d, %d", c.w, s, c.w.Outputs(), c.w.Bytes(), c.shape, c.outputs, c.bytes)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+
+	"github.com/yococ/yococ/ir"
 )
 
 // Fingerprint is a hash of all that the bytes of the packed weight file depend on, the checkpoint
@@ -20,8 +22,8 @@ func (p *Plan) Fingerprint() string {
 // String is the plan as text: what codegen prints as Go, for people and for tests.
 func (p *Plan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "plan %s: vocab %d, dim %d, %d+%d layers, weights %v, cache %v, context %d\n",
-		p.Package, p.Vocab, p.Dim, p.Self, p.Cross, p.WeightElem, p.CacheElem, p.Context)
+	fmt.Fprintf(&b, "plan %s: vocab %d, dim %d, %d+%d layers, weights %s, cache %v, context %d\n",
+		p.Package, p.Vocab, p.Dim, p.Self, p.Cross, p.Precision(), p.CacheElem, p.Context)
 	b.WriteString("\nobjects\n")
 	for _, o := range p.Objects {
 		fmt.Fprintf(&b, "  %s %s", o.Name, o.Type)
@@ -81,8 +83,12 @@ func (p *Plan) String() string {
 }
 
 func (p *Plan) printWeights(b *strings.Builder) {
-	for _, w := range p.Weights {
-		fmt.Fprintf(b, "  %s %v %v%v", w.Name, w.Form, w.Elem, w.Shape())
+	for i := range p.Weights {
+		w := &p.Weights[i]
+		fmt.Fprintf(b, "  %s %v", w.Name, w.Form)
+		for _, t := range w.Tensors() {
+			fmt.Fprintf(b, " %v%v", t.Elem, t.Shape())
+		}
 		if w.Alias != "" {
 			fmt.Fprintf(b, " = %s", w.Alias)
 		}
@@ -119,7 +125,13 @@ func printOperand(o Operand) string {
 			if o.Gain != "" {
 				gain = " · @" + o.Gain
 			}
-			s = fmt.Sprintf("rmsnorm(%s, eps %g)%s in %s", s, o.Eps, gain, o.Tmp)
+			s = fmt.Sprintf("rmsnorm(%s, eps %g)%s", s, o.Eps, gain)
+		}
+		if o.Elem != ir.F32 {
+			s = fmt.Sprintf("%v(%s)", o.Elem, s)
+		}
+		if o.Tmp != "" {
+			s += " in " + o.Tmp
 		}
 		return s
 	case WeightArg:

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/yococ/yococ/ir"
 )
 
 // What Verify holds:
@@ -15,6 +17,7 @@ import (
 //   - a step has as many operands as its routine takes; they name slots and weights of its stage,
 //     objects and states of the plan;
 //   - a step reads no slot that it writes: a worker may be done before another has begun;
+//   - a product has a slot for rows that it does not multiply as they are, wide enough for them;
 //   - every weight is read by a step of its stage, every slot used by one;
 //   - a view is of a weight that is in the file;
 //   - every kernel that a routine may call is in the plan;
@@ -123,6 +126,7 @@ func (c *checker) step(step *Step) {
 			}
 		case InputArg:
 			reads[o.Slot] = true
+			c.input(o, step.Operands)
 		}
 	}
 	for _, o := range step.Operands {
@@ -134,6 +138,31 @@ func (c *checker) step(step *Step) {
 	for _, k := range r.Kernels {
 		if !slices.Contains(c.p.Kernels, k) {
 			c.fail("needs kernel %s", k.Name)
+		}
+	}
+}
+
+// input checks where the rows of a product's input go that are not multiplied as they are.
+func (c *checker) input(o InputArg, operands []Operand) {
+	if o.Tmp == "" {
+		if o.Eps > 0 || o.Elem != ir.F32 {
+			c.fail("no slot for the rows that it converts")
+		}
+		return
+	}
+	for _, m := range operands {
+		name, ok := m.(WeightArg)
+		w, tmp := c.p.Weight(string(name)), c.p.Slot(o.Tmp)
+		if !ok || w == nil || w.Form != Matrix || tmp == nil {
+			continue
+		}
+		for _, e := range w.Formats() {
+			if e.Quantized() && o.Elem != ir.Q8 {
+				c.fail("weight %s is %v, its input %v", w.Name, e, o.Elem)
+			}
+		}
+		if want := o.Width(w); tmp.Width < want {
+			c.fail("slot %s is %d wide, want %d", tmp.Name, tmp.Width, want)
 		}
 	}
 }
@@ -171,7 +200,7 @@ func (c *checker) missing(o Operand) string {
 		return c.slot(o.Slot)
 	case InputArg:
 		what := cmp.Or(c.slot(o.Slot), c.weight(o.Gain))
-		if o.Eps > 0 {
+		if o.Tmp != "" {
 			what = cmp.Or(what, c.slot(o.Tmp))
 		}
 		return what
