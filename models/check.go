@@ -97,6 +97,7 @@ func (c *checker) sizes() {
 		c.divides("self.mixer.kv_heads", m.KVHeads, "self.mixer.heads", m.Heads)
 	}
 	if len(c.errs) == 0 && len(c.bad) == 0 {
+		c.precision()
 		if n := s.Params(); n > maxParams {
 			c.fail("dim", "the model would have %d parameters: want at most %d", n, int64(maxParams))
 		}
@@ -139,6 +140,8 @@ func (f *field) want() string {
 		return "text: " + f.doc
 	case union:
 		return "a mapping with the key kind and those of that kind"
+	case formats:
+		return "a mapping with roles as keys, such as self.ffn.down, and formats: " + strings.Join(precisions, ", ")
 	}
 	var keys []string
 	for _, c := range f.fields {

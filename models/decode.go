@@ -126,6 +126,11 @@ func (d *decoder) value(v *yaml.Node, f *field, at string, key *yaml.Node) {
 			d.union(v, f, at, key)
 		}
 		return
+	case formats:
+		if d.mapping(v, f, at) {
+			d.precision(v, at)
+		}
+		return
 	}
 	d.spec.src.at[at] = place{v.Line, v.Column}
 	got, ok := scalar(v, f)

@@ -29,6 +29,7 @@ const (
 	text                 // pointer to a string type
 	path                 // *string, a file path: relative to the spec's folder, resolved on reading
 	group                // a mapping of fields
+	formats              // *[]Precision: a mapping from keys that the spec decides to formats
 	union                // a mapping whose key "kind" chooses one of variants
 )
 
@@ -122,6 +123,10 @@ var form = field{shape: group, fields: []field{
 		},
 		ffn(func(s *Spec) any { return &s.Cross.FFN.Hidden }),
 	}},
+	{
+		key: "precision", doc: "formats of matrices, by role or the beginning of one, that do not have the model's own: the last that names one counts",
+		shape: formats, at: func(s *Spec) any { return &s.Precision },
+	},
 	{key: "checkpoint", doc: "where the trained tensors are", shape: group, flow: true, fields: []field{
 		{
 			key: "path", doc: "folder of the checkpoint, relative to this file", shape: path, def: "",

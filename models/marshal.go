@@ -70,6 +70,11 @@ func (w *writer) fields(s *Spec, fields []field, at, indent string) {
 		switch {
 		case f.flow:
 			w.line(indent+f.key+": "+flow(s, f), comments(s, f, p))
+		case f.shape == formats:
+			w.line(indent+f.key+":", s.comment(p))
+			for _, e := range s.Precision {
+				w.line(indent+"  "+formatText(e.Key)+": "+e.Format, s.comment(join(p, e.Key)))
+			}
 		case f.shape == group:
 			w.line(indent+f.key+":", s.comment(p))
 			w.fields(s, f.fields, p, indent+"  ")
@@ -92,13 +97,16 @@ func (w *writer) line(text, comment string) {
 	w.WriteByte('\n')
 }
 
-// empty reports whether the key is left out: a path that names nothing, a union without a kind.
+// empty reports whether the key is left out: a path that names nothing, a union without a kind, no
+// precisions.
 func (f *field) empty(s *Spec) bool {
 	switch f.shape {
 	case path:
 		return f.get(s) == ""
 	case union:
 		return f.variant(s) == nil
+	case formats:
+		return len(s.Precision) == 0
 	}
 	return false
 }

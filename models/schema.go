@@ -51,6 +51,9 @@ func (f *field) schema() map[string]any {
 		if f.key == "name" {
 			m["pattern"], m["maxLength"] = "^[a-z][a-z0-9]*$", 64
 		}
+	case formats:
+		m["type"] = "object"
+		m["additionalProperties"] = map[string]any{"enum": precisions, "type": "string"}
 	case group:
 		object(m, f.fields)
 	case union:

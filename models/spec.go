@@ -4,17 +4,18 @@ package models
 // cache between them, and where its weights and tokenizer are. Load fills every default in, so
 // a loaded Spec has no zero that means "the default".
 type Spec struct {
-	Name          string     // a Go package name: lower-case letters and digits
-	Vocab         int        // tokens
-	Dim           int        // width of the residual stream
-	Context       int        // default context length in tokens; not a limit
-	NormEps       float64    // eps of every RMSNorm but the query norm
-	TieEmbeddings bool       // the output projection is the embedding table
-	Self          Self       // the self-decoder: layers with a state of constant size
-	Cache         Cache      // the global key/value cache, written once a token
-	Cross         Cross      // the cross-decoder: layers that read the cache
-	Checkpoint    Checkpoint // where the trained tensors are, and under which names
-	Tokenizer     string     // path of a tokenizer.json, resolved; empty if the spec names none
+	Name          string      // a Go package name: lower-case letters and digits
+	Vocab         int         // tokens
+	Dim           int         // width of the residual stream
+	Context       int         // default context length in tokens; not a limit
+	NormEps       float64     // eps of every RMSNorm but the query norm
+	TieEmbeddings bool        // the output projection is the embedding table
+	Self          Self        // the self-decoder: layers with a state of constant size
+	Cache         Cache       // the global key/value cache, written once a token
+	Cross         Cross       // the cross-decoder: layers that read the cache
+	Precision     []Precision // formats of matrices that do not have the model's own
+	Checkpoint    Checkpoint  // where the trained tensors are, and under which names
+	Tokenizer     string      // path of a tokenizer.json, resolved; empty if the spec names none
 
 	src *source // where each value stands in the YAML text; nil if the spec was built in memory
 }

@@ -65,6 +65,11 @@ var formats = []Target{
 	{Weights: ir.F32, Checkpoint: ir.BF16},
 	{Weights: ir.BF16, Checkpoint: ir.F32, KV: ir.BF16},
 	{Weights: ir.BF16, Checkpoint: ir.BF16},
+	{Weights: ir.Q4, Activations: ir.Q8, Checkpoint: ir.BF16},
+	{Weights: ir.BF16, Activations: ir.Q8, Checkpoint: ir.BF16, Precision: []Precision{ // the layers of a stage, and the readers of a norm, in several formats
+		{Role: "self.o", From: 1, To: 1, Elem: ir.Q8}, {Role: "self.v", From: 0, To: 1, Elem: ir.F32}, {Role: "self.ffn.down", From: 0, To: 0, Elem: ir.Q4},
+		{Role: "cross.ffn.gate", From: 0, To: 0, Elem: ir.Q4}, {Role: "cross.ffn.up", From: 0, To: 0, Elem: ir.Q4}, {Role: "cache.v", From: -1, To: -1, Elem: ir.Q8},
+	}},
 }
 
 // naive builds a variant, and completes a target with what a plan needs.
@@ -86,7 +91,7 @@ func naive(t *testing.T, variant string, target *Target) *ir.Program {
 func eachModel(t *testing.T, test func(t *testing.T, variant string, target Target)) {
 	for variant := range variants {
 		for _, target := range formats {
-			name := fmt.Sprintf("%s/%v-from-%v", variant, target.Weights, target.Checkpoint)
+			name := fmt.Sprintf("%s/%v-from-%v-%d", variant, target.Weights, target.Checkpoint, len(target.Precision))
 			t.Run(name, func(t *testing.T) { test(t, variant, target) })
 		}
 	}
@@ -180,7 +185,7 @@ func skipCase(t *testing.T, d *datadriven.TestData) string {
 
 // planCase prints the plan of a variant, or a part of it.
 //
-//	plan VARIANT [weights=f32|bf16] [checkpoint=f32|bf16] [kv=f32|bf16] [skip=PASS] [entries|kernels]
+//	plan VARIANT [weights=FORMAT] [activations=f32|q8] [precision=(ROLE/FROM-TO/FORMAT,…)] [checkpoint=f32|bf16] [kv=f32|bf16] [skip=PASS] [entries|kernels|steps]
 func planCase(t *testing.T, d *datadriven.TestData) string {
 	variant, target := modelArgs(t, d)
 	p := naive(t, variant, &target)
@@ -194,6 +199,10 @@ func planCase(t *testing.T, d *datadriven.TestData) string {
 	text := plan.String()
 	if again, err := Plan(p, target); err != nil || again.String() != text || again.Fingerprint() != plan.Fingerprint() {
 		t.Errorf("%s: a second plan of the program is %v\n%v", d.Pos, err, again)
+	}
+	if d.HasArg("steps") {
+		_, text, _ = strings.Cut(text, "\nweights\n")
+		text, _, _ = strings.Cut(text, "\nentries\n")
 	}
 	if d.HasArg("kernels") {
 		_, text, _ = strings.Cut(text, "\nkernels\n")
@@ -216,7 +225,18 @@ func modelArgs(t *testing.T, d *datadriven.TestData) (variant string, target Tar
 			target.KV = elem(t, d, a.Vals[0])
 		case "skip":
 			target.Skip = a.Vals
-		case "entries", "kernels":
+		case "activations":
+			target.Activations = elem(t, d, a.Vals[0])
+		case "precision": // ROLE/FROM-TO/FORMAT
+			for _, v := range a.Vals {
+				var from, to int
+				parts := strings.Split(v, "/")
+				if _, err := fmt.Sscanf(parts[1], "%d-%d", &from, &to); err != nil {
+					d.Fatalf(t, "%v", err)
+				}
+				target.Precision = append(target.Precision, Precision{Role: parts[0], From: from, To: to, Elem: elem(t, d, parts[2])})
+			}
+		case "entries", "kernels", "steps":
 		default:
 			variant = a.Key
 		}
@@ -239,6 +259,9 @@ func TestTargets(t *testing.T) {
 		want string
 	}{
 		{func(_ *ir.Program, t *Target) { t.Weights = ir.F16 }, "weights in f16, want f32, bf16, q8 or q4"},
+		{func(_ *ir.Program, t *Target) { t.Weights = ir.Q8 }, "activations in f32, and weights in q8 or q4, which multiply q8 activations alone"},
+		{func(_ *ir.Program, t *Target) { t.Activations = ir.Q8 }, "activations in q8, and no weights in q8 or q4 that multiply them"},
+		{func(_ *ir.Program, t *Target) { t.Activations = ir.I32 }, "activations in i32, want f32 or q8"},
 		{func(_ *ir.Program, t *Target) { t.KV = ir.I32 }, "cache in i32, want f32 or bf16"},
 		{func(p *ir.Program, _ *Target) { p.Entries = p.Entries[1:] }, "program has no entry prefill"},
 		{func(p *ir.Program, _ *Target) { p.Stages[4].Name = "tail" }, "program has no stage head"},

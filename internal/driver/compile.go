@@ -36,6 +36,13 @@ func Compile(spec *models.Spec, f Formats, dump string, skip ...string) (*Packag
 		Package: spec.Name, Source: filepath.Base(spec.File()), Context: spec.Context,
 		Weights: f.Weights, Activations: f.Activations, Checkpoint: f.Checkpoint, KV: f.KV, Skip: skip,
 	}
+	for _, m := range spec.MatrixFormats() {
+		elem, err := ir.ParseElem(m.Format)
+		if err != nil {
+			return nil, err
+		}
+		target.Precision = append(target.Precision, passes.Precision{Role: string(m.Role), From: m.From, To: m.To, Elem: elem})
+	}
 	dumped := &dumper{dir: dump}
 	if dump != "" {
 		if err := os.MkdirAll(dump, 0o777); err != nil {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/yococ/yococ/codegen/pack"
 	"github.com/yococ/yococ/ir"
@@ -125,11 +126,21 @@ func (m *Model) choose(o Options) (err error) {
 	if err == nil && o.KV != "" {
 		m.formats.KV, err = format("--kv", o.KV, ir.F32, ir.BF16)
 	}
-	if m.formats.Weights.Quantized() {
+	quantized := m.formats.Weights.Quantized() || slices.ContainsFunc(m.Spec.MatrixFormats(), func(f models.MatrixFormat) bool {
+		return f.Format == "q8" || f.Format == "q4"
+	})
+	if quantized {
 		m.formats.Activations = ir.Q8
 	}
 	if err == nil && o.Acts != "" {
 		m.formats.Activations, err = format("--activations", o.Acts, ir.F32, ir.Q8)
+	}
+	switch a := m.formats.Activations; {
+	case err != nil:
+	case quantized && a != ir.Q8:
+		return fmt.Errorf("--activations %v: weights in q8 and q4 multiply q8 activations alone", a)
+	case !quantized && a == ir.Q8:
+		return fmt.Errorf("--activations q8: no weights are in q8 or q4, which multiply them: want --weights q8 or q4")
 	}
 	return err
 }
