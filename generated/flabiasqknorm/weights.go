@@ -75,25 +75,25 @@ type headWeights struct {
 // bind gives every weight its place in the file.
 func bind(f *weights.File) *modelWeights {
 	m := &modelWeights{}
-	m.embed.embed = rt.BindTable(f, "embed", 307, 64, false)
+	m.embed.embed = rt.BindTable(f, "embed", rt.F32, 307, 64, false)
 	for l := range m.self {
 		p := &m.self[l]
-		p.qkvgDecay = rt.BindMatrix(f, "self.qkvgDecay", l, 260, 64)
-		p.o = rt.BindMatrix(f, "self.o", l, 64, 64)
-		p.ffnGateUp = rt.BindMatrix(f, "self.ffn.gateUp", l, 256, 64)
-		p.ffnDown = rt.BindMatrix(f, "self.ffn.down", l, 64, 120)
+		p.qkvgDecay = rt.BindMatrix(f, "self.qkvgDecay", rt.F32, l, 260, 64)
+		p.o = rt.BindMatrix(f, "self.o", rt.F32, l, 64, 64)
+		p.ffnGateUp = rt.BindMatrix(f, "self.ffn.gateUp", rt.F32, l, 256, 64)
+		p.ffnDown = rt.BindMatrix(f, "self.ffn.down", rt.F32, l, 64, 120)
 	}
-	m.share.kv = rt.BindMatrix(f, "cache.kv", 0, 32, 64)
+	m.share.kv = rt.BindMatrix(f, "cache.kv", rt.F32, 0, 32, 64)
 	m.share.kvBias = rt.BindVector(f, "cache.kv.bias", 0, 32)
 	for l := range m.cross {
 		p := &m.cross[l]
-		p.q = rt.BindMatrix(f, "cross.q", l, 64, 64)
+		p.q = rt.BindMatrix(f, "cross.q", rt.F32, l, 64, 64)
 		p.qBias = rt.BindVector(f, "cross.q.bias", l, 64)
 		p.qNorm = rt.BindVector(f, "cross.q.norm", l, 16)
-		p.o = rt.BindMatrix(f, "cross.o", l, 64, 64)
-		p.ffnGateUp = rt.BindMatrix(f, "cross.ffn.gateUp", l, 256, 64)
-		p.ffnDown = rt.BindMatrix(f, "cross.ffn.down", l, 64, 120)
+		p.o = rt.BindMatrix(f, "cross.o", rt.F32, l, 64, 64)
+		p.ffnGateUp = rt.BindMatrix(f, "cross.ffn.gateUp", rt.F32, l, 256, 64)
+		p.ffnDown = rt.BindMatrix(f, "cross.ffn.down", rt.F32, l, 64, 120)
 	}
-	m.head.head = rt.BindMatrix(f, "head", 0, 307, 64)
+	m.head.head = rt.BindMatrix(f, "head", rt.F32, 0, 307, 64)
 	return m
 }

@@ -71,23 +71,23 @@ type headWeights struct {
 // bind gives every weight its place in the file.
 func bind(f *weights.File) *modelWeights {
 	m := &modelWeights{}
-	m.embed.embed = rt.BindTable(f, "embed", 256, 64, false)
+	m.embed.embed = rt.BindTable(f, "embed", rt.F32, 256, 64, false)
 	for l := range m.self {
 		p := &m.self[l]
-		p.qkv = rt.BindMatrix(f, "self.qkv", l, 128, 64)
+		p.qkv = rt.BindMatrix(f, "self.qkv", rt.F32, l, 128, 64)
 		p.qkvBias = rt.BindVector(f, "self.qkv.bias", l, 128)
-		p.o = rt.BindMatrix(f, "self.o", l, 64, 64)
-		p.ffnGateUp = rt.BindMatrix(f, "self.ffn.gateUp", l, 256, 64)
-		p.ffnDown = rt.BindMatrix(f, "self.ffn.down", l, 64, 128)
+		p.o = rt.BindMatrix(f, "self.o", rt.F32, l, 64, 64)
+		p.ffnGateUp = rt.BindMatrix(f, "self.ffn.gateUp", rt.F32, l, 256, 64)
+		p.ffnDown = rt.BindMatrix(f, "self.ffn.down", rt.F32, l, 64, 128)
 	}
-	m.share.kv = rt.BindMatrix(f, "cache.kv", 0, 64, 64)
+	m.share.kv = rt.BindMatrix(f, "cache.kv", rt.F32, 0, 64, 64)
 	for l := range m.cross {
 		p := &m.cross[l]
-		p.q = rt.BindMatrix(f, "cross.q", l, 64, 64)
-		p.o = rt.BindMatrix(f, "cross.o", l, 64, 64)
-		p.ffnGateUp = rt.BindMatrix(f, "cross.ffn.gateUp", l, 256, 64)
-		p.ffnDown = rt.BindMatrix(f, "cross.ffn.down", l, 64, 128)
+		p.q = rt.BindMatrix(f, "cross.q", rt.F32, l, 64, 64)
+		p.o = rt.BindMatrix(f, "cross.o", rt.F32, l, 64, 64)
+		p.ffnGateUp = rt.BindMatrix(f, "cross.ffn.gateUp", rt.F32, l, 256, 64)
+		p.ffnDown = rt.BindMatrix(f, "cross.ffn.down", rt.F32, l, 64, 128)
 	}
-	m.head.head = rt.BindMatrix(f, "head", 0, 256, 64)
+	m.head.head = rt.BindMatrix(f, "head", rt.F32, 0, 256, 64)
 	return m
 }

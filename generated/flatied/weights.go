@@ -70,23 +70,23 @@ type headWeights struct {
 // bind gives every weight its place in the file.
 func bind(f *weights.File) *modelWeights {
 	m := &modelWeights{}
-	m.embed.embed = rt.BindTable(f, "embed.panels", 200, 64, true)
+	m.embed.embed = rt.BindTable(f, "embed.panels", rt.F32, 200, 64, true)
 	for l := range m.self {
 		p := &m.self[l]
-		p.qkvgDecay = rt.BindMatrix(f, "self.qkvgDecay", l, 258, 64)
-		p.o = rt.BindMatrix(f, "self.o", l, 64, 64)
-		p.ffnGateUp = rt.BindMatrix(f, "self.ffn.gateUp", l, 512, 64)
-		p.ffnDown = rt.BindMatrix(f, "self.ffn.down", l, 64, 256)
+		p.qkvgDecay = rt.BindMatrix(f, "self.qkvgDecay", rt.F32, l, 258, 64)
+		p.o = rt.BindMatrix(f, "self.o", rt.F32, l, 64, 64)
+		p.ffnGateUp = rt.BindMatrix(f, "self.ffn.gateUp", rt.F32, l, 512, 64)
+		p.ffnDown = rt.BindMatrix(f, "self.ffn.down", rt.F32, l, 64, 256)
 	}
-	m.share.kv = rt.BindMatrix(f, "cache.kv", 0, 128, 64)
+	m.share.kv = rt.BindMatrix(f, "cache.kv", rt.F32, 0, 128, 64)
 	for l := range m.cross {
 		p := &m.cross[l]
-		p.q = rt.BindMatrix(f, "cross.q", l, 64, 64)
-		p.o = rt.BindMatrix(f, "cross.o", l, 64, 64)
-		p.ffnGateUp = rt.BindMatrix(f, "cross.ffn.gateUp", l, 512, 64)
-		p.ffnDown = rt.BindMatrix(f, "cross.ffn.down", l, 64, 256)
+		p.q = rt.BindMatrix(f, "cross.q", rt.F32, l, 64, 64)
+		p.o = rt.BindMatrix(f, "cross.o", rt.F32, l, 64, 64)
+		p.ffnGateUp = rt.BindMatrix(f, "cross.ffn.gateUp", rt.F32, l, 512, 64)
+		p.ffnDown = rt.BindMatrix(f, "cross.ffn.down", rt.F32, l, 64, 256)
 	}
-	m.head.embed = rt.BindMatrix(f, "embed.panels", 0, 200, 64)
+	m.head.embed = rt.BindMatrix(f, "embed.panels", rt.F32, 0, 200, 64)
 	m.head.norm = rt.BindVector(f, "final.norm", 0, 64)
 	return m
 }

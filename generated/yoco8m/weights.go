@@ -81,28 +81,28 @@ type headWeights struct {
 // bind gives every weight its place in the file.
 func bind(f *weights.File) *modelWeights {
 	m := &modelWeights{}
-	m.embed.embed = rt.BindTable(f, "embed", 4096, 256, false)
+	m.embed.embed = rt.BindTable(f, "embed", rt.BF16, 4096, 256, false)
 	for l := range m.self {
 		p := &m.self[l]
-		p.qkvgDecay = rt.BindMatrix(f, "self.qkvgDecay", l, 1028, 256)
+		p.qkvgDecay = rt.BindMatrix(f, "self.qkvgDecay", rt.BF16, l, 1028, 256)
 		p.norm = rt.BindVector(f, "self.norm", l, 256)
-		p.o = rt.BindMatrix(f, "self.o", l, 256, 256)
-		p.ffnGateUp = rt.BindMatrix(f, "self.ffn.gateUp", l, 1280, 256)
+		p.o = rt.BindMatrix(f, "self.o", rt.BF16, l, 256, 256)
+		p.ffnGateUp = rt.BindMatrix(f, "self.ffn.gateUp", rt.BF16, l, 1280, 256)
 		p.ffnNorm = rt.BindVector(f, "self.ffn.norm", l, 256)
-		p.ffnDown = rt.BindMatrix(f, "self.ffn.down", l, 256, 640)
+		p.ffnDown = rt.BindMatrix(f, "self.ffn.down", rt.BF16, l, 256, 640)
 	}
-	m.share.kv = rt.BindMatrix(f, "cache.kv", 0, 256, 256)
+	m.share.kv = rt.BindMatrix(f, "cache.kv", rt.BF16, 0, 256, 256)
 	m.share.norm = rt.BindVector(f, "cache.norm", 0, 256)
 	for l := range m.cross {
 		p := &m.cross[l]
-		p.q = rt.BindMatrix(f, "cross.q", l, 256, 256)
+		p.q = rt.BindMatrix(f, "cross.q", rt.BF16, l, 256, 256)
 		p.norm = rt.BindVector(f, "cross.norm", l, 256)
-		p.o = rt.BindMatrix(f, "cross.o", l, 256, 256)
-		p.ffnGateUp = rt.BindMatrix(f, "cross.ffn.gateUp", l, 1280, 256)
+		p.o = rt.BindMatrix(f, "cross.o", rt.BF16, l, 256, 256)
+		p.ffnGateUp = rt.BindMatrix(f, "cross.ffn.gateUp", rt.BF16, l, 1280, 256)
 		p.ffnNorm = rt.BindVector(f, "cross.ffn.norm", l, 256)
-		p.ffnDown = rt.BindMatrix(f, "cross.ffn.down", l, 256, 640)
+		p.ffnDown = rt.BindMatrix(f, "cross.ffn.down", rt.BF16, l, 256, 640)
 	}
-	m.head.head = rt.BindMatrix(f, "head", 0, 4096, 256)
+	m.head.head = rt.BindMatrix(f, "head", rt.BF16, 0, 4096, 256)
 	m.head.norm = rt.BindVector(f, "final.norm", 0, 256)
 	return m
 }
