@@ -247,9 +247,34 @@ func TestSharedWeight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`p.o = rt.BindMatrix(f, "self.o", 0, 256, 256)`, `p.ffnDown = rt.BindMatrix(f, "self.ffn.down", l, 256, 640)`} {
+	for _, want := range []string{`p.o = rt.BindMatrix(f, "self.o", rt.F32, 0, 256, 256)`, `p.ffnDown = rt.BindMatrix(f, "self.ffn.down", rt.F32, l, 256, 640)`} {
 		if !bytes.Contains(out["weights.go"], []byte(want)) {
 			t.Errorf("weights.go has no %s", want)
+		}
+	}
+}
+
+// TestMixedLayers: each layer is bound to the tensor of its own format, and calls nothing else for it.
+func TestMixedLayers(t *testing.T) {
+	p, out := files(t, specs[0], passes.Target{Weights: ir.Q4, Activations: ir.Q8, Precision: []passes.Precision{{Role: "self.o", From: 1, To: 2, Elem: ir.F32}}}, nil)
+	const want = `		switch {
+		case l < 1:
+			p.o = rt.BindMatrix(f, "self.o.0-0", rt.Q4, l, 256, 256)
+		case l < 3:
+			p.o = rt.BindMatrix(f, "self.o.1-2", rt.F32, l-1, 256, 256)
+		default:
+			p.o = rt.BindMatrix(f, "self.o.3-3", rt.Q4, l-3, 256, 256)
+		}
+`
+	if !bytes.Contains(out["weights.go"], []byte(want)) {
+		t.Errorf("weights.go has no\n%s\n%s", want, out["weights.go"])
+	}
+	if call := "kernel.LinearAdd(w, s.x, kernel.Quantized(s.mixed, s.quantized), &p.o, nil, rows)"; !bytes.Contains(out["self.go"], []byte(call)) {
+		t.Errorf("self.go has no %s\n%s", call, out["self.go"])
+	}
+	for _, k := range []*plan.Kernel{plan.GemmF32, plan.GemmQ4, plan.QuantizeRow} {
+		if !slices.Contains(p.Kernels, k) {
+			t.Errorf("the plan has no kernel %s", k.Name)
 		}
 	}
 }

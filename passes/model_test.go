@@ -67,8 +67,12 @@ var formats = []Target{
 	{Weights: ir.BF16, Checkpoint: ir.BF16},
 	{Weights: ir.Q4, Activations: ir.Q8, Checkpoint: ir.BF16},
 	{Weights: ir.BF16, Activations: ir.Q8, Checkpoint: ir.BF16, Precision: []Precision{ // the layers of a stage, and the readers of a norm, in several formats
-		{Role: "self.o", From: 1, To: 1, Elem: ir.Q8}, {Role: "self.v", From: 0, To: 1, Elem: ir.F32}, {Role: "self.ffn.down", From: 0, To: 0, Elem: ir.Q4},
-		{Role: "cross.ffn.gate", From: 0, To: 0, Elem: ir.Q4}, {Role: "cross.ffn.up", From: 0, To: 0, Elem: ir.Q4}, {Role: "cache.v", From: -1, To: -1, Elem: ir.Q8},
+		{Role: "self.o", From: 1, To: 1, Elem: ir.Q8},
+		{Role: "self.v", From: 0, To: 1, Elem: ir.F32},
+		{Role: "self.ffn.down", From: 0, To: 0, Elem: ir.Q4},
+		{Role: "cross.ffn.gate", From: 0, To: 0, Elem: ir.Q4},
+		{Role: "cross.ffn.up", From: 0, To: 0, Elem: ir.Q4},
+		{Role: "cache.v", From: -1, To: -1, Elem: ir.Q8},
 	}},
 }
 

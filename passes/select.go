@@ -201,7 +201,7 @@ func (b *planner) project(f *ir.Func, v *ir.Value) error {
 		in.Gain = b.weight(v.Weights[1], plan.Vector, 0)
 		x += " ∘ p." + b.field(v.Weights[1].Name)
 	}
-	if slices.ContainsFunc(b.plan.Weight(m).Formats(), ir.Elem.Quantized) {
+	if slices.ContainsFunc(b.plan.Weight(m).Formats(), ir.Elem.Quantized) { // in some layer
 		in.Elem = ir.Q8
 	}
 	if width := in.Width(b.plan.Weight(m)); width > 0 {

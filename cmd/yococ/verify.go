@@ -24,7 +24,7 @@ func verifyCommand(s *screen) *cobra.Command {
 	var asJSON bool
 	fs := cmd.Flags()
 	fs.StringVar(&dir, "golden", "", "folder `DIR` with golden.json and golden.safetensors")
-	fs.Float64Var(&tolerance, "tolerance", 0, "how far logits may be off, `X` (default ten times what golden.json says of float32; with --kv bf16 there is none)")
+	fs.Float64Var(&tolerance, "tolerance", 0, "how far logits may be off, `X` (default ten times what golden.json says of float32; with q8 and q4 weights and with --kv bf16 there is none)")
 	fs.BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -32,6 +32,8 @@ func verifyCommand(s *screen) *cobra.Command {
 			return errors.New("--golden DIR is missing")
 		case fs.Changed("tolerance") && !(tolerance > 0 && !math.IsInf(tolerance, 0)):
 			return fmt.Errorf("--tolerance %v: want a number above 0", tolerance)
+		case (f.Weights == "q8" || f.Weights == "q4") && !fs.Changed("tolerance"):
+			return errQuantized
 		case f.KV == "bf16" && !fs.Changed("tolerance"):
 			return errors.New("--kv bf16: want --tolerance X too: golden.json says how far float32 may be off, which says nothing of a cache rounded to bfloat16")
 		}
@@ -43,6 +45,9 @@ func verifyCommand(s *screen) *cobra.Command {
 			return err
 		}
 		defer m.Close()
+		if m.Package.Plan.Quantized() && !fs.Changed("tolerance") { // by the spec's precision
+			return errQuantized
+		}
 		g, err := driver.OpenGolden(dir, m.DType())
 		if err != nil {
 			return err
@@ -79,6 +84,9 @@ func verifyCommand(s *screen) *cobra.Command {
 	return cmd
 }
 
+// errQuantized is for a golden folder that knows nothing of the rounding of weights.
+var errQuantized = errors.New("q8 and q4 weights: want --tolerance X too: golden.json says how far float32 may be off, which says nothing of weights and activations rounded to integers")
+
 func printVerification(w io.Writer, r *driver.Runner, v *driver.Verification, tolerance float64) {
 	fmt.Fprintf(w, "%-12s %12s %12s %9s\n", "case", "logits", "states", "greedy")
 	for _, c := range v.Cases {
@@ -94,4 +102,7 @@ func printVerification(w io.Writer, r *driver.Runner, v *driver.Verification, to
 	p := r.Model.Package.Plan
 	fmt.Fprintf(w, "%s, %s weights, %s cache, %d threads; logits may be off by %.3g\n",
 		r.Info.Options.ISA, p.Precision(), p.CacheElem, r.Info.Options.Threads, tolerance)
+	if p.Quantized() {
+		fmt.Fprintln(w, "states are shown and not judged: what rounding weights does to them is no error")
+	}
 }

@@ -55,6 +55,9 @@ func (p *Plan) Formats() []ir.Elem {
 	return slices.Compact(es)
 }
 
+// Quantized reports whether any matrix is.
+func (p *Plan) Quantized() bool { return slices.ContainsFunc(p.Formats(), ir.Elem.Quantized) }
+
 // Precision is Formats in words: q4, or bf16+q8.
 func (p *Plan) Precision() string {
 	var names []string
