@@ -24,6 +24,7 @@ func benchCommand(s *screen) *cobra.Command {
 	fs.IntSliceVarP(&o.TG, "tokens", "n", []int{128}, "`N,…` single decodes; 0 for none")
 	fs.IntSliceVarP(&o.Depths, "depth", "d", []int{0}, "with `DEPTH,…` tokens before")
 	fs.IntSliceVar(&o.Threads, "threads", []int{0}, "with `N,…` workers; 0 for all processors, at most 16")
+	fs.IntSliceVar(&o.Batch, "batch", []int{1}, "decodes by `N,…` sessions together")
 	fs.BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		for _, l := range []struct {
@@ -45,6 +46,11 @@ func benchCommand(s *screen) *cobra.Command {
 		for _, n := range o.Threads {
 			if err := checkThreads(n); err != nil {
 				return err
+			}
+		}
+		for _, n := range o.Batch {
+			if n < 1 || n > driver.MaxBatch {
+				return fmt.Errorf("--batch %d: want 1 to %d", n, driver.MaxBatch)
 			}
 		}
 		m, err := f.load(args[0], true)

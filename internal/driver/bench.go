@@ -22,7 +22,7 @@ type Bench struct {
 
 // BenchResult is the speed of one test.
 type BenchResult struct {
-	Test          string   `json:"test"` // pp512: prefill of 512 tokens and logits; tg128: 128 single decodes
+	Test          string   `json:"test"` // pp512: prefill of 512 tokens and logits; tg128: 128 single decodes; tg128@b4: of 4 sessions each, together
 	Depth         int      `json:"depth"`
 	Threads       int      `json:"threads"`
 	TokensPerS    float64  `json:"tokens_per_s"`
@@ -35,8 +35,12 @@ type BenchResult struct {
 // BenchOptions are the tests: every combination of a test, a depth and a number of threads.
 type BenchOptions struct {
 	PP, TG, Depths, Threads []int
+	Batch                   []int // sessions that decode together; none: one alone
 	RunOptions
 }
+
+// MaxBatch is the largest number of sessions that decode together in a test.
+const MaxBatch = 1024
 
 // benchReps is how often a test is repeated, after a warm-up.
 const benchReps = 5
@@ -75,8 +79,10 @@ func tests(o BenchOptions) []host.BenchRequest {
 	for _, n := range o.PP {
 		ts = append(ts, host.BenchRequest{PP: n})
 	}
-	for _, n := range o.TG {
-		ts = append(ts, host.BenchRequest{TG: n})
+	for _, batch := range o.Batch {
+		for _, n := range o.TG {
+			ts = append(ts, host.BenchRequest{TG: n, Batch: batch})
+		}
 	}
 	return ts
 }
@@ -84,6 +90,9 @@ func tests(o BenchOptions) []host.BenchRequest {
 func label(t host.BenchRequest) string {
 	if t.PP > 0 {
 		return fmt.Sprintf("pp%d", t.PP)
+	}
+	if t.Batch > 1 {
+		return fmt.Sprintf("tg%d@b%d", t.TG, t.Batch)
 	}
 	return fmt.Sprintf("tg%d", t.TG)
 }
@@ -102,16 +111,17 @@ func result(p *plan.Plan, t host.BenchRequest, times host.BenchResult, threads i
 	if t.TG > 0 {
 		list, n, costs = times.TG, t.TG, decodeCost
 	}
+	sessions := max(t.Batch, 1)
 	var c cost
 	for i := range list {
 		at := 0
 		if t.Depth > 0 {
 			at = t.Depth + i*n
 		}
-		c.add(costs(p, at, n))
+		c.add(costs(p, at, n).batch(p, n, sessions))
 	}
-	mean, stddev := rate(list, n)
-	tokens := float64(n * len(list))
+	mean, stddev := rate(list, n*sessions)
+	tokens := float64(n * sessions * len(list))
 	return BenchResult{
 		Test: label(t), Depth: t.Depth, Threads: threads, TokensPerS: mean, Stddev: stddev,
 		GFLOPs: c.flops / tokens * mean / 1e9, GBytesPerS: c.bytes / tokens * mean / 1e9,

@@ -35,6 +35,18 @@ func decodeCost(p *plan.Plan, pos, n int) cost {
 	return c
 }
 
+// batch is the cost if so many sessions decode together n times, of which c is the cost of one: they
+// share the reading of the weights.
+func (c cost) batch(p *plan.Plan, n, sessions int) cost {
+	var weights float64
+	for i := range p.Weights {
+		if w := &p.Weights[i]; w.Form != plan.Table {
+			weights += float64(w.Bytes())
+		}
+	}
+	return cost{c.flops * float64(sessions), c.bytes*float64(sessions) - weights*float64(n*(sessions-1))}
+}
+
 // entryCost is the cost of an entry's stages for some rows from position pos. The weights and
 // states of a stage are read once for all rows.
 func entryCost(p *plan.Plan, entry string, pos, rows int) cost {

@@ -120,6 +120,13 @@ func TestCost(t *testing.T) {
 	if low := 2.0 * (7938560 - 4096*256); b < low || b > 1.3*low {
 		t.Errorf("decode of a token reads %v bytes, %v of them weights", b, low)
 	}
+	three, c := decodeCost(p, 9, 2).batch(p, 2, 3), decodeCost(p, 9, 2)
+	// Beside weights: 2 tokens with an embedding, the states of four layers, 10 and 11 positions of the cache.
+	retained := 4.0 * 4 * 4 * (64*64 + 64*64 + 64*64 + 64)
+	own := 2*(2*256+retained) + 4*2*4*2*64*(10+11)
+	if three.flops != 3*c.flops || three.bytes != c.bytes+2*own {
+		t.Errorf("a batch of three: %v operations and %v bytes, want %v and %v", three.flops, three.bytes, 3*c.flops, c.bytes+2*own)
+	}
 }
 
 func TestRate(t *testing.T) {

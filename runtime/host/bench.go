@@ -14,26 +14,35 @@ import (
 const warmDecodes = 8
 
 func (s *server) bench(ctx context.Context, q BenchRequest) (*BenchResult, error) {
-	if q.PP < 0 || q.TG < 0 || q.Depth < 0 || q.Reps < 1 {
-		return nil, fmt.Errorf("bench: pp %d, tg %d, depth %d, %d repetitions: want 0 or more, and 1 repetition or more",
-			q.PP, q.TG, q.Depth, q.Reps)
+	if q.PP < 0 || q.TG < 0 || q.Depth < 0 || q.Reps < 1 || q.Batch < 0 {
+		return nil, fmt.Errorf("bench: pp %d, tg %d, depth %d, %d repetitions, batches of %d: want 0 or more, and 1 repetition or more",
+			q.PP, q.TG, q.Depth, q.Reps, q.Batch)
 	}
-	b := &bencher{ctx: ctx, session: s.session, depth: q.Depth, reps: q.Reps, result: &BenchResult{}}
+	b := &bencher{ctx: ctx, sessions: []*rt.Session{s.session}, depth: q.Depth, reps: q.Reps, result: &BenchResult{}}
+	for len(b.sessions) < q.Batch {
+		more, err := s.model.NewSession(s.session.Options())
+		if err != nil {
+			return nil, err
+		}
+		defer more.Close()
+		b.sessions = append(b.sessions, more)
+	}
 	tokens := b.random(max(q.PP, q.TG, q.Depth, warmDecodes), s.model.Info().Vocab)
 	var err error
 	if q.PP > 0 {
 		b.result.PP, err = b.measure(tokens, q.PP, q.PP, func(tokens []int32) error {
-			if err := b.session.Prefill(ctx, tokens); err != nil {
+			if err := s.session.Prefill(ctx, tokens); err != nil {
 				return err
 			}
-			_, err := b.session.Logits()
+			_, err := s.session.Logits()
 			return err
 		})
 	}
 	if q.TG > 0 && err == nil {
+		step := b.step(s.model)
 		b.result.TG, err = b.measure(tokens, q.TG, min(q.TG, warmDecodes), func(tokens []int32) error {
 			for _, t := range tokens {
-				if _, err := b.session.Decode(ctx, t); err != nil {
+				if err := step(t); err != nil {
 					return err
 				}
 			}
@@ -47,11 +56,28 @@ func (s *server) bench(ctx context.Context, q BenchRequest) (*BenchResult, error
 }
 
 type bencher struct {
-	ctx     context.Context
-	session *rt.Session
-	depth   int
-	reps    int
-	result  *BenchResult
+	ctx      context.Context
+	sessions []*rt.Session // all at the same depth
+	depth    int
+	reps     int
+	result   *BenchResult
+}
+
+// step adds a token to the session, or one to each of a batch.
+func (b *bencher) step(m *rt.Model) func(token int32) error {
+	if len(b.sessions) == 1 {
+		return func(token int32) error {
+			_, err := b.sessions[0].Decode(b.ctx, token)
+			return err
+		}
+	}
+	tokens := make([]int32, len(b.sessions))
+	return func(token int32) error {
+		for i := range tokens {
+			tokens[i] = token
+		}
+		return m.DecodeBatch(b.ctx, b.sessions, tokens, nil)
+	}
 }
 
 // random returns tokens that are the same in every run.
@@ -66,15 +92,17 @@ func (b *bencher) random(n, vocab int) []int32 {
 
 // measure times run for the first n tokens, after a warm-up with the first warm ones.
 func (b *bencher) measure(tokens []int32, n, warm int, run func([]int32) error) ([]time.Duration, error) {
-	if err := b.session.Reset(); err != nil {
+	if err := b.reset(); err != nil {
 		return nil, err
 	}
-	if limit := b.session.Options().Context; b.depth > 0 && b.depth+warm+b.reps*n > limit {
+	if limit := b.sessions[0].Options().Context; b.depth > 0 && b.depth+warm+b.reps*n > limit {
 		return nil, fmt.Errorf("bench: a depth of %d and %d repetitions of %d: %w", b.depth, b.reps, n,
 			&rt.ContextFullError{Context: limit, Want: b.depth + warm + b.reps*n})
 	}
-	if err := b.session.Prefill(b.ctx, tokens[:b.depth]); err != nil {
-		return nil, err
+	for _, s := range b.sessions {
+		if err := s.Prefill(b.ctx, tokens[:b.depth]); err != nil {
+			return nil, err
+		}
 	}
 	if err := run(tokens[:warm]); err != nil {
 		return nil, err
@@ -83,7 +111,7 @@ func (b *bencher) measure(tokens []int32, n, warm int, run func([]int32) error) 
 	runtime.GC()
 	for range b.reps {
 		if b.depth == 0 {
-			if err := b.session.Reset(); err != nil {
+			if err := b.reset(); err != nil {
 				return nil, err
 			}
 		}
@@ -96,6 +124,16 @@ func (b *bencher) measure(tokens []int32, n, warm int, run func([]int32) error) 
 		b.result.Mallocs += mallocs() - before
 	}
 	return times, nil
+}
+
+// reset empties all sessions.
+func (b *bencher) reset() error {
+	for _, s := range b.sessions {
+		if err := s.Reset(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func mallocs() uint64 {

@@ -367,6 +367,7 @@ func TestHostBench(t *testing.T) {
 		{PP: 64, TG: 16, Reps: 3},
 		{PP: 20, Depth: 50, Reps: 4},
 		{TG: 20, Depth: 50, Reps: 4},
+		{TG: 20, Reps: 2, Batch: 3},
 	} {
 		r, err := c.Bench(q)
 		must(t, err)

@@ -59,13 +59,14 @@ const (
 )
 
 // BenchRequest asks for the time of PP tokens of prefill and the logits after them, and of TG
-// single decodes; 0 is not measured. Each is repeated Reps times after a warm-up.
+// single decodes; 0 is not measured. Each is repeated Reps times after a warm-up. With a Batch of more
+// than one, so many sessions decode together: TG tokens each.
 //
 // At depth 0 every repetition begins with an empty session. At another depth the session is
 // filled once, by prefill, and the repetitions follow one another: the i-th is at about
 // Depth + i*PP or Depth + i*TG tokens, and the context has to have room for all of them.
 type BenchRequest struct {
-	PP, TG, Depth, Reps int
+	PP, TG, Depth, Reps, Batch int
 }
 
 // BenchResult holds a time for each repetition.
