@@ -59,7 +59,10 @@ var rules = map[string]rule{
 		ours:   []string{"internal/driver", "models", "models/checkpoint", "models/tokenizer", "runtime", "runtime/host"},
 		others: []string{"github.com/spf13/cobra", "golang.org/x/term"},
 	},
-	"tests": {},
+	"tests":                 {},
+	"tests/bench/gguf":      {ours: []string{"models"}},
+	"tests/bench/readspeed": {},
+	"tests/bench/table":     {},
 }
 
 // listed is what the go command says of a package.
