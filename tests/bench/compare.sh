@@ -13,6 +13,7 @@
 #   MODELS=DIR     where the GGUF files are, or will be written (default: FOLDER/models)
 #   YOCOC=PATH     the command, if it is not to be built from this clone
 #   ENGINES=peer   one engine alone: yococ or peer
+#   QUIET=600      seconds to wait, before each run, for others to leave the processors alone (default 0)
 #   PEER_FLAGS     of llama-bench in every case (default: -fa 1)
 set -eu
 
@@ -72,22 +73,52 @@ done
 [ -n "${YOCOC-}" ] || go build -o "$out/bin/yococ" ./cmd/yococ
 yococ=${YOCOC:-$out/bin/yococ}
 
-# Whole files alone have their names, so that a round that was stopped is timed again.
+# Processor time in ticks: of all who work, of all there is. None where there is no /proc.
+ticks() { awk '/^cpu / { print $2+$3+$4+$7+$8+$9, $2+$3+$4+$5+$6+$7+$8+$9 }' /proc/stat 2>/dev/null || true; }
+
+# quiet waits for two seconds in which 95 of 100 ticks are idle.
+quiet() {
+	limit=$(($(date +%s) + ${QUIET:-0}))
+	while [ "$(date +%s)" -lt "$limit" ]; do
+		before=$(ticks)
+		sleep 2
+		! echo "$before $(ticks)" | awk 'NF == 4 { exit !($3-$1 > 0.05*($4-$2)) } { exit 1 }' || continue
+		break
+	done
+}
+
+# others prints the share of the machine's processor time that went elsewhere, from the ticks before and after and
+# what the times builtin said before and after: the second line of each is that of processes that ended.
+others() {
+	echo "$1 $2" | cat - "$3" "$4" | awk -v hz="$(getconf CLK_TCK)" '
+		function seconds(t) { split(t, p, /[ms]/); return 60*p[1] + p[2] }
+		NR == 1 { if (NF != 4) exit; all = $4-$2; busy = $3-$1 }
+		NR == 3 { own = -seconds($1) - seconds($2) }
+		NR == 5 { own += seconds($1) + seconds($2); s = (busy - own*hz) / all; printf "%.3f\n", s < 0 ? 0 : s }'
+}
+
+# record keeps what a command prints in FILE.json. Whole files alone have their names, so that a round that was
+# stopped is timed again.
 record() {
 	file=$1
 	shift
-	[ ! -s "$file" ] || return 0
+	[ ! -s "$file.json" ] || return 0
+	quiet
+	before=$(ticks)
+	times >"$file.before"
 	"$@" </dev/null >"$file.tmp" 2>"$file.err" || {
 		echo "compare.sh: $*: stopped with $?" >&2
 		tail -3 "$file.err" >&2
 		return 1
 	}
-	mv "$file.tmp" "$file"
-	rm -f "$file.err"
+	times >"$file.after"
+	others "$before" "$(ticks)" "$file.before" "$file.after" >"$file.others"
+	mv "$file.tmp" "$file.json"
+	rm -f "$file.err" "$file.before" "$file.after"
 }
 
 run_yococ() {
-	record "$1.yococ.json" "$yococ" bench "models/$2.yaml" --random-weights 1 --weights "$3" --kv "$5" \
+	record "$1.yococ" "$yococ" bench "models/$2.yaml" --random-weights 1 --weights "$3" --kv "$5" \
 		-p "$7" -n "$8" -d "$9" --threads "$threads" --json
 }
 
@@ -102,7 +133,7 @@ run_peer() {
 		esac
 	fi
 	# shellcheck disable=SC2086 # flags are words
-	record "$file.peer.json" "$LLAMA_BENCH" -m "$model" -t "$threads" ${PEER_FLAGS:--fa 1} \
+	record "$file.peer" "$LLAMA_BENCH" -m "$model" -t "$threads" ${PEER_FLAGS:--fa 1} \
 		-ctk "$cache" -ctv "$cache" -o json "$@"
 }
 
@@ -111,7 +142,7 @@ round=1
 while [ "$round" -le "${ROUNDS:-5}" ]; do
 	echo "$chosen" | while read -r name spec; do
 		echo "compare.sh: round $round, $name" >&2
-		record "$out/$name.$round.read" "$out/bin/readspeed" -threads "$threads" || exit 1
+		[ -s "$out/$name.$round.read" ] || "$out/bin/readspeed" -threads "$threads" >"$out/$name.$round.read"
 		for engine in $engines; do
 			# shellcheck disable=SC2086 # the case's words
 			"run_$engine" "$out/$name.$round" $spec || exit 1

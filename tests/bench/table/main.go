@@ -3,9 +3,10 @@
 //
 //	go run ./tests/bench/table DIR
 //
-// A round of a case is three files: CASE.ROUND.yococ.json, what yococ bench --json printed;
-// CASE.ROUND.peer.json, what llama-bench -o json printed; CASE.ROUND.read, gigabytes a second. A file that
-// is missing leaves its cell empty.
+// A round of a case is CASE.ROUND.yococ.json, what yococ bench --json printed; CASE.ROUND.peer.json, what
+// llama-bench -o json printed; CASE.ROUND.read, gigabytes a second; CASE.ROUND.yococ.others and .peer.others,
+// the share of the machine's processor time that other processes and other guests had. A file that is missing
+// leaves its cell empty.
 //
 // It may not run anything, nor import anything of ours: it reads the two commands' output as any user would.
 package main

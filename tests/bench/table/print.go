@@ -8,12 +8,12 @@ import (
 )
 
 func printTable(w io.Writer, rows []*row) {
-	fmt.Fprintln(w, "| case | test | rounds | yococ t/s | peer t/s | ratio | of limit | memory GB/s | weights MB, peer's |")
-	fmt.Fprintln(w, "| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+	fmt.Fprintln(w, "| case | test | rounds | yococ t/s | peer t/s | ratio | of limit | memory GB/s | others | weights MB, peer's |")
+	fmt.Fprintln(w, "| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
 	for _, r := range rows {
 		y, p := slices.Collect(maps.Values(r.yococ)), slices.Collect(maps.Values(r.peer))
-		fmt.Fprintf(w, "| %s | %s | %d | %s | %s | %s | %s | %s | %s, %s |\n", r.name, r.test, max(len(y), len(p)),
-			spread(y, "%.4g"), spread(p, "%.4g"), r.ratio(), spread(r.limit, "%.2f"), spread(r.reads, "%.0f"),
+		fmt.Fprintf(w, "| %s | %s | %d | %s | %s | %s | %s | %s | %s | %s, %s |\n", r.name, r.test, max(len(y), len(p)),
+			spread(y, "%.4g"), spread(p, "%.4g"), r.ratio(), spread(r.limit, "%.2f"), spread(r.reads, "%.0f"), worst(r.others),
 			megabytes(r.yococBytes), megabytes(r.peerBytes))
 	}
 }
@@ -45,6 +45,14 @@ func spread(vs []float64, format string) string {
 		return fmt.Sprintf(format, vs[0])
 	}
 	return fmt.Sprintf(format+" ("+format+"–"+format+")", median(vs), slices.Min(vs), slices.Max(vs))
+}
+
+// worst is the greatest of some shares.
+func worst(shares []float64) string {
+	if len(shares) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f %%", 100*slices.Max(shares))
 }
 
 func median(vs []float64) float64 {

@@ -16,6 +16,7 @@ type row struct {
 	yococ, peer map[int]float64 // tokens a second by round
 	limit       []float64       // yococ's share of what the machine could do, where it says so
 	reads       []float64       // gigabytes a second
+	others      []float64       // share of the machine's processor time that went elsewhere, a run each
 	// Bytes of all weights; 0 if not known.
 	yococBytes, peerBytes int64
 }
@@ -43,7 +44,7 @@ func read(dir fs.FS) ([]*row, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &table{rows: map[[2]string]*row{}, reads: map[string][]float64{}}
+	t := &table{rows: map[[2]string]*row{}, reads: map[string][]float64{}, others: map[string][]float64{}}
 	for _, file := range names {
 		name, rest, _ := strings.Cut(file, ".")
 		number, kind, _ := strings.Cut(rest, ".")
@@ -64,12 +65,14 @@ func read(dir fs.FS) ([]*row, error) {
 }
 
 type table struct {
-	rows  map[[2]string]*row
-	reads map[string][]float64 // by case
+	rows          map[[2]string]*row
+	reads, others map[string][]float64 // by case
 }
 
 func (t *table) kinds() map[string]func(name string, round int, text []byte) error {
-	return map[string]func(string, int, []byte) error{"yococ.json": t.yococ, "peer.json": t.peer, "read": t.read}
+	return map[string]func(string, int, []byte) error{
+		"yococ.json": t.yococ, "peer.json": t.peer, "read": number(t.reads), "yococ.others": number(t.others), "peer.others": number(t.others),
+	}
 }
 
 func (t *table) row(name, test string) *row {
@@ -112,17 +115,24 @@ func (t *table) peer(name string, round int, text []byte) error {
 	return nil
 }
 
-func (t *table) read(name string, _ int, text []byte) error {
-	v, err := strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
-	t.reads[name] = append(t.reads[name], v)
-	return err
+// number appends the one number of a file to a case's. A file may be empty: not every system tells.
+func number(of map[string][]float64) func(name string, round int, text []byte) error {
+	return func(name string, _ int, text []byte) error {
+		line := strings.TrimSpace(string(text))
+		if line == "" {
+			return nil
+		}
+		v, err := strconv.ParseFloat(line, 64)
+		of[name] = append(of[name], v)
+		return err
+	}
 }
 
 // sorted is the rows by case, prompts before tokens, short before long.
 func (t *table) sorted() []*row {
 	var rows []*row
 	for _, r := range t.rows {
-		r.reads = t.reads[r.name]
+		r.reads, r.others = t.reads[r.name], t.others[r.name]
 		rows = append(rows, r)
 	}
 	slices.SortFunc(rows, func(a, b *row) int {
