@@ -23,7 +23,7 @@ gen:
 # The generated files are those that gen would write.
 .PHONY: uptodate
 uptodate:
-	@sum() { find generated models/schema.json runtime/kernel -name '*.safetensors' -o -type f -print | LC_ALL=C sort | xargs cksum; }; \
+	@sum() { find generated models/schema.json runtime/kernel runtime/host/probe -name '*.safetensors' -o -type f -print | LC_ALL=C sort | xargs cksum; }; \
 	before=$$(mktemp); trap 'rm -f "$$before"' EXIT; sum > "$$before"; \
 	$(MAKE) --no-print-directory gen; \
 	sum | diff "$$before" - || { echo 'generated files were not up to date: look at git diff'; exit 1; }

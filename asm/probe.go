@@ -61,6 +61,20 @@ func EmitProbes(pkg string, level plan.Level) (File, error) {
 	return finish(ctx, pkg, level)
 }
 
+// A Probe is a function of EmitProbes that does arithmetic.
+type Probe struct {
+	Kind         string // of runtime/host/probe
+	Func         string // takes the number of rounds
+	Instructions string
+	Ops          int // operations a round: a multiplication and an addition are two
+}
+
+// Probes are those of a level.
+func Probes(level plan.Level) []Probe {
+	fma := Probe{"FMA", "fmaPeak_" + level.Name, "VFMADD231PS", 2 * ProbeFMAs * level.Lanes}
+	return []Probe{fma}
+}
+
 // times repeats body n times, n > 0 or not at all; it changes n.
 func (e *emitter) times(n reg.GPVirtual, body func()) {
 	loop, done := e.label("loop"), e.label("done")

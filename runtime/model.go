@@ -115,6 +115,15 @@ func NewModel(info Info, file *weights.File, newEngine func(EngineConfig) (Engin
 // Info returns what the package says about the model.
 func (m *Model) Info() Info { return m.info }
 
+// Weights is the weight file as it is in memory, for measurements: it is read-only, and gone when the
+// model is closed.
+func (m *Model) Weights() []byte {
+	if m.file == nil {
+		return nil
+	}
+	return m.file.Bytes()
+}
+
 // WeightsBytes is the size of the weight file.
 func (m *Model) WeightsBytes() int64 {
 	if m.file == nil {

@@ -44,7 +44,8 @@ var rules = map[string]rule{
 	"runtime":                   {ours: []string{"runtime/kernel", "runtime/weights"}, without: noTools},
 	"runtime/kernel":            {without: noTools},
 	"runtime/weights":           {without: noTools},
-	"runtime/host":              {ours: []string{"runtime", "runtime/kernel", "runtime/weights"}, without: []string{"net", "C"}},
+	"runtime/host":              {ours: []string{"runtime", "runtime/host/probe", "runtime/kernel", "runtime/weights"}, without: []string{"net", "C"}},
+	"runtime/host/probe":        {without: noTools},
 	"runtime/kernel/kerneltest": {ours: []string{"runtime/kernel"}},
 	"generated/*":               compiled,
 	"generated/kernels":         compiled,
@@ -53,7 +54,7 @@ var rules = map[string]rule{
 	"internal/testmodel":        {ours: []string{"internal/driver", "ir/plan", "runtime", "runtime/kernel", "runtime/weights"}},
 	"internal/driver": {ours: []string{
 		"", "asm", "codegen", "codegen/pack", "ir", "ir/build", "ir/plan", "models", "models/checkpoint",
-		"models/tokenizer", "passes", "runtime", "runtime/host", "runtime/kernel", "runtime/weights",
+		"models/tokenizer", "passes", "runtime", "runtime/host", "runtime/host/probe", "runtime/kernel", "runtime/weights",
 	}, without: []string{"flag", "net", "C"}},
 	"cmd/yococ": {
 		ours:   []string{"internal/driver", "models", "models/checkpoint", "models/tokenizer", "runtime", "runtime/host"},

@@ -54,7 +54,7 @@ func TestUpToDate(t *testing.T) {
 func generate(t *testing.T) map[string][]byte {
 	t.Helper()
 	empty, tools := t.TempDir(), t.TempDir()
-	for _, dir := range []string{"generated/kernels", "runtime/kernel"} {
+	for _, dir := range []string{"generated/kernels", "runtime/kernel", "runtime/host/probe"} {
 		if err := os.MkdirAll(filepath.Join(empty, filepath.FromSlash(dir)), 0o777); err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -86,17 +87,26 @@ func printBench(w io.Writer, m *driver.Model, b *driver.Bench) {
 	p := m.Package.Plan
 	fmt.Fprintf(w, "%s, %s\n\n", b.CPU, b.ISA)
 	model := fmt.Sprintf("%s %s, cache %v", p.Package, p.Precision(), p.CacheElem)
-	fmt.Fprintf(w, "| %-28s | %10s | %9s | %7s | %15s | %18s | %8s | %6s |\n", "model", "size", "params", "threads", "test", "t/s", "GFLOP/s", "GB/s")
-	fmt.Fprintln(w, "| ---------------------------- | ---------: | --------: | ------: | --------------: | -----------------: | -------: | -----: |")
+	fmt.Fprintf(w, "| %-28s | %10s | %9s | %7s | %15s | %18s | %8s | %6s | %7s |\n", "model", "size", "params", "threads", "test", "t/s", "GFLOP/s", "GB/s", "% limit")
+	fmt.Fprintln(w, "| ---------------------------- | ---------: | --------: | ------: | --------------: | -----------------: | -------: | -----: | ------: |")
 	for _, r := range b.Results {
-		test := r.Test
+		test, limit := r.Test, ""
 		if r.Depth > 0 {
 			test += fmt.Sprintf(" @ d%d", r.Depth)
 		}
-		fmt.Fprintf(w, "| %-28s | %10s | %9s | %7d | %15s | %10.2f ± %5.2f | %8.1f | %6.1f |\n", model, size(b.WeightsBytes),
-			count(m.Spec.Params()), r.Threads, test, r.TokensPerS, r.Stddev, r.GFLOPs, r.GBytesPerS)
+		if r.LimitFraction != nil {
+			limit = fmt.Sprintf("%.1f", 100**r.LimitFraction)
+		}
+		fmt.Fprintf(w, "| %-28s | %10s | %9s | %7d | %15s | %10.2f ± %5.2f | %8.1f | %6.1f | %7s |\n", model, size(b.WeightsBytes),
+			count(m.Spec.Params()), r.Threads, test, r.TokensPerS, r.Stddev, r.GFLOPs, r.GBytesPerS, limit)
+	}
+	fmt.Fprintf(w, "\n%% limit: of prefill (pp) against the peak of its instruction, %s; of decoding (tg) against a loop that only reads the weights.\n", strings.Join(b.Instructions, ", "))
+	if b.HugeBytes > 0 {
+		fmt.Fprintf(w, "weights in huge pages: %s of %s\n", size(b.HugeBytes), size(b.WeightsBytes))
+	} else {
+		fmt.Fprintln(w, "weights in huge pages: none")
 	}
 	if b.PeakRSS > 0 {
-		fmt.Fprintf(w, "\npeak resident memory: %s\n", size(b.PeakRSS))
+		fmt.Fprintf(w, "peak resident memory: %s\n", size(b.PeakRSS))
 	}
 }

@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/yococ/yococ/ir/plan"
 	"github.com/yococ/yococ/runtime/host"
+	"github.com/yococ/yococ/runtime/host/probe"
 )
 
 // Bench is what was measured of a model on a machine.
@@ -18,6 +19,8 @@ type Bench struct {
 	Results      []BenchResult `json:"results"`
 	WeightsBytes int64         `json:"weights_bytes"`
 	PeakRSS      int64         `json:"peak_rss_bytes"`
+	HugeBytes    int64         `json:"huge_page_bytes"` // of the weights
+	Instructions []string      `json:"instructions"`    // whose peak is the limit of prefill
 }
 
 // BenchResult is the speed of one test.
@@ -27,9 +30,9 @@ type BenchResult struct {
 	Threads       int      `json:"threads"`
 	TokensPerS    float64  `json:"tokens_per_s"`
 	Stddev        float64  `json:"stddev"`
-	GFLOPs        float64  `json:"gflops"`       // operations a second: see cost
-	GBytesPerS    float64  `json:"gbytes_per_s"` // read: see cost
-	LimitFraction *float64 `json:"limit_fraction"`
+	GFLOPs        float64  `json:"gflops"`         // operations a second: see cost
+	GBytesPerS    float64  `json:"gbytes_per_s"`   // read: see cost
+	LimitFraction *float64 `json:"limit_fraction"` // of what probes reach at its side, the repetitions' median
 }
 
 // BenchOptions are the tests: every combination of a test, a depth and a number of threads.
@@ -54,20 +57,24 @@ func (r *Runner) Bench(o BenchOptions, p Progress) (*Bench, error) {
 				if err := r.ctx.Err(); err != nil {
 					return nil, err
 				}
-				test.Depth, test.Reps = depth, benchReps
+				test.Depth, test.Reps, test.Arithmetic = depth, benchReps, arithmetic(r.Model.Package.Plan)
 				p.tell(fmt.Sprintf("%s at depth %d with %d threads", label(test), depth, Threads(threads)), 0, 0)
 				run := o.RunOptions
 				run.Threads, run.Context = threads, room(test)
 				if err := r.Open(run); err != nil {
 					return nil, err
 				}
-				times, err := r.Client.Bench(test)
+				measured, err := r.Client.Bench(test)
 				if err != nil {
 					return nil, err
 				}
-				b.Results = append(b.Results, result(r.Model.Package.Plan, test, times, r.Info.Options.Threads))
+				b.Results = append(b.Results, result(r.Model.Package.Plan, test, measured, r.Info.Options.Threads))
+				b.HugeBytes = measured.HugeBytes
 			}
 		}
+	}
+	for _, a := range arithmetic(r.Model.Package.Plan) {
+		b.Instructions = append(b.Instructions, probe.Instruction(r.Info.Options.ISA, a.Kind))
 	}
 	stats, err := r.Stats()
 	b.ISA, b.WeightsBytes, b.PeakRSS = r.Info.Options.ISA, r.Info.WeightsBytes, stats.PeakRSS
@@ -106,37 +113,58 @@ func room(t host.BenchRequest) int {
 	return t.Depth + (t.Reps+1)*n
 }
 
-func result(p *plan.Plan, t host.BenchRequest, times host.BenchResult, threads int) BenchResult {
-	list, n, costs := times.PP, t.PP, prefillCost
+func result(p *plan.Plan, t host.BenchRequest, measured host.BenchResult, threads int) BenchResult {
+	reps, n, costs := measured.PP, t.PP, prefillCost
 	if t.TG > 0 {
-		list, n, costs = times.TG, t.TG, decodeCost
+		reps, n, costs = measured.TG, t.TG, decodeCost
 	}
 	sessions := max(t.Batch, 1)
-	var c cost
-	for i := range list {
+	var all cost
+	var speeds, parts []float64
+	for i, rep := range reps {
 		at := 0
 		if t.Depth > 0 {
 			at = t.Depth + i*n
 		}
-		c.add(costs(p, at, n).batch(p, n, sessions))
+		c := costs(p, at, n).batch(p, n, sessions)
+		all.add(c)
+		speeds = append(speeds, float64(n*sessions)/rep.Time.Seconds())
+		if part := c.part(rep); part > 0 {
+			parts = append(parts, part)
+		}
 	}
-	mean, stddev := rate(list, n*sessions)
-	tokens := float64(n * sessions * len(list))
-	return BenchResult{
+	mean, stddev := spread(speeds)
+	tokens := float64(n * sessions * len(reps))
+	r := BenchResult{
 		Test: label(t), Depth: t.Depth, Threads: threads, TokensPerS: mean, Stddev: stddev,
-		GFLOPs: c.flops / tokens * mean / 1e9, GBytesPerS: c.bytes / tokens * mean / 1e9,
+		GFLOPs: all.flops / tokens * mean / 1e9, GBytesPerS: all.bytes / tokens * mean / 1e9,
 	}
+	if len(parts) > 0 {
+		slices.Sort(parts)
+		r.LimitFraction = &parts[len(parts)/2]
+	}
+	return r
 }
 
-// rate is the mean of the repetitions' tokens a second, and their standard deviation.
-func rate(times []time.Duration, tokens int) (mean, stddev float64) {
-	n := float64(len(times))
-	for _, t := range times {
-		mean += float64(tokens) / t.Seconds() / n
+// part is how close a repetition of that cost came to the limit that was nearer, 0 if none was probed.
+func (c cost) part(rep host.BenchRep) (part float64) {
+	if rep.Operations > 0 {
+		part = c.flops / rep.Operations
 	}
-	for _, t := range times {
-		d := float64(tokens)/t.Seconds() - mean
-		stddev += d * d
+	if rep.Bytes > 0 {
+		part = max(part, c.bytes/rep.Bytes)
+	}
+	return part
+}
+
+// spread is the mean of some numbers, and their standard deviation.
+func spread(xs []float64) (mean, stddev float64) {
+	n := float64(len(xs))
+	for _, x := range xs {
+		mean += x / n
+	}
+	for _, x := range xs {
+		stddev += (x - mean) * (x - mean)
 	}
 	return mean, math.Sqrt(stddev / max(n-1, 1))
 }

@@ -1,8 +1,13 @@
 package driver
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/yococ/yococ/ir"
 	"github.com/yococ/yococ/ir/plan"
+	"github.com/yococ/yococ/runtime/host"
+	"github.com/yococ/yococ/runtime/host/probe"
 	"github.com/yococ/yococ/runtime/kernel"
 )
 
@@ -114,4 +119,45 @@ func mixerCost(p *plan.Plan, step plan.Step, pos, rows int) cost {
 		}
 	}
 	return cost{}
+}
+
+// arithmetic says what the products of the matrices that prefill runs are made of. Attention and
+// retention count as the same: they may do no worse.
+func arithmetic(p *plan.Plan) []host.Arithmetic {
+	flops, all := map[probe.Kind]float64{}, 0.0
+	for _, e := range p.Entries {
+		if e.Name != "prefill" {
+			continue
+		}
+		for _, i := range e.Stages {
+			for j := range p.Weights {
+				w := &p.Weights[j]
+				if w.Stage != p.Stages[i].Name || w.Form != plan.Matrix {
+					continue
+				}
+				for _, t := range w.Tensors() {
+					n := float64(w.N) * float64(w.K) * float64(max(t.Layers, 1))
+					flops[products(t.Elem)] += n
+					all += n
+				}
+			}
+		}
+	}
+	var list []host.Arithmetic
+	for _, k := range slices.Sorted(maps.Keys(flops)) {
+		list = append(list, host.Arithmetic{Kind: k, Part: flops[k] / all})
+	}
+	return list
+}
+
+// products is what a matrix of a format multiplies: integers if it is quantized, else float32, to which
+// bfloat16 is widened.
+func products(e ir.Elem) probe.Kind {
+	switch e {
+	case ir.Q8:
+		return probe.Bytes
+	case ir.Q4:
+		return probe.Words
+	}
+	return probe.FMA
 }

@@ -129,16 +129,46 @@ func TestCost(t *testing.T) {
 	}
 }
 
-func TestRate(t *testing.T) {
-	mean, dev := rate([]time.Duration{time.Second, time.Second / 2}, 100)
+func TestResult(t *testing.T) {
+	mean, dev := spread([]float64{100, 200})
 	if mean != 150 || math.Abs(dev-math.Sqrt(5000)) > 1e-9 {
 		t.Errorf("mean %v, deviation %v", mean, dev)
 	}
-	if _, dev := rate([]time.Duration{time.Second}, 1); dev != 0 {
+	if _, dev := spread([]float64{1}); dev != 0 {
 		t.Errorf("deviation of one repetition: %v", dev)
 	}
 	if n := room(host.BenchRequest{PP: 10, Depth: 100, Reps: 5}); n != 160 {
 		t.Errorf("room for %d tokens, want 160", n)
+	}
+	p := load(t, models8m, Options{}).Package.Plan
+	bytes, flops := decodeCost(p, 100, 10).bytes, prefillCost(p, 0, 300).flops
+	tg := result(p, host.BenchRequest{TG: 10, Depth: 100}, host.BenchResult{TG: []host.BenchRep{
+		{Time: time.Second, Bytes: 4 * bytes},
+	}}, 2)
+	if f := tg.LimitFraction; f == nil || *f != 0.25 || tg.TokensPerS != 10 || math.Abs(tg.GBytesPerS*1e9/bytes-1) > 1e-9 || tg.Test != "tg10" {
+		t.Errorf("%+v", tg)
+	}
+	pp := result(p, host.BenchRequest{PP: 300}, host.BenchResult{PP: []host.BenchRep{
+		{Time: 2 * time.Second, Operations: 2 * flops},
+		{Time: time.Second, Operations: flops / 0.75},
+		{Time: time.Second, Operations: flops / 0.7},
+	}}, 2)
+	if f := pp.LimitFraction; f == nil || math.Abs(*f-0.7) > 1e-9 || math.Abs(pp.TokensPerS-250) > 1e-9 {
+		t.Errorf("%+v", pp)
+	}
+	if r := result(p, host.BenchRequest{PP: 300}, host.BenchResult{PP: []host.BenchRep{{Time: time.Second}}}, 1); r.LimitFraction != nil {
+		t.Errorf("not probed: %+v", r)
+	}
+}
+
+// TestArithmetic: the parts are of what the model's matrices multiply, and make a whole.
+func TestArithmetic(t *testing.T) {
+	sum := 0.0
+	for _, a := range arithmetic(load(t, models8m, Options{}).Package.Plan) {
+		sum += a.Part
+	}
+	if math.Abs(sum-1) > 1e-12 {
+		t.Errorf("the parts make %v", sum)
 	}
 }
 

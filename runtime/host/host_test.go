@@ -15,6 +15,7 @@ import (
 	"time"
 
 	rt "github.com/yococ/yococ/runtime"
+	"github.com/yococ/yococ/runtime/host/probe"
 	"github.com/yococ/yococ/runtime/kernel"
 	"github.com/yococ/yococ/runtime/weights"
 )
@@ -364,16 +365,21 @@ func TestHostDies(t *testing.T) {
 func TestHostBench(t *testing.T) {
 	c := opened(t, rt.Options{})
 	for _, q := range []BenchRequest{
-		{PP: 64, TG: 16, Reps: 3},
+		{PP: 64, TG: 16, Reps: 3, Arithmetic: []Arithmetic{{Kind: probe.FMA, Part: 0.25}, {Kind: probe.Words, Part: 0.75}}},
 		{PP: 20, Depth: 50, Reps: 4},
 		{TG: 20, Depth: 50, Reps: 4},
-		{TG: 20, Reps: 2, Batch: 3},
+		{TG: 20, Reps: 2, Batch: 3, Arithmetic: []Arithmetic{{Kind: probe.Bytes, Part: 1}}},
 	} {
 		r, err := c.Bench(q)
 		must(t, err)
-		for n, times := range map[int][]time.Duration{q.PP: r.PP, q.TG: r.TG} {
-			if n == 0 && times != nil || n > 0 && len(times) != q.Reps || n > 0 && slices.Min(times) <= 0 {
+		for n, reps := range map[int][]BenchRep{q.PP: r.PP, q.TG: r.TG} {
+			if n == 0 && reps != nil || n > 0 && len(reps) != q.Reps {
 				t.Errorf("%+v: %+v", q, r)
+			}
+			for _, rep := range reps {
+				if decodes := n == q.TG; rep.Time <= 0 || decodes != (rep.Bytes > 0) || (q.Arithmetic != nil && (!decodes || q.Batch > 1)) != (rep.Operations > 0) {
+					t.Errorf("%+v: %+v", q, rep)
+				}
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	rt "github.com/yococ/yococ/runtime"
+	"github.com/yococ/yococ/runtime/host/probe"
 	"github.com/yococ/yococ/runtime/weights"
 )
 
@@ -59,20 +60,36 @@ const (
 )
 
 // BenchRequest asks for the time of PP tokens of prefill and the logits after them, and of TG
-// single decodes; 0 is not measured. Each is repeated Reps times after a warm-up. With a Batch of more
-// than one, so many sessions decode together: TG tokens each.
+// single decodes; 0 is not measured. Each is repeated Reps times after a warm-up, when the weights have
+// settled. With a Batch of more than one, so many sessions decode together: TG tokens each.
 //
 // At depth 0 every repetition begins with an empty session. At another depth the session is
 // filled once, by prefill, and the repetitions follow one another: the i-th is at about
 // Depth + i*PP or Depth + i*TG tokens, and the context has to have room for all of them.
 type BenchRequest struct {
 	PP, TG, Depth, Reps, Batch int
+	Arithmetic                 []Arithmetic // of the matrices
 }
 
-// BenchResult holds a time for each repetition.
+// Arithmetic is the part of all operations that are of a kind.
+type Arithmetic struct {
+	Kind probe.Kind
+	Part float64
+}
+
+// BenchResult holds what was measured in each repetition.
 type BenchResult struct {
-	PP, TG  []time.Duration
-	Mallocs uint64 // heap allocations of the whole process while the clock ran
+	PP, TG    []BenchRep
+	Mallocs   uint64 // heap allocations of the whole process while the clock ran
+	HugeBytes int64  // of the weights, in huge pages
+}
+
+// A BenchRep is a repetition: how long it took, and what probes at its side would have done in that time
+// with as many threads: operations of the arithmetic, for prefill and batches, and bytes read from the
+// weights' own pages, for decodes. What was not probed is 0.
+type BenchRep struct {
+	Time              time.Duration
+	Operations, Bytes float64
 }
 
 // Stats is the process's memory, in bytes, 0 where the system does not tell.

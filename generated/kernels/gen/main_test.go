@@ -29,7 +29,7 @@ func TestUpToDate(t *testing.T) {
 			t.Errorf("%s is not what gen writes: run go generate ./generated/kernels", f.path)
 		}
 	}
-	for _, dir := range []string{kernelsDir, runtimeDir} {
+	for _, dir := range []string{kernelsDir, runtimeDir, probeDir} {
 		entries, err := os.ReadDir(filepath.Join(root, dir))
 		if err != nil {
 			t.Fatal(err)
