@@ -67,27 +67,37 @@ func TestKL(t *testing.T) {
 		t.Cleanup(func() { r.Close() })
 		return r
 	}
-	o := Options{KV: "bf16"}
-	ref, r := run(o.Reference()), run(o)
-	codec, err := NewText(r.Model.Spec)
+	ref := run(Options{}.Reference())
+	codec, err := NewText(ref.Model.Spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := r.KL(ref, codec, string(text), 200, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%+v", *k)
-	if !(k.Mean > 0 && k.Mean < 1e-3 && k.Median <= k.P99 && k.P99 <= k.Max && k.Top1 > 0.95 && math.Abs(k.Ratio-1) < 1e-2) {
-		t.Errorf("a cache in bf16: %+v", *k)
-	}
-	for _, runner := range []struct {
-		r    *Runner
-		want float64
-	}{{ref, k.Reference}, {r, k.Perplexity}} {
-		p, err := runner.r.Perplexity(codec, string(text), 200, nil)
-		if err != nil || p.Tokens != k.Tokens || math.Abs(p.Perplexity/runner.want-1) > 1e-9 {
-			t.Errorf("perplexity %+v, %v, want %v of %d tokens", p, err, runner.want, k.Tokens)
+	for _, c := range []struct {
+		o    Options
+		mean float64 // at most
+		top  float64 // at least
+		off  float64 // of the perplexities' ratio from 1, at most
+	}{
+		{Options{KV: "bf16"}, 1e-5, 0.99, 1e-3},
+		{Options{Weights: "q8"}, 1e-2, 0.95, 1e-2},
+	} {
+		r := run(c.o)
+		k, err := r.KL(ref, codec, string(text), 200, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%+v: %+v", c.o, *k)
+		if !(k.Mean > 0 && k.Mean < c.mean && k.Median <= k.P99 && k.P99 <= k.Max && k.Top1 > c.top && math.Abs(k.Ratio-1) < c.off) {
+			t.Errorf("%+v: %+v", c.o, *k)
+		}
+		for _, each := range []struct {
+			r    *Runner
+			want float64
+		}{{ref, k.Reference}, {r, k.Perplexity}} {
+			p, err := each.r.Perplexity(codec, string(text), 200, nil)
+			if err != nil || p.Tokens != k.Tokens || math.Abs(p.Perplexity/each.want-1) > 1e-9 {
+				t.Errorf("%+v: perplexity %+v, %v, want %v of %d tokens", c.o, p, err, each.want, k.Tokens)
+			}
 		}
 	}
 }

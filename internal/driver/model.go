@@ -24,6 +24,7 @@ type Options struct {
 	KV         string  // f32 or bf16; "" is f32
 	Context    int     // default context; 0 is the spec's
 	Package    string  // name of the package; "" is the spec's
+	Uniform    bool    // leave out the spec's own formats of single matrices
 	DumpIR     string  // folder for the program before and after every pass, "" for none
 
 	Skip []string // passes to leave out
@@ -50,6 +51,9 @@ func Load(path string, o Options, needed bool) (*Model, error) {
 	spec, err := models.Load(path)
 	if err != nil {
 		return nil, err
+	}
+	if o.Uniform {
+		spec.Precision = nil
 	}
 	m := &Model{Spec: spec, random: o.Random}
 	if o.Package != "" {
