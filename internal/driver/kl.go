@@ -24,7 +24,7 @@ type KL struct {
 
 // Reference are the options of the same model in float32: weights, activations and cache.
 func (o Options) Reference() Options {
-	o.Weights, o.Acts, o.KV, o.Uniform, o.DumpIR = "f32", "f32", "f32", true, ""
+	o.Weights, o.Activations, o.KV, o.Uniform, o.DumpIR = "f32", "f32", "f32", true, ""
 	return o
 }
 

@@ -17,15 +17,15 @@ import (
 
 // Options are what a command line says of a model beyond its spec.
 type Options struct {
-	Checkpoint string  // folder with the tensors; "" is the spec's own
-	Random     *uint64 // made-up weights of this seed instead
-	Weights    string  // f32, bf16, q8 or q4; "" is the checkpoint's own format, bf16 where there is none
-	Acts       string  // f32 or q8; "" is q8 if weights are q8 or q4, else f32
-	KV         string  // f32 or bf16; "" is f32
-	Context    int     // default context; 0 is the spec's
-	Package    string  // name of the package; "" is the spec's
-	Uniform    bool    // leave out the spec's own formats of single matrices
-	DumpIR     string  // folder for the program before and after every pass, "" for none
+	Checkpoint  string  // folder with the tensors; "" is the spec's own
+	Random      *uint64 // made-up weights of this seed instead
+	Weights     string  // f32, bf16, q8 or q4; "" is the checkpoint's own format, bf16 where there is none
+	Activations string  // f32 or q8; "" is q8 if weights are q8 or q4, else f32
+	KV          string  // f32 or bf16; "" is f32
+	Context     int     // default context; 0 is the spec's
+	Package     string  // name of the package; "" is the spec's
+	Uniform     bool    // all matrices in Weights, whatever precision the spec gives some of them
+	DumpIR      string  // folder for the program before and after every pass, "" for none
 
 	Skip []string // passes to leave out
 }
@@ -52,10 +52,10 @@ func Load(path string, o Options, needed bool) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	m := &Model{Spec: spec, random: o.Random}
 	if o.Uniform {
 		spec.Precision = nil
 	}
-	m := &Model{Spec: spec, random: o.Random}
 	if o.Package != "" {
 		if err := models.ValidName(o.Package); err != nil {
 			return nil, fmt.Errorf("--package %s: %w", o.Package, err)
@@ -136,8 +136,8 @@ func (m *Model) choose(o Options) (err error) {
 	if quantized {
 		m.formats.Activations = ir.Q8
 	}
-	if err == nil && o.Acts != "" {
-		m.formats.Activations, err = format("--activations", o.Acts, ir.F32, ir.Q8)
+	if err == nil && o.Activations != "" {
+		m.formats.Activations, err = format("--activations", o.Activations, ir.F32, ir.Q8)
 	}
 	switch a := m.formats.Activations; {
 	case err != nil:

@@ -35,7 +35,7 @@ func TestFormats(t *testing.T) {
 		{Options{}, Formats{Checkpoint: ir.BF16, Weights: ir.BF16, KV: ir.F32}},
 		{Options{Weights: "f32", KV: "bf16"}, Formats{Checkpoint: ir.BF16, Weights: ir.F32, KV: ir.BF16}},
 		{Options{Weights: "q4"}, Formats{Checkpoint: ir.BF16, Weights: ir.Q4, Activations: ir.Q8}},
-		{Options{Weights: "q8", Acts: "q8"}, Formats{Checkpoint: ir.BF16, Weights: ir.Q8, Activations: ir.Q8}},
+		{Options{Weights: "q8", Activations: "q8"}, Formats{Checkpoint: ir.BF16, Weights: ir.Q8, Activations: ir.Q8}},
 	} {
 		if got := load(t, models8m, c.o).formats; got != c.want {
 			t.Errorf("%+v: formats %v, want %v", c.o, got, c.want)
