@@ -8,6 +8,10 @@ import (
 // A Machine evaluates a program in float64: the definition of what compiled code has to compute,
 // not a way to run a model. Its states persist from one Run to the next, and positions go on.
 type Machine struct {
+	// Inputs, if it is not nil, is given what a linear or project is about to multiply by its matrix, all
+	// rows, and returns what to multiply instead: as compiled code rounds it. It leaves x as it is.
+	Inputs func(v *Value, layer int, x []float64) []float64
+
 	program *Program
 	load    func(w *Weight, layer int) ([]float64, error)
 	weights map[weightKey][]float64
@@ -150,6 +154,14 @@ type Env struct {
 
 // arg is argument i of v, all rows.
 func (e *Env) arg(v *Value, i int) []float64 { return e.values[v.Args[i]] }
+
+// inputs is x, or what v has to multiply in its place.
+func (e *Env) inputs(v *Value, x []float64) []float64 {
+	if e.machine.Inputs == nil {
+		return x
+	}
+	return e.machine.Inputs(v, e.Layer, x)
+}
 
 // weight is weight i of v in this layer.
 func (e *Env) weight(v *Value, i int) []float64 {

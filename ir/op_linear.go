@@ -15,7 +15,7 @@ var Linear = define(&Op{
 		return Type{v.Args[0].Type.Elem, v.Weights[0].Type.Shape[:1:1]}, nil
 	},
 	Eval: func(v *Value, e *Env) []float64 {
-		return matmul(e.weight(v, 0), e.arg(v, 0), e.Rows)
+		return matmul(e.weight(v, 0), e.inputs(v, e.arg(v, 0)), e.Rows)
 	},
 })
 
@@ -113,7 +113,7 @@ func evalProject(v *Value, e *Env) []float64 {
 	if attr.Gain {
 		x = gained(x, e.weight(v, 1))
 	}
-	y := matmul(e.weight(v, 0), x, e.Rows)
+	y := matmul(e.weight(v, 0), e.inputs(v, x), e.Rows)
 	if attr.Bias {
 		y = biased(y, e.weight(v, len(v.Weights)-1))
 	}

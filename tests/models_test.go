@@ -8,8 +8,10 @@ import (
 	"github.com/yococ/yococ/generated/flaallrows"
 	"github.com/yococ/yococ/generated/flabiasqknorm"
 	"github.com/yococ/yococ/generated/flaswa"
+	"github.com/yococ/yococ/generated/flaswaq8"
 	"github.com/yococ/yococ/generated/flatied"
 	"github.com/yococ/yococ/generated/yoco8m"
+	"github.com/yococ/yococ/generated/yoco8mq4"
 	"github.com/yococ/yococ/internal/testmodel"
 	rt "github.com/yococ/yococ/runtime"
 	"github.com/yococ/yococ/runtime/host"
@@ -24,6 +26,8 @@ var openers = map[string]host.Opener{
 	"flabiasqknorm": flabiasqknorm.OpenRuntime,
 	"flatied":       flatied.OpenRuntime,
 	"flaallrows":    flaallrows.OpenRuntime,
+	"yoco8mq4":      yoco8mq4.OpenRuntime,
+	"flaswaq8":      flaswaq8.OpenRuntime,
 }
 
 // packing keeps tests that run in parallel from packing the same weights.

@@ -16,10 +16,12 @@ import (
 	"github.com/yococ/yococ/passes"
 )
 
-// A Package is what a model is compiled to: the plan, and the files written from it.
+// A Package is what a model is compiled to: the program after its last pass, the plan made of that,
+// and the files written from the plan.
 type Package struct {
-	Plan  *plan.Plan
-	Files map[string][]byte // by base name: Go, and assembly with its declarations
+	Program *ir.Program
+	Plan    *plan.Plan
+	Files   map[string][]byte // by base name: Go, and assembly with its declarations
 }
 
 // Formats are the element types of a model's matrices, of what quantized ones multiply, and of its
@@ -68,7 +70,7 @@ func Compile(spec *models.Spec, f Formats, dump string, skip ...string) (*Packag
 		return nil, dumped.err
 	}
 	files, err := files(p)
-	return &Package{Plan: p, Files: files}, err
+	return &Package{Program: program, Plan: p, Files: files}, err
 }
 
 // files are the Go files of a plan and the assembly of every level.

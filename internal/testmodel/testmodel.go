@@ -15,12 +15,13 @@ import (
 	"github.com/yococ/yococ/internal/driver"
 )
 
-// A Model is compiled from a spec with the formats of its checkpoint and a float32 cache.
+// A Model is compiled from a spec with a float32 cache.
 type Model struct {
-	Name   string   // of the package, which is generated/Name
-	Spec   string   // slash-separated, from the module's root
-	Golden string   // folder of reference results, likewise
-	Skip   []string // passes that are left out
+	Name    string   // of the package, which is generated/Name
+	Spec    string   // slash-separated, from the module's root
+	Golden  string   // folder of reference results, likewise; "" if there are none for its weights
+	Format  string   // of the weights; "" is the checkpoint's
+	Skip    []string // passes that are left out
 }
 
 const (
@@ -35,6 +36,8 @@ var Models = []*Model{
 	{Name: "flabiasqknorm", Spec: specs + "flabiasqknorm.yaml", Golden: goldens + "fla_gret_split_bias_qknorm"},
 	{Name: "flatied", Spec: specs + "flatied.yaml", Golden: goldens + "fla_gret_tied_defaults"},
 	{Name: "flaallrows", Spec: specs + "flabiasqknorm.yaml", Golden: goldens + "fla_gret_split_bias_qknorm", Skip: []string{earlyExit}},
+	{Name: "yoco8mq4", Spec: "models/yoco-8m.yaml", Format: "q4"},
+	{Name: "flaswaq8", Spec: specs + "flaswa.yaml", Format: "q8"},
 }
 
 // earlyExit is the pass without which a prefill computes the cross-decoder for all rows.
@@ -60,7 +63,7 @@ func (m *Model) Load() (*driver.Model, error) {
 		return nil, err
 	}
 	spec := filepath.Join(root, filepath.FromSlash(m.Spec))
-	return driver.Load(spec, driver.Options{Package: m.Name, Skip: m.Skip}, true)
+	return driver.Load(spec, driver.Options{Package: m.Name, Weights: m.Format, Skip: m.Skip}, true)
 }
 
 // Weights is the path of the model's packed weights in the user's cache, where they are put if

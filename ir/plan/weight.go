@@ -51,6 +51,14 @@ func (w *Weight) Outputs() int {
 	return w.N
 }
 
+// ElemOf is the element type of a layer, 0 of a weight that is the same for all.
+func (w *Weight) ElemOf(layer int) ir.Elem {
+	if w.Elems == nil {
+		return w.Elem
+	}
+	return w.Elems[layer]
+}
+
 // Formats are the element types that its layers have, each once.
 func (w *Weight) Formats() []ir.Elem {
 	if w.Elems == nil {
