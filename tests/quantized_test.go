@@ -44,8 +44,12 @@ func TestQuantized(t *testing.T) {
 
 // mixed are the precisions of the mixed format, whose other matrices are float32.
 var mixed = []models.Precision{
-	{Key: "self.0", Format: "q4"}, {Key: "self.ffn.down", Format: "q8"}, {Key: "self.v", Format: "q8"},
-	{Key: "cross.0.ffn", Format: "q8"}, {Key: "cache.k", Format: "q4"}, {Key: "embed", Format: "q8"},
+	{Key: "self.0", Format: "q4"},
+	{Key: "self.ffn.down", Format: "q8"},
+	{Key: "self.v", Format: "q8"},
+	{Key: "cross.0.ffn", Format: "q8"},
+	{Key: "cache.k", Format: "q4"},
+	{Key: "embed", Format: "q8"},
 }
 
 // A goldenModel is a spec with its checkpoint, and a folder of reference results.
@@ -240,4 +244,3 @@ func (e *evaluation) inputs(v *ir.Value, layer int, x []float64) []float64 {
 	}
 	return rounded
 }
-

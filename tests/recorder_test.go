@@ -182,4 +182,3 @@ func ask(t *testing.T, program string, q asking) (a answer) {
 	}
 	return a
 }
-

@@ -17,11 +17,11 @@ import (
 
 // A Model is compiled from a spec with a float32 cache.
 type Model struct {
-	Name    string   // of the package, which is generated/Name
-	Spec    string   // slash-separated, from the module's root
-	Golden  string   // folder of reference results, likewise; "" if there are none for its weights
-	Format  string   // of the weights; "" is the checkpoint's
-	Skip    []string // passes that are left out
+	Name   string   // of the package, which is generated/Name
+	Spec   string   // slash-separated, from the module's root
+	Golden string   // folder of reference results, likewise; "" if there are none for its weights
+	Format string   // of the weights; "" is the checkpoint's
+	Skip   []string // passes that are left out
 }
 
 const (
