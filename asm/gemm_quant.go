@@ -32,11 +32,11 @@ type gemmQuant struct {
 	bits   int // of a weight
 	inputs int // of a block
 
-	dst, ldd   reg.GPVirtual // the tile's first row, and the bytes between rows
-	x, ldx     reg.GPVirtual
-	sums, lds  reg.GPVirtual // lds in words
-	w          reg.GPVirtual // the block
-	rows       reg.GPVirtual // left to do
+	dst, ldd  reg.GPVirtual // the tile's first row, and the bytes between rows
+	x, ldx    reg.GPVirtual
+	sums, lds reg.GPVirtual // lds in words
+	w         reg.GPVirtual // the block
+	rows      reg.GPVirtual // left to do
 }
 
 func gemmQ8(e *emitter) { writeGemmQuant(e, 8, q8Inputs) }

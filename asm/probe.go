@@ -15,10 +15,16 @@ import (
 // others of its round: enough to hide the latency of two units.
 const ProbeFMAs = 12
 
+// ProbeDots is the same for vectors of products of bytes, of which a vector has four a lane.
+const ProbeDots = 12
+
 // EmitProbes writes what the kernels of a level are measured against: the peak of the FMA units,
 // all operands in registers, and a loop that only reads.
 //
 //	fmaPeak_LEVEL(rounds)  rounds × ProbeFMAs vector FMAs
+//	dotPeak_LEVEL(rounds)  rounds × ProbeDots sums of products of bytes: VPDPBUSD, or the three
+//	                       instructions of AVX2 that do the same
+//	sumPeak_LEVEL(rounds)  the same sums left in 16 bits, as products of 4 bits may be; AVX2 alone
 //	readPeak_LEVEL(p)      whole groups of eight vectors of p, xored together
 func EmitProbes(pkg string, level plan.Level) (File, error) {
 	ctx := build.NewContext()
@@ -43,6 +49,41 @@ func EmitProbes(pkg string, level plan.Level) (File, error) {
 	})
 	ctx.VZEROUPPER()
 	ctx.RET()
+
+	begin("dotPeak", "func(rounds int)", "does rounds of independent sums of products of bytes.")
+	acc, one = e.vecs(ProbeDots), e.vec()
+	e.zero(acc...)
+	e.zero(one)
+	e.times(e.integer("rounds"), func() {
+		for _, v := range acc {
+			if e.masked() {
+				e.VPDPBUSD(one, one, v)
+				continue
+			}
+			p := e.vec()
+			e.VPMADDUBSW(one, one, p)
+			e.VPMADDWD(one, p, p)
+			e.VPADDD(p, v, v)
+		}
+	})
+	ctx.VZEROUPPER()
+	ctx.RET()
+
+	if !e.masked() {
+		begin("sumPeak", "func(rounds int)", "does rounds of independent sums of products of bytes in 16 bits.")
+		acc, one = e.vecs(ProbeDots), e.vec()
+		e.zero(acc...)
+		e.zero(one)
+		e.times(e.integer("rounds"), func() {
+			for _, v := range acc {
+				p := e.vec()
+				e.VPMADDUBSW(one, one, p)
+				e.VPADDW(p, v, v)
+			}
+		})
+		ctx.VZEROUPPER()
+		ctx.RET()
+	}
 
 	begin("readPeak", "func(p []float32)", "reads p, as far as it is whole groups of eight vectors.")
 	p, groups := e.ptr("p"), e.length("p")
