@@ -112,8 +112,14 @@ type Probe struct {
 
 // Probes are those of a level.
 func Probes(level plan.Level) []Probe {
-	fma := Probe{"FMA", "fmaPeak_" + level.Name, "VFMADD231PS", 2 * ProbeFMAs * level.Lanes}
-	return []Probe{fma}
+	fma, dots := 2*ProbeFMAs*level.Lanes, 2*ProbeDots*4*level.Lanes
+	list := []Probe{{"FMA", "fmaPeak_" + level.Name, "VFMADD231PS", fma}}
+	if level.Lanes == 16 {
+		return append(list, Probe{"Bytes", "dotPeak_" + level.Name, "VPDPBUSD", dots})
+	}
+	return append(list,
+		Probe{"Bytes", "dotPeak_" + level.Name, "VPMADDUBSW VPMADDWD VPADDD", dots},
+		Probe{"Words", "sumPeak_" + level.Name, "VPMADDUBSW VPADDW", dots})
 }
 
 // times repeats body n times, n > 0 or not at all; it changes n.

@@ -7,9 +7,12 @@ package probe
 // assembly are the probes of the levels in assembly.
 var assembly = map[string]loops{
 	"avx2": {readPeak_avx2, map[Kind]peak{
-		FMA: {"VFMADD231PS", fmaPeak_avx2, 192},
+		FMA:   {"VFMADD231PS", fmaPeak_avx2, 192},
+		Bytes: {"VPMADDUBSW VPMADDWD VPADDD", dotPeak_avx2, 768},
+		Words: {"VPMADDUBSW VPADDW", sumPeak_avx2, 768},
 	}},
 	"avx512": {readPeak_avx512, map[Kind]peak{
-		FMA: {"VFMADD231PS", fmaPeak_avx512, 384},
+		FMA:   {"VFMADD231PS", fmaPeak_avx512, 384},
+		Bytes: {"VPDPBUSD", dotPeak_avx512, 1536},
 	}},
 }

@@ -9,6 +9,16 @@ package probe
 //go:noescape
 func fmaPeak_avx2(rounds int)
 
+// dotPeak_avx2 does rounds of independent sums of products of bytes.
+//
+//go:noescape
+func dotPeak_avx2(rounds int)
+
+// sumPeak_avx2 does rounds of independent sums of products of bytes in 16 bits.
+//
+//go:noescape
+func sumPeak_avx2(rounds int)
+
 // readPeak_avx2 reads p, as far as it is whole groups of eight vectors.
 //
 //go:noescape

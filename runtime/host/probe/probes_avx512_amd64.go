@@ -9,6 +9,11 @@ package probe
 //go:noescape
 func fmaPeak_avx512(rounds int)
 
+// dotPeak_avx512 does rounds of independent sums of products of bytes.
+//
+//go:noescape
+func dotPeak_avx512(rounds int)
+
 // readPeak_avx512 reads p, as far as it is whole groups of eight vectors.
 //
 //go:noescape
