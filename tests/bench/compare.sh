@@ -14,6 +14,8 @@
 #   YOCOC=PATH     the command, if it is not to be built from this clone
 #   ENGINES=peer   one engine alone: yococ or peer
 #   QUIET=600      seconds to wait, before each run, for others to leave the processors alone (default 0)
+#   AGAIN=0.05     time those runs again that FOLDER has, but of which others had more than this share of the processors
+#   WITH=COMMAND   that starts both engines: 'chrt -r 1' leaves others next to nothing, where there are others
 #   PEER_FLAGS     of llama-bench in every case (default: -fa 1)
 set -eu
 
@@ -97,16 +99,19 @@ others() {
 		NR == 5 { own += seconds($1) + seconds($2); s = (busy - own*hz) / all; printf "%.3f\n", s < 0 ? 0 : s }'
 }
 
+undisturbed() { [ -z "${AGAIN-}" ] || awk -v limit="$AGAIN" '$1 > limit { exit 1 }' "$1"; }
+
 # record keeps what a command prints in FILE.json. Whole files alone have their names, so that a round that was
 # stopped is timed again.
 record() {
 	file=$1
 	shift
-	[ ! -s "$file.json" ] || return 0
+	if [ -s "$file.json" ] && undisturbed "$file.others"; then return 0; fi
 	quiet
 	before=$(ticks)
 	times >"$file.before"
-	"$@" </dev/null >"$file.tmp" 2>"$file.err" || {
+	# shellcheck disable=SC2086 # WITH is words
+	${WITH-} "$@" </dev/null >"$file.tmp" 2>"$file.err" || {
 		echo "compare.sh: $*: stopped with $?" >&2
 		tail -3 "$file.err" >&2
 		return 1
