@@ -16,6 +16,7 @@
 #   QUIET=600      seconds to wait, before each run, for others to leave the processors alone (default 0)
 #   AGAIN=0.05     time those runs again that FOLDER has, but of which others had more than this share of the processors
 #   WITH=COMMAND   that starts both engines: 'chrt -r 1' leaves others next to nothing, where there are others
+#   YOCOC_FLAGS    of yococ in every case, after the case's own, which they replace
 #   PEER_FLAGS     of llama-bench in every case (default: -fa 1)
 set -eu
 
@@ -123,8 +124,9 @@ record() {
 }
 
 run_yococ() {
+	# shellcheck disable=SC2086 # flags are words
 	record "$1.yococ" "$yococ" bench "models/$2.yaml" --random-weights 1 --weights "$3" --kv "$5" \
-		-p "$7" -n "$8" -d "$9" --threads "$threads" --json
+		-p "$7" -n "$8" -d "$9" --threads "$threads" --json ${YOCOC_FLAGS-}
 }
 
 run_peer() {
