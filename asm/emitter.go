@@ -94,6 +94,15 @@ func (e *emitter) arg(name string) operand.Mem {
 	return b.Addr
 }
 
+// argBase is the address of a slice parameter's first element where it lies in memory.
+func (e *emitter) argBase(name string) operand.Mem {
+	b, err := e.Param(name).Base().Resolve()
+	if err != nil {
+		panic("BUG: parameter " + name + ": " + err.Error())
+	}
+	return b.Addr
+}
+
 // result is a scalar result where it lies in memory.
 func (e *emitter) result(name string) operand.Mem {
 	b, err := e.Return(name).Resolve()

@@ -156,6 +156,8 @@ func (g *generator) field(v any) jen.Code {
 		return jen.Op("&").Id("e").Dot(string(v))
 	case plan.ContextBlocks:
 		return jen.Qual(kernelPath, "CacheBlocks").Call(jen.Id("c").Dot("Context"))
+	case ir.Elem:
+		return jen.Qual(kernelPath, strings.ToUpper(v.String()))
 	case plan.RingBlocks:
 		return jen.Qual(kernelPath, "RingBlocks").Call(jen.Lit(v.Window))
 	default:

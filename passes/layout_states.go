@@ -27,10 +27,10 @@ func (b *planner) layoutStates() error {
 		seen[s.Kind] = s.Name
 		switch s.Kind {
 		case ir.Shared:
-			b.cacheLayout(cacheName, s, b.target.KV == ir.BF16, plan.ContextBlocks{})
+			b.cacheLayout(cacheName, s, b.target.KV, plan.ContextBlocks{})
 			b.plan.States = append(b.plan.States, plan.State{Name: cacheName, Kind: s.Kind, Object: cacheName + layoutSuffix})
 		case ir.Ring:
-			b.cacheLayout(ringName, s, false, plan.RingBlocks{Window: s.Window})
+			b.cacheLayout(ringName, s, ir.F32, plan.RingBlocks{Window: s.Window})
 			b.plan.States = append(b.plan.States, plan.State{Name: ringName, Kind: s.Kind, Object: ringName + layoutSuffix, Layers: s.Layers, Window: s.Window})
 		case ir.Carry:
 			b.plan.States = append(b.plan.States, plan.State{Name: retentionName, Kind: s.Kind, Object: "retain", Layers: s.Layers})
@@ -41,12 +41,12 @@ func (b *planner) layoutStates() error {
 	return nil
 }
 
-func (b *planner) cacheLayout(name string, s *ir.State, bf16 bool, blocks any) {
+func (b *planner) cacheLayout(name string, s *ir.State, format ir.Elem, blocks any) {
 	shape := s.Parts[0].Type.Shape
 	b.plan.Objects = append(b.plan.Objects, plan.Object{Name: name + layoutSuffix, Type: "CacheSpec", Fields: []plan.Field{
 		{Name: "KVHeads", Value: shape[0]},
 		{Name: "Dim", Value: shape[1]},
-		{Name: "BF16", Value: bf16},
+		{Name: "Format", Value: format},
 		{Name: "Blocks", Value: blocks},
 		{Name: "Ring", Value: s.Kind == ir.Ring},
 	}})

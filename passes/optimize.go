@@ -16,7 +16,7 @@ type Target struct {
 	Precision   []Precision // of matrices that are not in Weights; of several for one the last counts
 	Activations ir.Elem     // of what quantized matrices multiply: Q8; F32 if there are none
 	Checkpoint  ir.Elem     // of the matrices in the checkpoint
-	KV          ir.Elem     // of the shared cache: F32 or BF16
+	KV          ir.Elem     // of the shared cache: F32, BF16 or Q8
 	Context     int         // default context length, in tokens
 
 	Skip []string                          // passes to leave out, by name

@@ -136,6 +136,23 @@ func (b *planner) collectKernels() {
 	}
 }
 
+// cacheKernels are the kernels that a routine needs because of the format of its state.
+func (b *planner) cacheKernels(state string, r *plan.Routine) []*plan.Kernel {
+	switch {
+	case state != cacheName:
+		return nil
+	case r == plan.Append && b.target.KV == ir.Q8:
+		return []*plan.Kernel{plan.QuantizeRow}
+	case r == plan.Attend:
+		return map[ir.Elem][]*plan.Kernel{
+			ir.F32:  {plan.GemmF32},
+			ir.BF16: {plan.GemmBF16},
+			ir.Q8:   {plan.SplitQuery, plan.ScoreQ8, plan.SplitWeights, plan.WeighQ8},
+		}[b.target.KV]
+	}
+	return nil
+}
+
 // operandKernels are the kernels that a step needs because of the formats of its operands.
 func (b *planner) operandKernels(step plan.Step) []*plan.Kernel {
 	gemm := map[ir.Elem]*plan.Kernel{ir.F32: plan.GemmF32, ir.BF16: plan.GemmBF16, ir.Q8: plan.GemmQ8, ir.Q4: plan.GemmQ4}
@@ -153,9 +170,7 @@ func (b *planner) operandKernels(step plan.Step) []*plan.Kernel {
 				ks = append(ks, plan.QuantizeRow)
 			}
 		case plan.StateArg:
-			if string(o) == cacheName && step.Routine == plan.Attend {
-				ks = append(ks, gemm[b.target.KV])
-			}
+			ks = append(ks, b.cacheKernels(string(o), step.Routine)...)
 		case plan.PhasesArg:
 			if b.plan.Object(string(o)).Field("Half").(bool) {
 				ks = append(ks, plan.RopeHalf)

@@ -28,8 +28,8 @@ func (t *Target) formats() error {
 	case !quantized && a == ir.Q8:
 		return fmt.Errorf("activations in q8, and no weights in q8 or q4 that multiply them")
 	}
-	if kv := t.KV; kv != ir.F32 && kv != ir.BF16 {
-		return fmt.Errorf("cache in %v, want f32 or bf16", kv)
+	if kv := t.KV; kv != ir.F32 && kv != ir.BF16 && kv != ir.Q8 {
+		return fmt.Errorf("cache in %v, want f32, bf16 or q8", kv)
 	}
 	return nil
 }

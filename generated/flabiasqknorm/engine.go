@@ -47,7 +47,7 @@ func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 		Stride: 307,
 	}
 
-	e.cacheLayout = kernel.CacheSpec{KVHeads: 1, Dim: 16, BF16: false, Blocks: kernel.CacheBlocks(c.Context), Ring: false}
+	e.cacheLayout = kernel.CacheSpec{KVHeads: 1, Dim: 16, Format: kernel.F32, Blocks: kernel.CacheBlocks(c.Context), Ring: false}
 	e.rope = *kernel.NewRope(16, 10000.0, "yoco", false)
 	e.retain = kernel.RetainSpec{Heads: 4, Dim: 16, Normalizer: 16.0, KScale: 1.0, Eps: 1e-06, Rope: &e.rope}
 	e.attend = kernel.AttendSpec{Heads: 4, KVHeads: 1, Dim: 16, Scale: 1.0, Window: 0, QNormEps: 1e-05, Rope: &e.rope, Cache: &e.cacheLayout}

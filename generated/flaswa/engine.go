@@ -49,8 +49,8 @@ func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 		Stride: 256,
 	}
 
-	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 16, BF16: false, Blocks: kernel.CacheBlocks(c.Context), Ring: false}
-	e.ringLayout = kernel.CacheSpec{KVHeads: 2, Dim: 16, BF16: false, Blocks: kernel.RingBlocks(16), Ring: true}
+	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32, Blocks: kernel.CacheBlocks(c.Context), Ring: false}
+	e.ringLayout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32, Blocks: kernel.RingBlocks(16), Ring: true}
 	e.rope = *kernel.NewRope(16, 10000.0, "fla", true)
 	e.attendWindow = kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 16, Scale: 1.0, Window: 16, QNormEps: 0.0, Rope: &e.rope, Cache: &e.ringLayout}
 	e.rope2 = *kernel.NewRope(16, 10000.0, "fla", false)

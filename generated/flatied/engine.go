@@ -47,7 +47,7 @@ func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 		Stride: 200,
 	}
 
-	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 32, BF16: false, Blocks: kernel.CacheBlocks(c.Context), Ring: false}
+	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 32, Format: kernel.F32, Blocks: kernel.CacheBlocks(c.Context), Ring: false}
 	e.rope = *kernel.NewRope(32, 10000.0, "fla", false)
 	e.retain = kernel.RetainSpec{Heads: 2, Dim: 32, Normalizer: 16.0, KScale: 1.0, Eps: 1e-06, Rope: &e.rope}
 	e.attend = kernel.AttendSpec{Heads: 2, KVHeads: 2, Dim: 32, Scale: 1.0, Window: 0, QNormEps: 0.0, Rope: &e.rope, Cache: &e.cacheLayout}

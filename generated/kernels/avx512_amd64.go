@@ -59,6 +59,26 @@ func gateNorm_avx512(dst []float32, o []float32, g []float32, eps float32)
 //go:noescape
 func softmax_avx512(p []float32, lo int, hi int) (m float32, l float32)
 
+// splitQuery_avx512 rounds a query to two halves of 7 bits; kernel.Portable.SplitQuery is the reference.
+//
+//go:noescape
+func splitQuery_avx512(q []int8, x []float32) (scale float32, sum int32)
+
+// scoreQ8_avx512 multiplies split queries by blocks of quantized keys; kernel.Portable.ScoreQ8 is the reference.
+//
+//go:noescape
+func scoreQ8_avx512(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, stride int, dim int, blocks int, rows int)
+
+// splitWeights_avx512 rounds weights of tokens to two halves of 7 bits; kernel.Portable.SplitWeights is the reference.
+//
+//go:noescape
+func splitWeights_avx512(q []int8, scale []float32, p []float32, v []byte, stride int)
+
+// weighQ8_avx512 multiplies split weights by blocks of quantized values; kernel.Portable.WeighQ8 is the reference.
+//
+//go:noescape
+func weighQ8_avx512(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, stride int, cols int, blocks int, rows int)
+
 // expDiff_avx512 exponentiates differences; kernel.Portable.ExpDiff is the reference.
 //
 //go:noescape

@@ -11542,6 +11542,1366 @@ done13:
 DATA minusInf_avx512<>+0(SB)/4, $0xff800000
 GLOBL minusInf_avx512<>(SB), RODATA|NOPTR, $4
 
+// func splitQuery_avx512(q []int8, x []float32) (scale float32, sum int32)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F
+TEXT ·splitQuery_avx512(SB), NOSPLIT, $0-56
+	MOVQ         q_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         q_len+8(FP), DX
+	MOVQ         x_len+32(FP), BX
+	SHRQ         $0x01, DX
+	VPBROADCASTD abs_avx512<>+0(SB), Z0
+	VXORPS       Z1, Z1, Z1
+	XORQ         SI, SI
+	MOVQ         BX, DI
+	CMPQ         DI, $0x10
+	JLT          tail2
+
+loop1:
+	VMOVUPS (CX)(SI*1), Z2
+	VANDPS  Z0, Z2, Z2
+	VPMAXSD Z2, Z1, Z1
+	ADDQ    $0x40, SI
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     loop1
+
+tail2:
+	TESTQ        DI, DI
+	JLE          done3
+	VPBROADCASTD DI, Z2
+	VPCMPGTD     lane_avx512<>+0(SB), Z2, K1
+	VMOVUPS.Z    (CX)(SI*1), K1, Z2
+	VANDPS       Z0, Z2, Z2
+	VPMAXSD      Z2, Z1, Z1
+
+done3:
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VPMAXSD       Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VPMAXSD       X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VPMAXSD       X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VPMAXSD       X0, X1, X1
+	VMOVD         X1, SI
+	VDIVSS        queryMax_avx512<>+0(SB), X1, X2
+	VMOVSS        queryMax_avx512<>+0(SB), X0
+	VDIVSS        X1, X0, X0
+	CMPL          SI, $0x0d800000
+	JCS           small4
+	CMPL          SI, $0x7f800000
+	JCS           scaled6
+	JMP           large5
+
+small4:
+	VXORPS X2, X2, X2
+
+large5:
+	VXORPS X0, X0, X0
+
+scaled6:
+	VMOVSS       X2, scale+48(FP)
+	VBROADCASTSS X0, Z0
+	VPBROADCASTD half_avx512<>+0(SB), Z1
+	VXORPS       Z2, Z2, Z2
+	XORQ         SI, SI
+	CMPQ         BX, $0x10
+	JLT          tail8
+
+loop7:
+	VMOVUPS   (CX)(SI*1), Z3
+	VMULPS    Z0, Z3, Z3
+	VCVTPS2DQ Z3, Z3
+	VPSLLD    $0x08, Z3, Z3
+	VPSRAD    $0x08, Z3, Z3
+	VPADDD    Z3, Z2, Z2
+	VPADDD    Z1, Z3, Z4
+	VPSRAD    $0x07, Z4, Z4
+	VPSLLD    $0x07, Z4, Z5
+	VPSUBD    Z5, Z3, Z3
+	MOVQ      AX, DI
+	VPMOVDB   Z4, (DI)
+	ADDQ      DX, DI
+	VPMOVDB   Z3, (DI)
+	ADDQ      $0x40, SI
+	ADDQ      $0x10, AX
+	SUBQ      $0x10, BX
+	CMPQ      BX, $0x10
+	JGE       loop7
+
+tail8:
+	TESTQ        BX, BX
+	JLE          done9
+	VPBROADCASTD BX, Z3
+	VPCMPGTD     lane_avx512<>+0(SB), Z3, K1
+	VMOVUPS.Z    (CX)(SI*1), K1, Z3
+	VMULPS       Z0, Z3, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPSLLD       $0x08, Z3, Z3
+	VPSRAD       $0x08, Z3, Z3
+	VPADDD       Z3, Z2, Z2
+	VPADDD       Z1, Z3, Z0
+	VPSRAD       $0x07, Z0, Z0
+	VPSLLD       $0x07, Z0, Z1
+	VPSUBD       Z1, Z3, Z3
+	MOVQ         BX, CX
+	ADDQ         $0x03, CX
+	ANDQ         $-4, CX
+	VPBROADCASTD CX, Z1
+	VPCMPGTD     lane_avx512<>+0(SB), Z1, K1
+	VPMOVDB      Z0, K1, (AX)
+	ADDQ         DX, AX
+	MOVQ         BX, CX
+	ADDQ         $0x03, CX
+	ANDQ         $-4, CX
+	VPBROADCASTD CX, Z0
+	VPCMPGTD     lane_avx512<>+0(SB), Z0, K1
+	VPMOVDB      Z3, K1, (AX)
+
+done9:
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VPADDD        Y0, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X0
+	VPADDD        X0, X2, X2
+	VMOVHLPS      X2, X2, X0
+	VPADDD        X0, X2, X2
+	VMOVSHDUP     X2, X0
+	VPADDD        X0, X2, X2
+	VMOVD         X2, AX
+	SHLL          $0x07, AX
+	NEGL          AX
+	MOVL          AX, sum+52(FP)
+	VZEROUPPER
+	RET
+
+DATA queryMax_avx512<>+0(SB)/4, $0x45fff800
+GLOBL queryMax_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA half_avx512<>+0(SB)/4, $0x00000040
+GLOBL half_avx512<>(SB), RODATA|NOPTR, $4
+
+// func scoreQ8_avx512(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, stride int, dim int, blocks int, rows int)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VNNI
+TEXT ·scoreQ8_avx512(SB), NOSPLIT, $0-168
+	MOVQ  ldd+24(FP), CX
+	MOVQ  ldq+56(FP), BX
+	MOVQ  k_base+112(FP), SI
+	MOVQ  dst_base+0(FP), R8
+	MOVQ  blocks+152(FP), R9
+	SHLQ  $0x02, CX
+	TESTQ R9, R9
+	JLE   done2
+
+loop1:
+	MOVQ R8, AX
+	MOVQ q_base+32(FP), DX
+	MOVQ rows+160(FP), DI
+	XORQ R10, R10
+	CMPQ DI, $0x03
+	JLT  rest4
+
+rows3:
+	// Tile of 3 rows, panel of 64 columns.
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Z0
+	VPBROADCASTD (R11)(R10*1), Z1
+	VPBROADCASTD (R11)(R10*1), Z2
+	VPBROADCASTD (R11)(R10*1), Z3
+	VXORPS       Z4, Z4, Z4
+	VXORPS       Z5, Z5, Z5
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z7, Z7, Z7
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Z8
+	VPBROADCASTD 4(R11)(R10*1), Z9
+	VPBROADCASTD 4(R11)(R10*1), Z10
+	VPBROADCASTD 4(R11)(R10*1), Z11
+	VXORPS       Z12, Z12, Z12
+	VXORPS       Z13, Z13, Z13
+	VXORPS       Z14, Z14, Z14
+	VXORPS       Z15, Z15, Z15
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Z16
+	VPBROADCASTD 8(R11)(R10*1), Z17
+	VPBROADCASTD 8(R11)(R10*1), Z18
+	VPBROADCASTD 8(R11)(R10*1), Z19
+	VXORPS       Z20, Z20, Z20
+	VXORPS       Z21, Z21, Z21
+	VXORPS       Z22, Z22, Z22
+	VXORPS       Z23, Z23, Z23
+	MOVQ         SI, R11
+	MOVQ         dim+144(FP), R12
+	SHRQ         $0x02, R12
+	MOVQ         DX, R13
+	MOVQ         BX, R14
+	SHRQ         $0x01, R14
+	ADDQ         DX, R14
+
+steps6:
+	VMOVDQU32    (R11), Z24
+	VMOVDQU32    64(R11), Z25
+	VMOVDQU32    128(R11), Z26
+	VMOVDQU32    192(R11), Z27
+	VPBROADCASTD (R13), Z28
+	VPDPBUSD     Z28, Z24, Z4
+	VPDPBUSD     Z28, Z25, Z5
+	VPDPBUSD     Z28, Z26, Z6
+	VPDPBUSD     Z28, Z27, Z7
+	VPBROADCASTD (R14), Z28
+	VPDPBUSD     Z28, Z24, Z0
+	VPDPBUSD     Z28, Z25, Z1
+	VPDPBUSD     Z28, Z26, Z2
+	VPDPBUSD     Z28, Z27, Z3
+	VPBROADCASTD (R13)(BX*1), Z28
+	VPDPBUSD     Z28, Z24, Z12
+	VPDPBUSD     Z28, Z25, Z13
+	VPDPBUSD     Z28, Z26, Z14
+	VPDPBUSD     Z28, Z27, Z15
+	VPBROADCASTD (R14)(BX*1), Z28
+	VPDPBUSD     Z28, Z24, Z8
+	VPDPBUSD     Z28, Z25, Z9
+	VPDPBUSD     Z28, Z26, Z10
+	VPDPBUSD     Z28, Z27, Z11
+	VPBROADCASTD (R13)(BX*2), Z28
+	VPDPBUSD     Z28, Z24, Z20
+	VPDPBUSD     Z28, Z25, Z21
+	VPDPBUSD     Z28, Z26, Z22
+	VPDPBUSD     Z28, Z27, Z23
+	VPBROADCASTD (R14)(BX*2), Z28
+	VPDPBUSD     Z28, Z24, Z16
+	VPDPBUSD     Z28, Z25, Z17
+	VPDPBUSD     Z28, Z26, Z18
+	VPDPBUSD     Z28, Z27, Z19
+	ADDQ         $0x04, R13
+	ADDQ         $0x04, R14
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps6
+	VPSLLD       $0x07, Z4, Z4
+	VPADDD       Z4, Z0, Z0
+	VPSLLD       $0x07, Z5, Z5
+	VPADDD       Z5, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z2, Z2
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z3, Z3
+	VPSLLD       $0x07, Z12, Z12
+	VPADDD       Z12, Z8, Z8
+	VPSLLD       $0x07, Z13, Z13
+	VPADDD       Z13, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z10, Z10
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z11, Z11
+	VPSLLD       $0x07, Z20, Z20
+	VPADDD       Z20, Z16, Z16
+	VPSLLD       $0x07, Z21, Z21
+	VPADDD       Z21, Z17, Z17
+	VPSLLD       $0x07, Z22, Z22
+	VPADDD       Z22, Z18, Z18
+	VPSLLD       $0x07, Z23, Z23
+	VPADDD       Z23, Z19, Z19
+	MOVQ         dim+144(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x06, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Z4
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       (R11), Z0, Z0
+	VMULPS       Z4, Z0, Z0
+	VMOVUPS      Z0, (R13)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       64(R11), Z1, Z1
+	VMULPS       Z4, Z1, Z1
+	VMOVUPS      Z1, 64(R13)
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       128(R11), Z2, Z2
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS      Z2, 128(R13)
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       192(R11), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 192(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       (R11), Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, (R13)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       64(R11), Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 64(R13)
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       128(R11), Z10, Z10
+	VMULPS       Z0, Z10, Z10
+	VMOVUPS      Z10, 128(R13)
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       192(R11), Z11, Z11
+	VMULPS       Z0, Z11, Z11
+	VMOVUPS      Z11, 192(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 8(R12), Z0
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       (R11), Z16, Z16
+	VMULPS       Z0, Z16, Z16
+	VMOVUPS      Z16, (R13)
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       64(R11), Z17, Z17
+	VMULPS       Z0, Z17, Z17
+	VMOVUPS      Z17, 64(R13)
+	VCVTDQ2PS    Z18, Z18
+	VMULPS       128(R11), Z18, Z18
+	VMULPS       Z0, Z18, Z18
+	VMOVUPS      Z18, 128(R13)
+	VCVTDQ2PS    Z19, Z19
+	VMULPS       192(R11), Z19, Z19
+	VMULPS       Z0, Z19, Z19
+	VMOVUPS      Z19, 192(R13)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         $+12, R10
+	SUBQ         $0x03, DI
+	CMPQ         DI, $0x03
+	JGE          rows3
+
+rest4:
+	CMPQ DI, $0x01
+	JLT  done5
+	JE   one7
+
+	// Tile of 2 rows, panel of 64 columns.
+	MOVQ         sums_base+88(FP), DI
+	VPBROADCASTD (DI)(R10*1), Z0
+	VPBROADCASTD (DI)(R10*1), Z1
+	VPBROADCASTD (DI)(R10*1), Z2
+	VPBROADCASTD (DI)(R10*1), Z3
+	VXORPS       Z4, Z4, Z4
+	VXORPS       Z5, Z5, Z5
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z7, Z7, Z7
+	MOVQ         sums_base+88(FP), DI
+	VPBROADCASTD 4(DI)(R10*1), Z8
+	VPBROADCASTD 4(DI)(R10*1), Z9
+	VPBROADCASTD 4(DI)(R10*1), Z10
+	VPBROADCASTD 4(DI)(R10*1), Z11
+	VXORPS       Z12, Z12, Z12
+	VXORPS       Z13, Z13, Z13
+	VXORPS       Z14, Z14, Z14
+	VXORPS       Z15, Z15, Z15
+	MOVQ         SI, DI
+	MOVQ         dim+144(FP), R11
+	SHRQ         $0x02, R11
+	MOVQ         DX, R12
+	MOVQ         BX, R13
+	SHRQ         $0x01, R13
+	ADDQ         DX, R13
+
+steps8:
+	VMOVDQU32    (DI), Z16
+	VMOVDQU32    64(DI), Z17
+	VMOVDQU32    128(DI), Z18
+	VMOVDQU32    192(DI), Z19
+	VPBROADCASTD (R12), Z20
+	VPDPBUSD     Z20, Z16, Z4
+	VPDPBUSD     Z20, Z17, Z5
+	VPDPBUSD     Z20, Z18, Z6
+	VPDPBUSD     Z20, Z19, Z7
+	VPBROADCASTD (R13), Z20
+	VPDPBUSD     Z20, Z16, Z0
+	VPDPBUSD     Z20, Z17, Z1
+	VPDPBUSD     Z20, Z18, Z2
+	VPDPBUSD     Z20, Z19, Z3
+	VPBROADCASTD (R12)(BX*1), Z20
+	VPDPBUSD     Z20, Z16, Z12
+	VPDPBUSD     Z20, Z17, Z13
+	VPDPBUSD     Z20, Z18, Z14
+	VPDPBUSD     Z20, Z19, Z15
+	VPBROADCASTD (R13)(BX*1), Z20
+	VPDPBUSD     Z20, Z16, Z8
+	VPDPBUSD     Z20, Z17, Z9
+	VPDPBUSD     Z20, Z18, Z10
+	VPDPBUSD     Z20, Z19, Z11
+	ADDQ         $0x04, R12
+	ADDQ         $0x04, R13
+	ADDQ         $+256, DI
+	DECQ         R11
+	JNE          steps8
+	VPSLLD       $0x07, Z4, Z4
+	VPADDD       Z4, Z0, Z0
+	VPSLLD       $0x07, Z5, Z5
+	VPADDD       Z5, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z2, Z2
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z3, Z3
+	VPSLLD       $0x07, Z12, Z12
+	VPADDD       Z12, Z8, Z8
+	VPSLLD       $0x07, Z13, Z13
+	VPADDD       Z13, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z10, Z10
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z11, Z11
+	MOVQ         dim+144(FP), DX
+	MOVQ         scale_base+64(FP), DI
+	SHLQ         $0x06, DX
+	ADDQ         SI, DX
+	ADDQ         R10, DI
+	VBROADCASTSS (DI), Z4
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       (DX), Z0, Z0
+	VMULPS       Z4, Z0, Z0
+	VMOVUPS      Z0, (AX)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       64(DX), Z1, Z1
+	VMULPS       Z4, Z1, Z1
+	VMOVUPS      Z1, 64(AX)
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       128(DX), Z2, Z2
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS      Z2, 128(AX)
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       192(DX), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         CX, AX
+	VBROADCASTSS 4(DI), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       (DX), Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, (AX)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       64(DX), Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 64(AX)
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       128(DX), Z10, Z10
+	VMULPS       Z0, Z10, Z10
+	VMOVUPS      Z10, 128(AX)
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       192(DX), Z11, Z11
+	VMULPS       Z0, Z11, Z11
+	VMOVUPS      Z11, 192(AX)
+	JMP          done5
+
+one7:
+	// Tile of 1 rows, panel of 64 columns.
+	MOVQ         sums_base+88(FP), DI
+	VPBROADCASTD (DI)(R10*1), Z0
+	VPBROADCASTD (DI)(R10*1), Z1
+	VPBROADCASTD (DI)(R10*1), Z2
+	VPBROADCASTD (DI)(R10*1), Z3
+	VXORPS       Z4, Z4, Z4
+	VXORPS       Z5, Z5, Z5
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z7, Z7, Z7
+	MOVQ         SI, DI
+	MOVQ         dim+144(FP), R11
+	SHRQ         $0x02, R11
+	MOVQ         DX, R12
+	MOVQ         BX, R13
+	SHRQ         $0x01, R13
+	ADDQ         DX, R13
+
+steps9:
+	VMOVDQU32    (DI), Z8
+	VMOVDQU32    64(DI), Z9
+	VMOVDQU32    128(DI), Z10
+	VMOVDQU32    192(DI), Z11
+	VPBROADCASTD (R12), Z12
+	VPDPBUSD     Z12, Z8, Z4
+	VPDPBUSD     Z12, Z9, Z5
+	VPDPBUSD     Z12, Z10, Z6
+	VPDPBUSD     Z12, Z11, Z7
+	VPBROADCASTD (R13), Z12
+	VPDPBUSD     Z12, Z8, Z0
+	VPDPBUSD     Z12, Z9, Z1
+	VPDPBUSD     Z12, Z10, Z2
+	VPDPBUSD     Z12, Z11, Z3
+	ADDQ         $0x04, R12
+	ADDQ         $0x04, R13
+	ADDQ         $+256, DI
+	DECQ         R11
+	JNE          steps9
+	VPSLLD       $0x07, Z4, Z4
+	VPADDD       Z4, Z0, Z0
+	VPSLLD       $0x07, Z5, Z5
+	VPADDD       Z5, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z2, Z2
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z3, Z3
+	MOVQ         dim+144(FP), DX
+	MOVQ         scale_base+64(FP), DI
+	SHLQ         $0x06, DX
+	ADDQ         SI, DX
+	ADDQ         R10, DI
+	VBROADCASTSS (DI), Z4
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       (DX), Z0, Z0
+	VMULPS       Z4, Z0, Z0
+	VMOVUPS      Z0, (AX)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       64(DX), Z1, Z1
+	VMULPS       Z4, Z1, Z1
+	VMOVUPS      Z1, 64(AX)
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       128(DX), Z2, Z2
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS      Z2, 128(AX)
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       192(DX), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 192(AX)
+
+done5:
+	ADDQ $+256, R8
+	ADDQ stride+136(FP), SI
+	DECQ R9
+	JNE  loop1
+
+done2:
+	VZEROUPPER
+	RET
+
+// func splitWeights_avx512(q []int8, scale []float32, p []float32, v []byte, stride int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·splitWeights_avx512(SB), NOSPLIT, $0-104
+	MOVQ         q_base+0(FP), AX
+	MOVQ         scale_base+24(FP), CX
+	MOVQ         p_base+48(FP), DX
+	MOVQ         v_base+72(FP), BX
+	MOVQ         p_len+56(FP), SI
+	SHRQ         $0x06, SI
+	VPBROADCASTD lowHalf7_avx512<>+0(SB), Z0
+	TESTQ        SI, SI
+	JLE          done2
+
+loop1:
+	VMOVUPS       (DX), Z1
+	VMULPS        (BX), Z1, Z1
+	VMOVAPS       Z1, Z5
+	VMOVUPS       64(DX), Z2
+	VMULPS        64(BX), Z2, Z2
+	VPMAXUD       Z2, Z5, Z5
+	VMOVUPS       128(DX), Z3
+	VMULPS        128(BX), Z3, Z3
+	VPMAXUD       Z3, Z5, Z5
+	VMOVUPS       192(DX), Z4
+	VMULPS        192(BX), Z4, Z4
+	VPMAXUD       Z4, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y6
+	VPMAXUD       Y6, Y5, Y5
+	VEXTRACTF128  $0x01, Y5, X6
+	VPMAXUD       X6, X5, X5
+	VMOVHLPS      X5, X5, X6
+	VPMAXUD       X6, X5, X5
+	VMOVSHDUP     X5, X6
+	VPMAXUD       X6, X5, X5
+	VMOVD         X5, DI
+	VDIVSS        weightMax_avx512<>+0(SB), X5, X7
+	VMOVSS        weightMax_avx512<>+0(SB), X6
+	VDIVSS        X5, X6, X6
+	CMPL          DI, $0x0d800000
+	JCS           small3
+	CMPL          DI, $0x7f800000
+	JCS           scaled5
+	JMP           large4
+
+small3:
+	VXORPS X7, X7, X7
+
+large4:
+	VXORPS X6, X6, X6
+
+scaled5:
+	VMOVSS       X7, (CX)
+	VBROADCASTSS X6, Z5
+	VMULPS       Z5, Z1, Z1
+	VCVTPS2DQ    Z1, Z1
+	VPSRLD       $0x07, Z1, Z6
+	VPANDD       Z0, Z6, Z6
+	VPANDD       Z0, Z1, Z1
+	VPMOVDB      Z6, (AX)
+	VPMOVDB      Z1, 64(AX)
+	VMULPS       Z5, Z2, Z2
+	VCVTPS2DQ    Z2, Z2
+	VPSRLD       $0x07, Z2, Z1
+	VPANDD       Z0, Z1, Z1
+	VPANDD       Z0, Z2, Z2
+	VPMOVDB      Z1, 16(AX)
+	VPMOVDB      Z2, 80(AX)
+	VMULPS       Z5, Z3, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPSRLD       $0x07, Z3, Z1
+	VPANDD       Z0, Z1, Z1
+	VPANDD       Z0, Z3, Z3
+	VPMOVDB      Z1, 32(AX)
+	VPMOVDB      Z3, 96(AX)
+	VMULPS       Z5, Z4, Z4
+	VCVTPS2DQ    Z4, Z4
+	VPSRLD       $0x07, Z4, Z1
+	VPANDD       Z0, Z1, Z1
+	VPANDD       Z0, Z4, Z4
+	VPMOVDB      Z1, 48(AX)
+	VPMOVDB      Z4, 112(AX)
+	ADDQ         $+256, DX
+	ADDQ         $+128, AX
+	ADDQ         $0x04, CX
+	ADDQ         stride+96(FP), BX
+	DECQ         SI
+	JNE          loop1
+
+done2:
+	VZEROUPPER
+	RET
+
+DATA lowHalf7_avx512<>+0(SB)/4, $0x0000007f
+GLOBL lowHalf7_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA weightMax_avx512<>+0(SB)/4, $0x467ffc00
+GLOBL weightMax_avx512<>(SB), RODATA|NOPTR, $4
+
+// func weighQ8_avx512(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, stride int, cols int, blocks int, rows int)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VNNI
+TEXT ·weighQ8_avx512(SB), NOSPLIT, $0-152
+	MOVQ ldd+24(FP), CX
+	MOVQ ldp+56(FP), BX
+	SHLQ $0x02, CX
+	XORQ R8, R8
+
+block1:
+	CMPQ  R8, blocks+136(FP)
+	JGE   end2
+	MOVQ  R8, SI
+	IMULQ stride+120(FP), SI
+	ADDQ  v_base+96(FP), SI
+	MOVQ  dst_base+0(FP), R10
+	MOVQ  cols+128(FP), R11
+
+panels3:
+	CMPQ R11, $0x40
+	JLT  narrower4
+	MOVQ R10, AX
+	MOVQ R8, DX
+	SHLQ $0x07, DX
+	ADDQ p_base+32(FP), DX
+	MOVQ scale_base+64(FP), R9
+	LEAQ (R9)(R8*4), R9
+	MOVQ rows+144(FP), DI
+	CMPQ DI, $0x03
+	JLT  rest6
+
+rows5:
+	// Tile of 3 rows, panel of 64 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
+	VXORPS Z18, Z18, Z18
+	VXORPS Z19, Z19, Z19
+	VXORPS Z20, Z20, Z20
+	VXORPS Z21, Z21, Z21
+	VXORPS Z22, Z22, Z22
+	VXORPS Z23, Z23, Z23
+	MOVQ   SI, R12
+	MOVQ   $+16, R13
+	MOVQ   DX, R14
+
+steps8:
+	VMOVDQU32    (R12), Z24
+	VMOVDQU32    64(R12), Z25
+	VMOVDQU32    128(R12), Z26
+	VMOVDQU32    192(R12), Z27
+	VPBROADCASTD (R14), Z28
+	VPDPBUSD     Z24, Z28, Z4
+	VPDPBUSD     Z25, Z28, Z5
+	VPDPBUSD     Z26, Z28, Z6
+	VPDPBUSD     Z27, Z28, Z7
+	VPBROADCASTD 64(R14), Z28
+	VPDPBUSD     Z24, Z28, Z0
+	VPDPBUSD     Z25, Z28, Z1
+	VPDPBUSD     Z26, Z28, Z2
+	VPDPBUSD     Z27, Z28, Z3
+	VPBROADCASTD (R14)(BX*1), Z28
+	VPDPBUSD     Z24, Z28, Z12
+	VPDPBUSD     Z25, Z28, Z13
+	VPDPBUSD     Z26, Z28, Z14
+	VPDPBUSD     Z27, Z28, Z15
+	VPBROADCASTD 64(R14)(BX*1), Z28
+	VPDPBUSD     Z24, Z28, Z8
+	VPDPBUSD     Z25, Z28, Z9
+	VPDPBUSD     Z26, Z28, Z10
+	VPDPBUSD     Z27, Z28, Z11
+	VPBROADCASTD (R14)(BX*2), Z28
+	VPDPBUSD     Z24, Z28, Z20
+	VPDPBUSD     Z25, Z28, Z21
+	VPDPBUSD     Z26, Z28, Z22
+	VPDPBUSD     Z27, Z28, Z23
+	VPBROADCASTD 64(R14)(BX*2), Z28
+	VPDPBUSD     Z24, Z28, Z16
+	VPDPBUSD     Z25, Z28, Z17
+	VPDPBUSD     Z26, Z28, Z18
+	VPDPBUSD     Z27, Z28, Z19
+	ADDQ         $0x04, R14
+	ADDQ         $+256, R12
+	DECQ         R13
+	JNE          steps8
+	VPSLLD       $0x07, Z4, Z4
+	VPADDD       Z4, Z0, Z0
+	VPSLLD       $0x07, Z5, Z5
+	VPADDD       Z5, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z2, Z2
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z3, Z3
+	VPSLLD       $0x07, Z12, Z12
+	VPADDD       Z12, Z8, Z8
+	VPSLLD       $0x07, Z13, Z13
+	VPADDD       Z13, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z10, Z10
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z11, Z11
+	VPSLLD       $0x07, Z20, Z20
+	VPADDD       Z20, Z16, Z16
+	VPSLLD       $0x07, Z21, Z21
+	VPADDD       Z21, Z17, Z17
+	VPSLLD       $0x07, Z22, Z22
+	VPADDD       Z22, Z18, Z18
+	VPSLLD       $0x07, Z23, Z23
+	VPADDD       Z23, Z19, Z19
+	MOVQ         AX, R12
+	MOVQ         R9, R13
+	MOVQ         lds+88(FP), R14
+	VBROADCASTSS (R13), Z4
+	VCVTDQ2PS    Z0, Z0
+	VFMADD213PS  (R12), Z4, Z0
+	VMOVUPS      Z0, (R12)
+	VCVTDQ2PS    Z1, Z1
+	VFMADD213PS  64(R12), Z4, Z1
+	VMOVUPS      Z1, 64(R12)
+	VCVTDQ2PS    Z2, Z2
+	VFMADD213PS  128(R12), Z4, Z2
+	VMOVUPS      Z2, 128(R12)
+	VCVTDQ2PS    Z3, Z3
+	VFMADD213PS  192(R12), Z4, Z3
+	VMOVUPS      Z3, 192(R12)
+	ADDQ         CX, R12
+	LEAQ         (R13)(R14*4), R13
+	VBROADCASTSS (R13), Z0
+	VCVTDQ2PS    Z8, Z8
+	VFMADD213PS  (R12), Z0, Z8
+	VMOVUPS      Z8, (R12)
+	VCVTDQ2PS    Z9, Z9
+	VFMADD213PS  64(R12), Z0, Z9
+	VMOVUPS      Z9, 64(R12)
+	VCVTDQ2PS    Z10, Z10
+	VFMADD213PS  128(R12), Z0, Z10
+	VMOVUPS      Z10, 128(R12)
+	VCVTDQ2PS    Z11, Z11
+	VFMADD213PS  192(R12), Z0, Z11
+	VMOVUPS      Z11, 192(R12)
+	ADDQ         CX, R12
+	LEAQ         (R13)(R14*4), R13
+	VBROADCASTSS (R13), Z0
+	VCVTDQ2PS    Z16, Z16
+	VFMADD213PS  (R12), Z0, Z16
+	VMOVUPS      Z16, (R12)
+	VCVTDQ2PS    Z17, Z17
+	VFMADD213PS  64(R12), Z0, Z17
+	VMOVUPS      Z17, 64(R12)
+	VCVTDQ2PS    Z18, Z18
+	VFMADD213PS  128(R12), Z0, Z18
+	VMOVUPS      Z18, 128(R12)
+	VCVTDQ2PS    Z19, Z19
+	VFMADD213PS  192(R12), Z0, Z19
+	VMOVUPS      Z19, 192(R12)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R12
+	LEAQ         (R9)(R12*4), R9
+	LEAQ         (R9)(R12*4), R9
+	LEAQ         (R9)(R12*4), R9
+	SUBQ         $0x03, DI
+	CMPQ         DI, $0x03
+	JGE          rows5
+
+rest6:
+	CMPQ DI, $0x01
+	JLT  done7
+	JE   one9
+
+	// Tile of 2 rows, panel of 64 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   SI, DI
+	MOVQ   $+16, R12
+
+steps10:
+	VMOVDQU32    (DI), Z16
+	VMOVDQU32    64(DI), Z17
+	VMOVDQU32    128(DI), Z18
+	VMOVDQU32    192(DI), Z19
+	VPBROADCASTD (DX), Z20
+	VPDPBUSD     Z16, Z20, Z4
+	VPDPBUSD     Z17, Z20, Z5
+	VPDPBUSD     Z18, Z20, Z6
+	VPDPBUSD     Z19, Z20, Z7
+	VPBROADCASTD 64(DX), Z20
+	VPDPBUSD     Z16, Z20, Z0
+	VPDPBUSD     Z17, Z20, Z1
+	VPDPBUSD     Z18, Z20, Z2
+	VPDPBUSD     Z19, Z20, Z3
+	VPBROADCASTD (DX)(BX*1), Z20
+	VPDPBUSD     Z16, Z20, Z12
+	VPDPBUSD     Z17, Z20, Z13
+	VPDPBUSD     Z18, Z20, Z14
+	VPDPBUSD     Z19, Z20, Z15
+	VPBROADCASTD 64(DX)(BX*1), Z20
+	VPDPBUSD     Z16, Z20, Z8
+	VPDPBUSD     Z17, Z20, Z9
+	VPDPBUSD     Z18, Z20, Z10
+	VPDPBUSD     Z19, Z20, Z11
+	ADDQ         $0x04, DX
+	ADDQ         $+256, DI
+	DECQ         R12
+	JNE          steps10
+	VPSLLD       $0x07, Z4, Z4
+	VPADDD       Z4, Z0, Z0
+	VPSLLD       $0x07, Z5, Z5
+	VPADDD       Z5, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z2, Z2
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z3, Z3
+	VPSLLD       $0x07, Z12, Z12
+	VPADDD       Z12, Z8, Z8
+	VPSLLD       $0x07, Z13, Z13
+	VPADDD       Z13, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z10, Z10
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z11, Z11
+	MOVQ         R9, DX
+	MOVQ         lds+88(FP), DI
+	VBROADCASTSS (DX), Z4
+	VCVTDQ2PS    Z0, Z0
+	VFMADD213PS  (AX), Z4, Z0
+	VMOVUPS      Z0, (AX)
+	VCVTDQ2PS    Z1, Z1
+	VFMADD213PS  64(AX), Z4, Z1
+	VMOVUPS      Z1, 64(AX)
+	VCVTDQ2PS    Z2, Z2
+	VFMADD213PS  128(AX), Z4, Z2
+	VMOVUPS      Z2, 128(AX)
+	VCVTDQ2PS    Z3, Z3
+	VFMADD213PS  192(AX), Z4, Z3
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         CX, AX
+	LEAQ         (DX)(DI*4), DX
+	VBROADCASTSS (DX), Z0
+	VCVTDQ2PS    Z8, Z8
+	VFMADD213PS  (AX), Z0, Z8
+	VMOVUPS      Z8, (AX)
+	VCVTDQ2PS    Z9, Z9
+	VFMADD213PS  64(AX), Z0, Z9
+	VMOVUPS      Z9, 64(AX)
+	VCVTDQ2PS    Z10, Z10
+	VFMADD213PS  128(AX), Z0, Z10
+	VMOVUPS      Z10, 128(AX)
+	VCVTDQ2PS    Z11, Z11
+	VFMADD213PS  192(AX), Z0, Z11
+	VMOVUPS      Z11, 192(AX)
+	JMP          done7
+
+one9:
+	// Tile of 1 rows, panel of 64 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	MOVQ   SI, DI
+	MOVQ   $+16, R12
+
+steps11:
+	VMOVDQU32    (DI), Z8
+	VMOVDQU32    64(DI), Z9
+	VMOVDQU32    128(DI), Z10
+	VMOVDQU32    192(DI), Z11
+	VPBROADCASTD (DX), Z12
+	VPDPBUSD     Z8, Z12, Z4
+	VPDPBUSD     Z9, Z12, Z5
+	VPDPBUSD     Z10, Z12, Z6
+	VPDPBUSD     Z11, Z12, Z7
+	VPBROADCASTD 64(DX), Z12
+	VPDPBUSD     Z8, Z12, Z0
+	VPDPBUSD     Z9, Z12, Z1
+	VPDPBUSD     Z10, Z12, Z2
+	VPDPBUSD     Z11, Z12, Z3
+	ADDQ         $0x04, DX
+	ADDQ         $+256, DI
+	DECQ         R12
+	JNE          steps11
+	VPSLLD       $0x07, Z4, Z4
+	VPADDD       Z4, Z0, Z0
+	VPSLLD       $0x07, Z5, Z5
+	VPADDD       Z5, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z2, Z2
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z3, Z3
+	MOVQ         R9, DX
+	MOVQ         lds+88(FP), DI
+	VBROADCASTSS (DX), Z4
+	VCVTDQ2PS    Z0, Z0
+	VFMADD213PS  (AX), Z4, Z0
+	VMOVUPS      Z0, (AX)
+	VCVTDQ2PS    Z1, Z1
+	VFMADD213PS  64(AX), Z4, Z1
+	VMOVUPS      Z1, 64(AX)
+	VCVTDQ2PS    Z2, Z2
+	VFMADD213PS  128(AX), Z4, Z2
+	VMOVUPS      Z2, 128(AX)
+	VCVTDQ2PS    Z3, Z3
+	VFMADD213PS  192(AX), Z4, Z3
+	VMOVUPS      Z3, 192(AX)
+
+done7:
+	ADDQ $+256, R10
+	ADDQ $+4096, SI
+	SUBQ $0x40, R11
+	JMP  panels3
+
+narrower4:
+panels12:
+	CMPQ R11, $0x20
+	JLT  narrower13
+	MOVQ R10, AX
+	MOVQ R8, DX
+	SHLQ $0x07, DX
+	ADDQ p_base+32(FP), DX
+	MOVQ scale_base+64(FP), R9
+	LEAQ (R9)(R8*4), R9
+	MOVQ rows+144(FP), DI
+	CMPQ DI, $0x03
+	JLT  rest15
+
+rows14:
+	// Tile of 3 rows, panel of 32 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	MOVQ   SI, R12
+	MOVQ   $+16, R13
+	MOVQ   DX, R14
+
+steps17:
+	VMOVDQU32    (R12), Z12
+	VMOVDQU32    64(R12), Z13
+	VPBROADCASTD (R14), Z14
+	VPDPBUSD     Z12, Z14, Z2
+	VPDPBUSD     Z13, Z14, Z3
+	VPBROADCASTD 64(R14), Z14
+	VPDPBUSD     Z12, Z14, Z0
+	VPDPBUSD     Z13, Z14, Z1
+	VPBROADCASTD (R14)(BX*1), Z14
+	VPDPBUSD     Z12, Z14, Z6
+	VPDPBUSD     Z13, Z14, Z7
+	VPBROADCASTD 64(R14)(BX*1), Z14
+	VPDPBUSD     Z12, Z14, Z4
+	VPDPBUSD     Z13, Z14, Z5
+	VPBROADCASTD (R14)(BX*2), Z14
+	VPDPBUSD     Z12, Z14, Z10
+	VPDPBUSD     Z13, Z14, Z11
+	VPBROADCASTD 64(R14)(BX*2), Z14
+	VPDPBUSD     Z12, Z14, Z8
+	VPDPBUSD     Z13, Z14, Z9
+	ADDQ         $0x04, R14
+	ADDQ         $+128, R12
+	DECQ         R13
+	JNE          steps17
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPSLLD       $0x07, Z10, Z10
+	VPADDD       Z10, Z8, Z8
+	VPSLLD       $0x07, Z11, Z11
+	VPADDD       Z11, Z9, Z9
+	MOVQ         AX, R12
+	MOVQ         R9, R13
+	MOVQ         lds+88(FP), R14
+	VBROADCASTSS (R13), Z2
+	VCVTDQ2PS    Z0, Z0
+	VFMADD213PS  (R12), Z2, Z0
+	VMOVUPS      Z0, (R12)
+	VCVTDQ2PS    Z1, Z1
+	VFMADD213PS  64(R12), Z2, Z1
+	VMOVUPS      Z1, 64(R12)
+	ADDQ         CX, R12
+	LEAQ         (R13)(R14*4), R13
+	VBROADCASTSS (R13), Z0
+	VCVTDQ2PS    Z4, Z4
+	VFMADD213PS  (R12), Z0, Z4
+	VMOVUPS      Z4, (R12)
+	VCVTDQ2PS    Z5, Z5
+	VFMADD213PS  64(R12), Z0, Z5
+	VMOVUPS      Z5, 64(R12)
+	ADDQ         CX, R12
+	LEAQ         (R13)(R14*4), R13
+	VBROADCASTSS (R13), Z0
+	VCVTDQ2PS    Z8, Z8
+	VFMADD213PS  (R12), Z0, Z8
+	VMOVUPS      Z8, (R12)
+	VCVTDQ2PS    Z9, Z9
+	VFMADD213PS  64(R12), Z0, Z9
+	VMOVUPS      Z9, 64(R12)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R12
+	LEAQ         (R9)(R12*4), R9
+	LEAQ         (R9)(R12*4), R9
+	LEAQ         (R9)(R12*4), R9
+	SUBQ         $0x03, DI
+	CMPQ         DI, $0x03
+	JGE          rows14
+
+rest15:
+	CMPQ DI, $0x01
+	JLT  done16
+	JE   one18
+
+	// Tile of 2 rows, panel of 32 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	MOVQ   SI, DI
+	MOVQ   $+16, R12
+
+steps19:
+	VMOVDQU32    (DI), Z8
+	VMOVDQU32    64(DI), Z9
+	VPBROADCASTD (DX), Z10
+	VPDPBUSD     Z8, Z10, Z2
+	VPDPBUSD     Z9, Z10, Z3
+	VPBROADCASTD 64(DX), Z10
+	VPDPBUSD     Z8, Z10, Z0
+	VPDPBUSD     Z9, Z10, Z1
+	VPBROADCASTD (DX)(BX*1), Z10
+	VPDPBUSD     Z8, Z10, Z6
+	VPDPBUSD     Z9, Z10, Z7
+	VPBROADCASTD 64(DX)(BX*1), Z10
+	VPDPBUSD     Z8, Z10, Z4
+	VPDPBUSD     Z9, Z10, Z5
+	ADDQ         $0x04, DX
+	ADDQ         $+128, DI
+	DECQ         R12
+	JNE          steps19
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	MOVQ         R9, DX
+	MOVQ         lds+88(FP), DI
+	VBROADCASTSS (DX), Z2
+	VCVTDQ2PS    Z0, Z0
+	VFMADD213PS  (AX), Z2, Z0
+	VMOVUPS      Z0, (AX)
+	VCVTDQ2PS    Z1, Z1
+	VFMADD213PS  64(AX), Z2, Z1
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	LEAQ         (DX)(DI*4), DX
+	VBROADCASTSS (DX), Z0
+	VCVTDQ2PS    Z4, Z4
+	VFMADD213PS  (AX), Z0, Z4
+	VMOVUPS      Z4, (AX)
+	VCVTDQ2PS    Z5, Z5
+	VFMADD213PS  64(AX), Z0, Z5
+	VMOVUPS      Z5, 64(AX)
+	JMP          done16
+
+one18:
+	// Tile of 1 rows, panel of 32 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   SI, DI
+	MOVQ   $+16, R12
+
+steps20:
+	VMOVDQU32    (DI), Z4
+	VMOVDQU32    64(DI), Z5
+	VPBROADCASTD (DX), Z6
+	VPDPBUSD     Z4, Z6, Z2
+	VPDPBUSD     Z5, Z6, Z3
+	VPBROADCASTD 64(DX), Z6
+	VPDPBUSD     Z4, Z6, Z0
+	VPDPBUSD     Z5, Z6, Z1
+	ADDQ         $0x04, DX
+	ADDQ         $+128, DI
+	DECQ         R12
+	JNE          steps20
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	MOVQ         R9, DX
+	MOVQ         lds+88(FP), DI
+	VBROADCASTSS (DX), Z2
+	VCVTDQ2PS    Z0, Z0
+	VFMADD213PS  (AX), Z2, Z0
+	VMOVUPS      Z0, (AX)
+	VCVTDQ2PS    Z1, Z1
+	VFMADD213PS  64(AX), Z2, Z1
+	VMOVUPS      Z1, 64(AX)
+
+done16:
+	ADDQ $+128, R10
+	ADDQ $+2048, SI
+	SUBQ $0x20, R11
+	JMP  panels12
+
+narrower13:
+panels21:
+	CMPQ R11, $0x10
+	JLT  narrower22
+	MOVQ R10, AX
+	MOVQ R8, DX
+	SHLQ $0x07, DX
+	ADDQ p_base+32(FP), DX
+	MOVQ scale_base+64(FP), R9
+	LEAQ (R9)(R8*4), R9
+	MOVQ rows+144(FP), DI
+	CMPQ DI, $0x03
+	JLT  rest24
+
+rows23:
+	// Tile of 3 rows, panel of 16 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	MOVQ   SI, R12
+	MOVQ   $+16, R13
+	MOVQ   DX, R14
+
+steps26:
+	VMOVDQU32    (R12), Z6
+	VPBROADCASTD (R14), Z7
+	VPDPBUSD     Z6, Z7, Z1
+	VPBROADCASTD 64(R14), Z7
+	VPDPBUSD     Z6, Z7, Z0
+	VPBROADCASTD (R14)(BX*1), Z7
+	VPDPBUSD     Z6, Z7, Z3
+	VPBROADCASTD 64(R14)(BX*1), Z7
+	VPDPBUSD     Z6, Z7, Z2
+	VPBROADCASTD (R14)(BX*2), Z7
+	VPDPBUSD     Z6, Z7, Z5
+	VPBROADCASTD 64(R14)(BX*2), Z7
+	VPDPBUSD     Z6, Z7, Z4
+	ADDQ         $0x04, R14
+	ADDQ         $+64, R12
+	DECQ         R13
+	JNE          steps26
+	VPSLLD       $0x07, Z1, Z1
+	VPADDD       Z1, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z2, Z2
+	VPSLLD       $0x07, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	MOVQ         AX, R12
+	MOVQ         R9, R13
+	MOVQ         lds+88(FP), R14
+	VBROADCASTSS (R13), Z1
+	VCVTDQ2PS    Z0, Z0
+	VFMADD213PS  (R12), Z1, Z0
+	VMOVUPS      Z0, (R12)
+	ADDQ         CX, R12
+	LEAQ         (R13)(R14*4), R13
+	VBROADCASTSS (R13), Z0
+	VCVTDQ2PS    Z2, Z2
+	VFMADD213PS  (R12), Z0, Z2
+	VMOVUPS      Z2, (R12)
+	ADDQ         CX, R12
+	LEAQ         (R13)(R14*4), R13
+	VBROADCASTSS (R13), Z0
+	VCVTDQ2PS    Z4, Z4
+	VFMADD213PS  (R12), Z0, Z4
+	VMOVUPS      Z4, (R12)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R12
+	LEAQ         (R9)(R12*4), R9
+	LEAQ         (R9)(R12*4), R9
+	LEAQ         (R9)(R12*4), R9
+	SUBQ         $0x03, DI
+	CMPQ         DI, $0x03
+	JGE          rows23
+
+rest24:
+	CMPQ DI, $0x01
+	JLT  done25
+	JE   one27
+
+	// Tile of 2 rows, panel of 16 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   SI, DI
+	MOVQ   $+16, R12
+
+steps28:
+	VMOVDQU32    (DI), Z4
+	VPBROADCASTD (DX), Z5
+	VPDPBUSD     Z4, Z5, Z1
+	VPBROADCASTD 64(DX), Z5
+	VPDPBUSD     Z4, Z5, Z0
+	VPBROADCASTD (DX)(BX*1), Z5
+	VPDPBUSD     Z4, Z5, Z3
+	VPBROADCASTD 64(DX)(BX*1), Z5
+	VPDPBUSD     Z4, Z5, Z2
+	ADDQ         $0x04, DX
+	ADDQ         $+64, DI
+	DECQ         R12
+	JNE          steps28
+	VPSLLD       $0x07, Z1, Z1
+	VPADDD       Z1, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z2, Z2
+	MOVQ         R9, DX
+	MOVQ         lds+88(FP), DI
+	VBROADCASTSS (DX), Z1
+	VCVTDQ2PS    Z0, Z0
+	VFMADD213PS  (AX), Z1, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	LEAQ         (DX)(DI*4), DX
+	VBROADCASTSS (DX), Z0
+	VCVTDQ2PS    Z2, Z2
+	VFMADD213PS  (AX), Z0, Z2
+	VMOVUPS      Z2, (AX)
+	JMP          done25
+
+one27:
+	// Tile of 1 rows, panel of 16 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	MOVQ   SI, DI
+	MOVQ   $+16, R12
+
+steps29:
+	VMOVDQU32    (DI), Z2
+	VPBROADCASTD (DX), Z3
+	VPDPBUSD     Z2, Z3, Z1
+	VPBROADCASTD 64(DX), Z3
+	VPDPBUSD     Z2, Z3, Z0
+	ADDQ         $0x04, DX
+	ADDQ         $+64, DI
+	DECQ         R12
+	JNE          steps29
+	VPSLLD       $0x07, Z1, Z1
+	VPADDD       Z1, Z0, Z0
+	MOVQ         R9, DX
+	MOVQ         lds+88(FP), DI
+	VBROADCASTSS (DX), Z1
+	VCVTDQ2PS    Z0, Z0
+	VFMADD213PS  (AX), Z1, Z0
+	VMOVUPS      Z0, (AX)
+
+done25:
+	ADDQ $+64, R10
+	ADDQ $+1024, SI
+	SUBQ $0x10, R11
+	JMP  panels21
+
+narrower22:
+	INCQ R8
+	JMP  block1
+
+end2:
+	VZEROUPPER
+	RET
+
 // func expDiff_avx512(dst []float32, g []float32, from float32)
 // Requires: AVX, AVX512F
 TEXT ·expDiff_avx512(SB), NOSPLIT, $0-52

@@ -5,7 +5,6 @@ package kernels
 import (
 	"fmt"
 	"testing"
-	"unsafe"
 
 	"github.com/yococ/yococ/asm"
 	"github.com/yococ/yococ/runtime/kernel"
@@ -124,11 +123,4 @@ func fill(x []float32) {
 	for i := range x {
 		x[i] = float32(i%13)/8 - 0.7
 	}
-}
-
-// aligned is n elements that begin a cache line.
-func aligned(n int) []float32 {
-	x := make([]float32, n+16)
-	skip := int(uintptr(unsafe.Pointer(&x[0]))/4) % 16
-	return x[(16-skip)%16:][:n]
 }

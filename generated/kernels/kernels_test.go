@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 
 	"github.com/yococ/yococ/runtime/kernel"
 	"github.com/yococ/yococ/runtime/kernel/kerneltest"
@@ -302,4 +303,11 @@ func FuzzElementwise(f *testing.F) {
 			testElementwise(t, k.name, set, k.call, k.inputs, k.inPlace, size, math.Float32frombits(c), fill)
 		}
 	})
+}
+
+// aligned is n elements that begin a cache line.
+func aligned(n int) []float32 {
+	x := make([]float32, n+16)
+	skip := int(uintptr(unsafe.Pointer(&x[0]))/4) % 16
+	return x[(16-skip)%16:][:n]
 }

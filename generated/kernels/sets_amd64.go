@@ -71,6 +71,26 @@ func (AVX2) Softmax(p []float32, lo, hi int) (m, l float32) {
 	return softmax_avx2(p, lo, hi)
 }
 
+// SplitQuery rounds a query to two halves of 7 bits.
+func (AVX2) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
+	return splitQuery_avx2(q, x)
+}
+
+// ScoreQ8 multiplies split queries by blocks of quantized keys.
+func (AVX2) ScoreQ8(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, stride, dim, blocks, rows int) {
+	scoreQ8_avx2(dst, ldd, q, ldq, scale, sums, k, stride, dim, blocks, rows)
+}
+
+// SplitWeights rounds weights of tokens to two halves of 7 bits.
+func (AVX2) SplitWeights(q []int8, scale, p []float32, v []byte, stride int) {
+	splitWeights_avx2(q, scale, p, v, stride)
+}
+
+// WeighQ8 multiplies split weights by blocks of quantized values.
+func (AVX2) WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, stride, cols, blocks, rows int) {
+	weighQ8_avx2(dst, ldd, p, ldp, scale, lds, v, stride, cols, blocks, rows)
+}
+
 // ExpDiff exponentiates differences.
 func (AVX2) ExpDiff(dst, g []float32, from float32) {
 	expDiff_avx2(dst, g, from)
@@ -166,6 +186,26 @@ func (AVX512) GateNorm(dst, o, g []float32, eps float32) {
 // Softmax turns scores into weights, their maximum and their sum.
 func (AVX512) Softmax(p []float32, lo, hi int) (m, l float32) {
 	return softmax_avx512(p, lo, hi)
+}
+
+// SplitQuery rounds a query to two halves of 7 bits.
+func (AVX512) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
+	return splitQuery_avx512(q, x)
+}
+
+// ScoreQ8 multiplies split queries by blocks of quantized keys.
+func (AVX512) ScoreQ8(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, stride, dim, blocks, rows int) {
+	scoreQ8_avx512(dst, ldd, q, ldq, scale, sums, k, stride, dim, blocks, rows)
+}
+
+// SplitWeights rounds weights of tokens to two halves of 7 bits.
+func (AVX512) SplitWeights(q []int8, scale, p []float32, v []byte, stride int) {
+	splitWeights_avx512(q, scale, p, v, stride)
+}
+
+// WeighQ8 multiplies split weights by blocks of quantized values.
+func (AVX512) WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, stride, cols, blocks, rows int) {
+	weighQ8_avx512(dst, ldd, p, ldp, scale, lds, v, stride, cols, blocks, rows)
 }
 
 // ExpDiff exponentiates differences.

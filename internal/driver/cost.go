@@ -105,9 +105,9 @@ func mixerCost(p *plan.Plan, step plan.Step, pos, rows int) cost {
 	case plan.Attend, plan.AttendWindow:
 		o := object()
 		window := pos + rows
-		elem := p.CacheElem
+		row := cacheRow(p.CacheElem, o.Int("Dim"))
 		if step.Routine == plan.AttendWindow {
-			window, elem = o.Int("Window"), ir.F32
+			window, row = o.Int("Window"), cacheRow(ir.F32, o.Int("Dim"))
 		}
 		var seen float64 // pairs of a query and a key
 		for at := pos; at < pos+rows; at++ {
@@ -115,7 +115,7 @@ func mixerCost(p *plan.Plan, step plan.Step, pos, rows int) cost {
 		}
 		return cost{
 			flops: 4 * float64(o.Int("Heads")*o.Int("Dim")) * seen,
-			bytes: 2 * float64(o.Int("KVHeads")*o.Int("Dim")*elem.Bytes()) * float64(min(pos+rows, window+rows-1)),
+			bytes: 2 * float64(o.Int("KVHeads")*row) * float64(min(pos+rows, window+rows-1)),
 		}
 	}
 	return cost{}
@@ -160,4 +160,12 @@ func products(e ir.Elem) probe.Kind {
 		return probe.Words
 	}
 	return probe.FMA
+}
+
+// cacheRow is the bytes of a head's key or value: its elements, and the scale that quantized ones share.
+func cacheRow(e ir.Elem, dim int) int {
+	if e == ir.Q8 {
+		return dim + 4
+	}
+	return dim * e.Bytes()
 }

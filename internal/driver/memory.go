@@ -121,6 +121,9 @@ func stateBytes(p *plan.Plan, s *plan.State) (state, all int64) {
 	return n, n
 }
 
+// cacheFormats are the runtime's names of the formats of caches.
+var cacheFormats = map[ir.Elem]kernel.Format{ir.F32: kernel.F32, ir.BF16: kernel.BF16, ir.Q8: kernel.Q8}
+
 // cacheSpec is the layout of a cache in a session of a context.
 func cacheSpec(o *plan.Object, context int) *kernel.CacheSpec {
 	s := &kernel.CacheSpec{KVHeads: o.Int("KVHeads"), Dim: o.Int("Dim")}
@@ -130,8 +133,8 @@ func cacheSpec(o *plan.Object, context int) *kernel.CacheSpec {
 			s.Blocks = kernel.CacheBlocks(context)
 		case plan.RingBlocks:
 			s.Blocks, s.Ring = kernel.RingBlocks(v.Window), true
-		case bool:
-			s.BF16 = s.BF16 || f.Name == "BF16" && v
+		case ir.Elem:
+			s.Format = cacheFormats[v]
 		}
 	}
 	return s

@@ -32,6 +32,8 @@ const (
 	cacheBar = 1e-4
 	// bf16Bar is what rounding a number to bfloat16 may change of it, relative to the largest.
 	bf16Bar = 1.0 / 256
+	// q8Bar is what rounding a row to 127 steps of either sign may change of a number: half a step.
+	q8Bar = 1.0 / 254
 	// plainTolerance is for golden folders that do not say how far a float32 evaluation is off.
 	plainTolerance = 6e-4
 )
@@ -185,8 +187,11 @@ func (c *checker) states() error {
 		c.CacheDiff = worse(c.CacheDiff, diff)
 		bar := cacheBar
 		if name == "shared_k" || name == "shared_v" {
-			if c.r.Model.Package.Plan.CacheElem == ir.BF16 {
+			switch c.r.Model.Package.Plan.CacheElem {
+			case ir.BF16:
 				bar += bf16Bar
+			case ir.Q8:
+				bar += q8Bar
 			}
 		}
 		if c.r.Model.Package.Plan.Quantized() { // an error in a sum cannot be told from rounded weights

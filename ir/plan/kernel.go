@@ -18,7 +18,7 @@ type Kernel struct {
 // A Param is a parameter or result of a kernel.
 type Param struct {
 	Name string
-	Type string // []float32, []uint16, []int8, []int32, []byte, float32, int or bool
+	Type string // []float32, []uint16, []int8, []int32, []byte, float32, int32, int or bool
 }
 
 // Symbol is the assembly function that is the kernel at a level, its first word in small letters:
@@ -48,7 +48,7 @@ const (
 )
 
 // Kernels are all the kernels, in the order in which they are emitted.
-var Kernels = []*Kernel{GemmF32, GemmBF16, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, GateNorm, Softmax, ExpDiff, Mul, Scale, Merge, Div, RopeInterleaved, RopeHalf}
+var Kernels = []*Kernel{GemmF32, GemmBF16, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, GateNorm, Softmax, SplitQuery, ScoreQ8, SplitWeights, WeighQ8, ExpDiff, Mul, Scale, Merge, Div, RopeInterleaved, RopeHalf}
 
 // Parameters that kernels share.
 var (
@@ -75,6 +75,11 @@ var (
 	TileStore   = &Kernel{Name: "TileStore", Doc: "brings finished products to their rows", Params: tile}
 	TileAdd     = &Kernel{Name: "TileAdd", Doc: "adds finished products to rows", Params: tile}
 	TileSwiGLU  = &Kernel{Name: "TileSwiGLU", Doc: "multiplies silu of the first half of finished products by the second", Params: params("dst", f32s, "ldd", "int", "tile", f32s, "scale", f32s, "lds", "int", "rows", "int")}
+
+	SplitQuery   = &Kernel{Name: "SplitQuery", Doc: "rounds a query to two halves of 7 bits", Params: params("q", i8s, "x", f32s), Results: params("scale", "float32", "sum", "int32")}
+	ScoreQ8      = &Kernel{Name: "ScoreQ8", Doc: "multiplies split queries by blocks of quantized keys", Params: params("dst", f32s, "ldd", "int", "q", i8s, "ldq", "int", "scale", f32s, "sums", i32s, "k", u8s, "stride", "int", "dim", "int", "blocks", "int", "rows", "int")}
+	SplitWeights = &Kernel{Name: "SplitWeights", Doc: "rounds weights of tokens to two halves of 7 bits", Params: params("q", i8s, "scale", f32s, "p", f32s, "v", u8s, "stride", "int")}
+	WeighQ8      = &Kernel{Name: "WeighQ8", Doc: "multiplies split weights by blocks of quantized values", Params: params("dst", f32s, "ldd", "int", "p", i8s, "ldp", "int", "scale", f32s, "lds", "int", "v", u8s, "stride", "int", "cols", "int", "blocks", "int", "rows", "int")}
 
 	RopeInterleaved = &Kernel{Name: "RopeInterleaved", Doc: "rotates the adjacent pairs of a head", Params: params("dst", f32s, "x", f32s, "cos", f32s, "sin", f32s)}
 	RopeHalf        = &Kernel{Name: "RopeHalf", Doc: "rotates the pairs of a head's two halves", Params: params("dst", f32s, "x", f32s, "cos", f32s, "sin", f32s)}

@@ -235,7 +235,7 @@ func TestTables(t *testing.T) {
 		}
 		seen[k.Name] = true
 		for _, p := range slices.Concat(k.Params, k.Results) {
-			if !slices.Contains([]string{"[]float32", "[]uint16", "[]int8", "[]int32", "[]byte", "float32", "int", "bool"}, p.Type) {
+			if !slices.Contains([]string{"[]float32", "[]uint16", "[]int8", "[]int32", "[]byte", "float32", "int32", "int", "bool"}, p.Type) {
 				t.Errorf("kernel %s: %s is a %s", k.Name, p.Name, p.Type)
 			}
 		}

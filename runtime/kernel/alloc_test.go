@@ -10,9 +10,9 @@ func TestNoAllocations(t *testing.T) {
 	rng := rand.New(rand.NewPCG(13, 13))
 	const tokens, k, n = 70, 40, 96
 	retain := newRetainCase(rng, 2, 24, tokens, 16)
-	attend := newAttendCase(rng, 4, 2, 24, 0, tokens, true)
+	attend := newAttendCase(rng, 4, 2, 24, 0, tokens, Q8)
 	attend.QNormEps, attend.gain = 1e-5, floats(rng, 24)
-	window := newAttendCase(rng, 2, 2, 16, 8, tokens, false)
+	window := newAttendCase(rng, 2, 2, 16, 8, tokens, F32)
 	window.Cache.Blocks, window.Cache.Ring = RingBlocks(8), true
 	state := retain.State(make([]float32, retain.StateFloats()))
 	cache, ring := empty(attend.Cache), empty(window.Cache)

@@ -22,7 +22,7 @@ package kernel
 //	group    └──────┘    └────┘    a segment  └───┘   └─────┘
 const (
 	segmentTokens = 512
-	scoreStride   = segmentTokens + line // not a power of two: rows fall into different cache sets
+	scoreStride   = segmentTokens + line // not a power of two; behind the scores, scales of split weights
 	tileQueries   = 48                   // q rows of a tile, where more than one row is
 	tail          = line                 // after o of a partial result: m, l, and padding
 )
@@ -49,7 +49,8 @@ func tileHeight(group, rows int) int { return min(rows, max(1, tileQueries/group
 func AttendScratch(heads, kvHeads, dim, rows int) int {
 	group := heads / kvHeads
 	n := tileHeight(group, rows) * group
-	return roundUp(dim, line) + roundUp(n*dim, line) + n*scoreStride + 2*n*(valueCols(dim)+tail)
+	return roundUp(dim, line) + max(roundUp(dim, line), roundUp(spareFloats(dim), line)) + roundUp(n*roundUp(dim, 2), line) + 2*roundUp(n, line) +
+		n*scoreStride + 2*n*(valueCols(dim)+tail)
 }
 
 // Partial is the length of the buffer in which workers leave their parts of a single row's

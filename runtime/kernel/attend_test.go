@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -16,7 +17,7 @@ type attendCase struct {
 	ph      Phases
 }
 
-func newAttendCase(rng *rand.Rand, heads, kvHeads, dim, window, tokens int, bf16 bool) *attendCase {
+func newAttendCase(rng *rand.Rand, heads, kvHeads, dim, window, tokens int, format Format) *attendCase {
 	c := &attendCase{
 		AttendSpec: AttendSpec{
 			Heads: heads, KVHeads: kvHeads, Dim: dim, Window: window, Scale: float32(1 / math.Sqrt(float64(dim))),
@@ -25,7 +26,7 @@ func newAttendCase(rng *rand.Rand, heads, kvHeads, dim, window, tokens int, bf16
 		tokens: tokens,
 		q:      random(rng, tokens, heads*dim), k: random(rng, tokens, kvHeads*dim), v: random(rng, tokens, kvHeads*dim),
 	}
-	c.Cache = &CacheSpec{KVHeads: kvHeads, Dim: dim, BF16: bf16, Blocks: CacheBlocks(tokens)}
+	c.Cache = &CacheSpec{KVHeads: kvHeads, Dim: dim, Format: format, Blocks: CacheBlocks(tokens)}
 	c.ph = phases(c.Rope, tokens)
 	return c
 }
@@ -48,7 +49,7 @@ func (c *attendCase) run(cut cut) (dst Rows, cache Cache) {
 // ring is run by AttendWindow.
 func (c *attendCase) ring(cut cut) (dst Rows, cache Cache) {
 	s := c.AttendSpec
-	s.Cache = &CacheSpec{KVHeads: c.KVHeads, Dim: c.Dim, BF16: c.Cache.BF16, Blocks: RingBlocks(c.Window), Ring: true}
+	s.Cache = &CacheSpec{KVHeads: c.KVHeads, Dim: c.Dim, Format: c.Cache.Format, Blocks: RingBlocks(c.Window), Ring: true}
 	dst, cache = blank(c.tokens, c.Heads*c.Dim), empty(s.Cache)
 	team(cut.workers, AttendScratch(c.Heads, c.KVHeads, c.Dim, c.tokens), func(w *Worker) {
 		cut.chunks(c.tokens, func(pos, rows int) {
@@ -62,6 +63,9 @@ func (c *attendCase) ring(cut cut) (dst Rows, cache Cache) {
 func sameCache(t *testing.T, what string, got, want Cache) {
 	t.Helper()
 	same(t, what, got.F32, want.F32)
+	if !bytes.Equal(got.Q8, want.Q8) {
+		t.Fatalf("%s: bytes differ", what)
+	}
 	for i := range got.BF16 {
 		if got.BF16[i] != want.BF16[i] {
 			t.Fatalf("%s: [%d] is %04x, want %04x", what, i, got.BF16[i], want.BF16[i])
@@ -70,43 +74,51 @@ func sameCache(t *testing.T, what string, got, want Cache) {
 }
 
 // attendCases are contexts that cross blocks and segments, groups of 1 to 4 and more heads than a
-// tile has rows, all widths of value panels, both formats.
+// tile has rows, all widths of value panels, all formats.
 func attendCases() []*attendCase {
 	rng := rand.New(rand.NewPCG(11, 11))
-	normed := newAttendCase(rng, 3, 1, 32, 0, 200, false)
+	normed := newAttendCase(rng, 3, 1, 32, 0, 200, F32)
 	normed.QNormEps, normed.gain = 1e-5, floats(rng, 32)
-	still := newAttendCase(rng, 2, 2, 15, 0, 70, true) // an odd K block
+	still := newAttendCase(rng, 2, 2, 15, 0, 70, BF16) // an odd K block
+	quantized := newAttendCase(rng, 2, 1, 15, 0, 600, Q8)
+	quantized.Rope, quantized.ph, quantized.QNormEps, quantized.gain = nil, Phases{}, 1e-5, floats(rng, 15)
 	still.Rope, still.ph, still.QNormEps = nil, Phases{}, 1e-5
 	return []*attendCase{
 		normed, still,
-		newAttendCase(rng, 1, 1, 16, 0, 1100, false),
-		newAttendCase(rng, 2, 2, 24, 0, 530, true),
-		newAttendCase(rng, 4, 2, 16, 0, 600, false),
-		newAttendCase(rng, 4, 1, 24, 0, 200, false),
-		newAttendCase(rng, 50, 1, 2, 0, 90, false),
-		newAttendCase(rng, 6, 2, 64, 0, 140, true),
-		newAttendCase(rng, 2, 1, 80, 0, 150, false),
-		newAttendCase(rng, 3, 3, 128, 0, 130, true),
-		newAttendCase(rng, 1, 1, 7*2, 0, 90, true),
+		newAttendCase(rng, 1, 1, 16, 0, 1100, F32),
+		newAttendCase(rng, 2, 2, 24, 0, 530, BF16),
+		newAttendCase(rng, 4, 2, 16, 0, 600, F32),
+		newAttendCase(rng, 4, 1, 24, 0, 200, F32),
+		newAttendCase(rng, 50, 1, 2, 0, 90, F32),
+		newAttendCase(rng, 6, 2, 64, 0, 140, BF16),
+		newAttendCase(rng, 2, 1, 80, 0, 150, F32),
+		newAttendCase(rng, 3, 3, 128, 0, 130, BF16),
+		newAttendCase(rng, 1, 1, 7*2, 0, 90, BF16),
+		quantized, // no multiple of four
+		newAttendCase(rng, 6, 2, 128, 0, 140, Q8),
+		newAttendCase(rng, 4, 1, 24, 0, 1100, Q8),
+		newAttendCase(rng, 2, 2, 112, 0, 90, Q8),
+		newAttendCase(rng, 50, 1, 2, 0, 90, Q8),
 	}
 }
 
 func windowCases() []*attendCase {
 	rng := rand.New(rand.NewPCG(12, 12))
 	return []*attendCase{
-		newAttendCase(rng, 2, 2, 16, 1, 200, false),
-		newAttendCase(rng, 3, 1, 24, 8, 300, false),
-		newAttendCase(rng, 4, 2, 32, 16, 300, true),
-		newAttendCase(rng, 2, 2, 80, 65, 200, true),
-		newAttendCase(rng, 2, 1, 16, 512, 1100, false), // the ring has 9 blocks
-		newAttendCase(rng, 1, 1, 64, 66, 250, false),
-		newAttendCase(rng, 2, 2, 128, 8, 140, false),
-		newAttendCase(rng, 2, 1, 16, 600, 350, true), // not all is used
+		newAttendCase(rng, 2, 2, 16, 1, 200, F32),
+		newAttendCase(rng, 3, 1, 24, 8, 300, F32),
+		newAttendCase(rng, 4, 2, 32, 16, 300, BF16),
+		newAttendCase(rng, 2, 2, 80, 65, 200, BF16),
+		newAttendCase(rng, 2, 1, 16, 512, 1100, F32), // the ring has 9 blocks
+		newAttendCase(rng, 1, 1, 64, 66, 250, F32),
+		newAttendCase(rng, 2, 2, 128, 8, 140, F32),
+		newAttendCase(rng, 3, 1, 24, 70, 300, Q8),
+		newAttendCase(rng, 2, 1, 16, 600, 350, BF16), // not all is used
 	}
 }
 
 func (c *attendCase) String() string {
-	return fmt.Sprintf("heads=%d/%d,dim=%d,window=%d,tokens=%d,bf16=%t", c.Heads, c.KVHeads, c.Dim, c.Window, c.tokens, c.Cache.BF16)
+	return fmt.Sprintf("heads=%d/%d,dim=%d,window=%d,tokens=%d,format=%d", c.Heads, c.KVHeads, c.Dim, c.Window, c.tokens, c.Cache.Format)
 }
 
 func TestAttendInvariance(t *testing.T) {
@@ -144,7 +156,7 @@ func TestAttendInPlace(t *testing.T) {
 		before := c.q
 		c.q = c.q.clone()
 		s := c.AttendSpec
-		s.Cache = &CacheSpec{KVHeads: c.KVHeads, Dim: c.Dim, BF16: c.Cache.BF16, Blocks: RingBlocks(c.Window), Ring: true}
+		s.Cache = &CacheSpec{KVHeads: c.KVHeads, Dim: c.Dim, Format: c.Cache.Format, Blocks: RingBlocks(c.Window), Ring: true}
 		cache := empty(s.Cache)
 		team(2, AttendScratch(c.Heads, c.KVHeads, c.Dim, c.tokens), func(w *Worker) {
 			AttendWindow(w, &s, c.q, c.q, c.k, c.v, &cache, c.ph, 0, c.tokens)
@@ -180,21 +192,24 @@ func TestCacheReference(t *testing.T) {
 			if c.Rope != nil {
 				bound = 3 * ulp * math.Sqrt2 * magnitude(want, d, c.Rope)
 			}
-			if c.Cache.BF16 {
+			rounding := 0.0
+			switch c.Cache.Format {
+			case BF16:
 				bound += math.Abs(want[d])/256 + bound
 				value = BF16ToFloat32(Float32ToBF16(value))
+			case Q8: // half a step, and the roundings of the scale and of two products
+				bound = 2*bound + top(want)*(1/254.0+4*ulp)
+				rounding = float64(maxAbs(c.v.Row(pos, (head+1)*c.Dim)[head*c.Dim:])) * (1/254.0 + 4*ulp)
 			}
 			close64(t, fmt.Sprintf("%v: key %d", c, pos), k[i], want[d], bound)
-			if v[i] != value {
-				t.Fatalf("%v: value of position %d is %v, want %v", c, pos, v[i], value)
-			}
+			close64(t, fmt.Sprintf("%v: value %d", c, pos), v[i], float64(value), rounding)
 		}
 	}
 }
 
 // Plain softmax attention in float64 over the keys and values that the cache holds. A score errs by
 // the roundings of its chain, of the query's rotation and norm, and of the scaling, each at most the
-// sum of magnitudes; a weight by twice that (its own and the maximum's) and exp's; the sums by one
+// sum of magnitudes, and by what splitting the query rounds; a weight by twice that (its own and the maximum's) and exp's; the sums by one
 // rounding a position, three a segment's merge, which has two exps too, and the quotient's.
 func TestAttendReference(t *testing.T) {
 	for _, c := range append(attendCases(), windowCases()...) {
@@ -205,9 +220,9 @@ func TestAttendReference(t *testing.T) {
 			for h := range c.Heads {
 				q := c.query(pos, h)
 				first := c.first(pos)
-				scores, worst, top := make([]float64, pos+1-first), 0.0, math.Inf(-1)
+				scores, worst, highest := make([]float64, pos+1-first), 0.0, math.Inf(-1)
 				for j := range scores {
-					size := 0.0
+					size, coarse := 0.0, 0.0
 					for d, x := range c.at(k, first+j, h) {
 						scores[j] += q[d] * float64(x)
 						if c.Rope == nil {
@@ -215,14 +230,35 @@ func TestAttendReference(t *testing.T) {
 						} else {
 							size += math.Sqrt2 * magnitude(q, d, c.Rope) * math.Abs(float64(x))
 						}
+						coarse += math.Abs(float64(x)) * top(q) / (2 * queryMax)
 					}
-					worst = math.Max(worst, size*(float64(n)+float64(n)/32+20)*ulp)
-					top = math.Max(top, scores[j])
+					if c.Cache.Format != Q8 {
+						coarse = 0
+					}
+					worst = math.Max(worst, size*(float64(n)+float64(n)/32+20)*ulp+coarse*1.001)
+					highest = math.Max(highest, scores[j])
 				}
 				o, size, sum := make([]float64, n), make([]float64, n), 0.0
+				steps, most := make([]float64, n), 0.0 // of a block's split weights: what all of half a step give
+				coarse := make([]float64, n)
 				for j := range scores {
-					p := math.Exp(scores[j] - top)
+					p := math.Exp(scores[j] - highest)
 					sum += p
+					if scale := float64(maxAbs(c.at(v, first+j, h))) / 127; c.Cache.Format == Q8 && scale > 0 {
+						if (first+j)%blockTokens == 0 {
+							clear(steps)
+							most = 0
+						}
+						most = math.Max(most, p*scale)
+						for d, x := range c.at(v, first+j, h) {
+							steps[d] += math.Abs(float64(x)) / scale / (2 * weightMax)
+						}
+						if (first+j+1)%blockTokens == 0 || j == len(scores)-1 {
+							for d := range coarse {
+								coarse[d] += most * steps[d]
+							}
+						}
+					}
 					for d, x := range c.at(v, first+j, h) {
 						o[d] += p * float64(x)
 						size[d] += p * math.Abs(float64(x))
@@ -230,11 +266,20 @@ func TestAttendReference(t *testing.T) {
 				}
 				rel := 2 * (2*worst + float64(len(scores)+10*(len(scores)/segmentTokens+2))*ulp)
 				for d, x := range dst.Row(pos, (h+1)*n)[h*n:] {
-					close64(t, fmt.Sprintf("%v: position %d, head %d", c, pos, h), x, o[d]/sum, size[d]/sum*rel*1.01)
+					close64(t, fmt.Sprintf("%v: position %d, head %d", c, pos, h), x, o[d]/sum, (size[d]*rel+coarse[d]*(1+rel))/sum*1.01)
 				}
 			}
 		}
 	}
+}
+
+// top is the largest magnitude of x.
+func top(x []float64) float64 {
+	m := 0.0
+	for _, y := range x {
+		m = math.Max(m, math.Abs(y))
+	}
+	return m
 }
 
 // query is the prepared query of a head, in float64.

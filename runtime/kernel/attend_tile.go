@@ -6,13 +6,15 @@ type tile struct {
 	*AttendSpec
 	w         *Worker
 	c         *Cache
-	head      int // kv head
-	pos, rows int // position of row 0; number of rows
-	group     int // q rows a row
-	size      int // floats of a result: [cols | m l]
-	x         []float32
-	q         []float32 // [rows*group][Dim]
-	p         []float32 // [rows*group][scoreStride] of one segment
+	head      int       // kv head
+	pos, rows int       // position of row 0; number of rows
+	group     int       // q rows a row
+	size      int       // floats of a result: [cols | m l]
+	x, y      []float32 // [Dim] each
+	q         []float32 // [rows*group][Dim], or split queries in its place
+	scale     []float32 // [rows*group] of split queries
+	sums      []int32   // likewise
+	p         []float32 // [rows*group][scoreStride] of one segment, or split weights in its place
 	part, out []float32 // [rows*group][size] of one segment; merged
 }
 
@@ -21,7 +23,8 @@ func (s *AttendSpec) newTile(w *Worker, c *Cache, head, pos, rows int) tile {
 	n, size := rows*s.group(), valueCols(s.Dim)+tail
 	return tile{
 		AttendSpec: s, w: w, c: c, head: head, pos: pos, rows: rows, group: s.group(), size: size,
-		x: free.take(s.Dim), q: free.take(n * s.Dim), p: free.take(n * scoreStride),
+		x: free.take(s.Dim), y: free.take(s.Dim), q: free.take(n * roundUp(s.Dim, 2)),
+		scale: free.take(n), sums: wordsOf(free.take(n)), p: free.take(n * scoreStride),
 		part: free.take(n * size), out: free.take(n * size),
 	}
 }
@@ -41,9 +44,16 @@ func (t *tile) queries(q Rows, gain []float32, ph Phases, r int) {
 				set.RMSNorm(t.x, x, gain, t.QNormEps)
 				x = t.x
 			}
-			dst := t.q[i*cols+h:][:t.Dim]
+			at := (i*cols + h) / t.Dim
+			dst := t.q[at*t.Dim:][:t.Dim]
+			if t.Cache.Format == Q8 {
+				dst = t.y[:t.Dim]
+			}
 			t.Rope.apply(set, dst, x, ph, r+i)
 			set.Scale(dst, dst, t.Scale)
+			if n := t.Cache.queryBytes(); t.Cache.Format == Q8 {
+				t.scale[at], t.sums[at] = set.SplitQuery(bytesOf(t.q)[at*n:][:n], dst)
+			}
 		}
 	}
 }
@@ -63,16 +73,28 @@ func (t *tile) blocks(seg int) (first, end int) {
 	return max(seg*n, t.first(t.pos)/blockTokens), min((seg+1)*n, t.last()/blockTokens+1)
 }
 
+// run returns the number of blocks from b to below end that the same rows [lo, hi) see and that lie
+// one behind the other.
+func (t *tile) run(b, end int) (n, lo, hi int) {
+	lo, hi = t.see(b*blockTokens, (b+1)*blockTokens)
+	for n = 1; b+n < end; n++ {
+		l, h := t.see((b+n)*blockTokens, (b+n+1)*blockTokens)
+		if l != lo || h != hi || t.Cache.Ring && (b+n)%t.Cache.Blocks == 0 {
+			break
+		}
+	}
+	return n, lo, hi
+}
+
 // segment computes part, the results of a segment, for the rows that see it. Blocks that a row does
 // not see are left out for it: they would add zeros.
 func (t *tile) segment(seg int) {
 	set, start := t.w.Set, seg*segmentTokens
 	firstBlock, endBlock := t.blocks(seg)
-	for b := firstBlock; b < endBlock; b++ {
-		from := b * blockTokens
-		lo, hi := t.see(from, from+blockTokens)
-		p, q := t.p[lo*t.group*scoreStride+from-start:], t.q[lo*t.group*t.Dim:]
-		t.Cache.scores(set, t.c, t.head, b, p, scoreStride, q, (hi-lo)*t.group)
+	for b, n := firstBlock, 0; b < endBlock; b += n {
+		var lo, hi int
+		n, lo, hi = t.run(b, endBlock)
+		t.scores(b, n, lo*t.group, hi*t.group, b*blockTokens-start)
 	}
 	lo, hi := t.see(start, start+segmentTokens)
 	clear(t.part[lo*t.group*t.size : hi*t.group*t.size])
@@ -81,17 +103,48 @@ func (t *tile) segment(seg int) {
 		to := min(start+segmentTokens, t.pos+r+1) - start
 		base, end := from/blockTokens*blockTokens, roundUp(to, blockTokens)
 		for i := r * t.group; i < (r+1)*t.group; i++ {
-			p, part := t.p[i*scoreStride:], t.part[i*t.size:][:t.size]
+			p, part := t.p[i*scoreStride:][:scoreStride], t.part[i*t.size:][:t.size]
 			m, l := set.Softmax(p[base:end], from-base, to-base)
 			part[t.size-tail], part[t.size-tail+1] = m, l
+			if t.Cache.Format == Q8 {
+				q, scale := bytesOf(p)[2*base:], p[segmentTokens+base/blockTokens:]
+				t.Cache.splitWeights(set, t.c, t.head, (start+base)/blockTokens, q, scale, p[base:end])
+			}
 		}
 	}
-	for b := firstBlock; b < endBlock; b++ {
-		from := b * blockTokens
-		lo, hi := t.see(from, from+blockTokens)
-		n := min(blockTokens, t.pos+hi-from) // tokens that the last of the rows sees
-		p, part := t.p[lo*t.group*scoreStride+from-start:], t.part[lo*t.group*t.size:]
-		t.Cache.weigh(set, t.c, t.head, b, n, part, t.size, p, scoreStride, (hi-lo)*t.group)
+	for b, n := firstBlock, 0; b < endBlock; b += n {
+		var lo, hi int
+		n, lo, hi = t.run(b, endBlock)
+		t.weigh(b, n, lo*t.group, hi*t.group, b*blockTokens-start)
+	}
+}
+
+// scores computes the scores of q rows [lo, hi) for n blocks from b on, the first at position at of
+// the segment.
+func (t *tile) scores(b, n, lo, hi, at int) {
+	set, p := t.w.Set, t.p[lo*scoreStride+at:]
+	if t.Cache.Format == Q8 {
+		q := bytesOf(t.q)[lo*t.Cache.queryBytes():]
+		t.Cache.scoresQ8(set, t.c, t.head, b, n, p, scoreStride, q, t.scale[lo:], t.sums[lo:], hi-lo)
+		return
+	}
+	for i := range n {
+		t.Cache.scores(set, t.c, t.head, b+i, p[i*blockTokens:], scoreStride, t.q[lo*t.Dim:], hi-lo)
+	}
+}
+
+// weigh adds what n blocks from b on, the first at position at of the segment, give to q rows
+// [lo, hi).
+func (t *tile) weigh(b, n, lo, hi, at int) {
+	set, part := t.w.Set, t.part[lo*t.size:]
+	if t.Cache.Format == Q8 {
+		p, scale := bytesOf(t.p)[4*lo*scoreStride+2*at:], t.p[lo*scoreStride+segmentTokens+at/blockTokens:]
+		t.Cache.weighQ8(set, t.c, t.head, b, n, part, t.size, p, 4*scoreStride, scale, scoreStride, hi-lo)
+		return
+	}
+	for i := range n {
+		tokens := min(blockTokens, t.pos+hi/t.group-(b+i)*blockTokens) // that the last of the rows sees
+		t.Cache.weigh(set, t.c, t.head, b+i, tokens, part, t.size, t.p[lo*scoreStride+at+i*blockTokens:], scoreStride, hi-lo)
 	}
 }
 

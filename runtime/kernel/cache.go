@@ -18,17 +18,29 @@ import (
 //	K block  [Dim][64]            rotated keys are columns: a Gemm panel that queries multiply
 //	V block  [panels][64][width]  values are rows (see values.go): a Gemm panel that weights multiply
 //	BF16     [ceil(Dim/2)][64][2] and [panels][32][width][2], rounded to nearest even
+//	Q8       see cache_q8.go
 type CacheSpec struct {
 	KVHeads, Dim int
-	BF16         bool
+	Format       Format
 	Blocks       int
 	Ring         bool
 }
+
+// A Format is how the numbers of a cache are kept.
+type Format uint8
+
+// The formats.
+const (
+	F32 Format = iota
+	BF16
+	Q8
+)
 
 // A Cache is the memory of a cache: the one of the slices that its format uses.
 type Cache struct {
 	F32  []float32
 	BF16 []uint16
+	Q8   []byte
 }
 
 // CacheBlocks is the number of blocks for a context of so many tokens.
@@ -40,21 +52,29 @@ func RingBlocks(window int) int { return CacheBlocks(window-1) + 1 }
 
 // keyRows is the number of rows of a K block.
 func (s *CacheSpec) keyRows() int {
-	if s.BF16 {
-		return roundUp(s.Dim, 2)
-	}
-	return s.Dim
+	return roundUp(s.Dim, [...]int{F32: 1, BF16: 2, Q8: 4}[s.Format])
 }
 
-// HeadUnits is the number of elements, float32 or uint16, of one block of one kv head.
-func (s *CacheSpec) HeadUnits() int { return blockTokens * (s.keyRows() + valueCols(s.Dim)) }
+// keyUnits is the number of elements, float32, uint16 or byte, of a K block.
+func (s *CacheSpec) keyUnits() int {
+	if s.Format == Q8 {
+		return blockTokens*s.keyRows() + scaleBytes
+	}
+	return blockTokens * s.keyRows()
+}
+
+// HeadUnits is the number of elements, float32, uint16 or byte, of one block of one kv head.
+func (s *CacheSpec) HeadUnits() int {
+	n := s.keyUnits() + blockTokens*valueCols(s.Dim)
+	if s.Format == Q8 {
+		n += scaleBytes
+	}
+	return n
+}
 
 // Bytes is the size of the cache's memory.
 func (s *CacheSpec) Bytes() int64 {
-	size := int64(4)
-	if s.BF16 {
-		size = 2
-	}
+	size := [...]int64{F32: 4, BF16: 2, Q8: 1}[s.Format]
 	return size * int64(s.KVHeads) * int64(s.Blocks) * int64(s.HeadUnits())
 }
 
@@ -68,8 +88,11 @@ func (s *CacheSpec) View(buf []byte) Cache {
 	if uintptr(at)%64 != 0 {
 		panic("BUG: cache is not aligned to 64 bytes")
 	}
-	if s.BF16 {
+	switch s.Format {
+	case BF16:
 		return Cache{BF16: unsafe.Slice((*uint16)(at), n)}
+	case Q8:
+		return Cache{Q8: unsafe.Slice((*byte)(at), n)}
 	}
 	return Cache{F32: unsafe.Slice((*float32)(at), n)}
 }
@@ -82,7 +105,7 @@ func (s *CacheSpec) unit(head, b int) (k, v int) {
 		panic(fmt.Sprintf("BUG: cache block %d of %d", b, s.Blocks))
 	}
 	k = (head*s.Blocks + b) * s.HeadUnits()
-	return k, k + blockTokens*s.keyRows()
+	return k, k + s.keyUnits()
 }
 
 // Append writes the keys, rotated, and values of rows tokens from position pos on. k and v are
@@ -101,23 +124,26 @@ func Append(w *Worker, s *CacheSpec, c *Cache, k, v Rows, r *Rope, ph Phases, po
 // put writes rows row … row+n-1 of a kv head at positions pos …, which lie in one block.
 func (s *CacheSpec) put(w *Worker, c *Cache, head int, k, v Rows, r *Rope, ph Phases, row, pos, n int) {
 	free := pieces(w.Scratch)
-	key, col := free.take(s.Dim), head*s.Dim
+	key, spare, col := free.take(s.Dim), free.take(spareFloats(s.Dim)), head*s.Dim
 	k, v = k.Cols(col), v.Cols(col)
 	ku, vu := s.unit(head, pos/blockTokens)
 	for j := pos % blockTokens; n > 0; j, row, n = j+1, row+1, n-1 {
 		r.apply(w.Set, key, k.Row(row, s.Dim), ph, row)
 		value := v.Row(row, s.Dim)
-		if s.BF16 {
+		switch s.Format {
+		case Q8:
+			s.putQ8(w.Set, c.Q8[ku:vu], c.Q8[vu:ku+s.HeadUnits()], key, value, j, spare)
+		case BF16:
 			for d, x := range key {
 				c.BF16[ku+pair(d, j, blockTokens)] = Float32ToBF16(x)
 			}
 			s.putValuesBF16(c.BF16[vu:], value, j)
-			continue
+		default:
+			for d, x := range key {
+				c.F32[ku+d*blockTokens+j] = x
+			}
+			putValues(c.F32[vu:], value, j, valueCols(s.Dim))
 		}
-		for d, x := range key {
-			c.F32[ku+d*blockTokens+j] = x
-		}
-		putValues(c.F32[vu:], value, j, valueCols(s.Dim))
 	}
 }
 
@@ -133,24 +159,25 @@ func (s *CacheSpec) putValuesBF16(v []uint16, x []float32, j int) {
 	}
 }
 
-// scores multiplies rows of q, [rows][Dim], by a K block: dst is [rows][64], rows ldd apart.
+// scores multiplies rows of q, [rows][Dim], by a K block of floats: dst is [rows][64], rows ldd apart.
 func (s *CacheSpec) scores(set Set, c *Cache, head, b int, dst []float32, ldd int, q []float32, rows int) {
 	k, v := s.unit(head, b)
-	if s.BF16 {
+	if s.Format == BF16 {
 		set.GemmBF16(dst, ldd, q, s.Dim, c.BF16[k:v], blockTokens, s.Dim, rows, false)
 	} else {
 		set.GemmF32(dst, ldd, q, s.Dim, c.F32[k:v], blockTokens, s.Dim, rows, false)
 	}
 }
 
-// weigh adds rows of p, ldp apart, times the first n tokens of a V block to dst, rows ldd apart.
+// weigh adds rows of p, ldp apart, times the first n tokens of a V block of floats to dst, rows ldd
+// apart.
 func (s *CacheSpec) weigh(set Set, c *Cache, head, b, n int, dst []float32, ldd int, p []float32, ldp, rows int) {
 	_, v := s.unit(head, b)
 	cols := valueCols(s.Dim)
 	for col, width := 0, 0; col < cols; col += width {
 		width = panelWidth(cols - col)
 		from, to := v+col*blockTokens, v+(col+width)*blockTokens
-		if s.BF16 {
+		if s.Format == BF16 {
 			set.GemmBF16(dst[col:], ldd, p, ldp, c.BF16[from:to], width, n, rows, true)
 		} else {
 			set.GemmF32(dst[col:], ldd, p, ldp, c.F32[from:to], width, n, rows, true)
@@ -160,22 +187,32 @@ func (s *CacheSpec) weigh(set Set, c *Cache, head, b, n int, dst []float32, ldd 
 
 // Export returns the keys, as rotated, and values of positions [from, to), [to-from][KVHeads][Dim].
 func (s *CacheSpec) Export(c *Cache, from, to int) (k, v []float32) {
-	cols := valueCols(s.Dim)
 	for pos := from; pos < to; pos++ {
 		for head := range s.KVHeads {
-			ku, vu := s.unit(head, pos/blockTokens)
-			j := pos % blockTokens
 			for d := range s.Dim {
-				col, width := panelOf(d, cols)
-				if s.BF16 {
-					k = append(k, BF16ToFloat32(c.BF16[ku+pair(d, j, blockTokens)]))
-					v = append(v, BF16ToFloat32(c.BF16[vu+col*blockTokens+pair(j, d-col, width)]))
-				} else {
-					k = append(k, c.F32[ku+d*blockTokens+j])
-					v = append(v, c.F32[vu+col*blockTokens+j*width+d-col])
-				}
+				x, y := s.at(c, head, pos, d)
+				k, v = append(k, x), append(v, y)
 			}
 		}
+	}
+	return k, v
+}
+
+// at is element d of a head's key and of its value at a position.
+func (s *CacheSpec) at(c *Cache, head, pos, d int) (k, v float32) {
+	ku, vu := s.unit(head, pos/blockTokens)
+	j, cols := pos%blockTokens, valueCols(s.Dim)
+	col, width := panelOf(d, cols)
+	switch s.Format {
+	case Q8:
+		key, value := c.Q8[ku:vu], c.Q8[vu:ku+s.HeadUnits()]
+		k = float32(int(key[quadAt(d, j, blockTokens)])-q8Zero) * f32At(key[blockTokens*s.keyRows():], j)
+		v = float32(int8(value[col*blockTokens+quadAt(j, d-col, width)])) * f32At(value[blockTokens*cols:], j)
+	case BF16:
+		k = BF16ToFloat32(c.BF16[ku+pair(d, j, blockTokens)])
+		v = BF16ToFloat32(c.BF16[vu+col*blockTokens+pair(j, d-col, width)])
+	default:
+		k, v = c.F32[ku+d*blockTokens+j], c.F32[vu+col*blockTokens+j*width+d-col]
 	}
 	return k, v
 }

@@ -47,14 +47,9 @@ const tiny = 0x1p-100
 
 // QuantizeRow implements Set.
 func (Portable) QuantizeRow(q []int8, sums []int32, x []float32, block, zero int) float32 {
-	const abs = 1<<31 - 1
-	top := uint32(0) // the order of magnitudes is that of their bits, NaN above all
-	for _, v := range x {
-		top = max(top, math.Float32bits(v)&abs)
-	}
 	clear(q)
 	clear(sums[:len(q)/block])
-	m := math.Float32frombits(top)
+	m := maxAbs(x)
 	switch {
 	case m < tiny:
 		return 0
@@ -67,6 +62,16 @@ func (Portable) QuantizeRow(q []int8, sums []int32, x []float32, block, zero int
 		sums[i/block] -= int32(zero) * int32(q[i])
 	}
 	return m / 127
+}
+
+// maxAbs is the largest magnitude of x; the order of magnitudes is that of their bits, NaN above all.
+func maxAbs(x []float32) float32 {
+	const abs = 1<<31 - 1
+	top := uint32(0)
+	for _, v := range x {
+		top = max(top, math.Float32bits(v)&abs)
+	}
+	return math.Float32frombits(top)
 }
 
 // TileStore implements Set.

@@ -78,6 +78,41 @@ type Set interface {
 	// It returns m and l. 0 <= lo < hi <= len(p). A maximum of zero is +0; a NaN takes no part in it.
 	Softmax(p []float32, lo, hi int) (m, l float32)
 
+	// SplitQuery rounds a query to integers of 14 bits, in two halves of 7: with m = max|x|, n len(x)
+	// rounded up to a multiple of 4, and v[i] = rint(x[i]*(8191/m)), to nearest even, or 0 past x:
+	// q[i] = (v[i]+64)>>7 and q[n+i] = v[i] - 128*q[i]. Both are in [-64, 64]. q is 2n long. The results are
+	// scale = m/8191 and sum = -128 times the sum of v. If m < 2^-100, scale is +0 and q zero; if m is
+	// infinite or not a number, so is scale, and q is zero.
+	SplitQuery(q []int8, x []float32) (scale float32, sum int32)
+
+	// ScoreQ8 multiplies rows of split queries by blocks of 64 quantized keys (see cache_q8.go). Key c of
+	// block b has the bytes u[i], zero point 128, i < dim, and the scale s[b][c]; block b begins at
+	// k[b*stride]:
+	//
+	//	n = sums[r] + Σ_i (128*q[r*ldq+i] + q[r*ldq+ldq/2+i]) * u[i]      exact, in 32 bits, in any order
+	//	dst[r*ldd+64b+c] = (float32(n) * s[b][c]) * scale[r]
+	//
+	// dim is a multiple of 4 from 4 to 1024, rows >= 0.
+	ScoreQ8(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, stride, dim, blocks, rows int)
+
+	// SplitWeights rounds weights p >= 0 of blocks of 64 tokens, each first multiplied by the scale of the
+	// token's value, to integers of 14 bits, in two halves of 7: with s[b] the 64 float32 at v[b*stride],
+	// t[j] = p[64b+j]*s[b][j], m = max t and n[j] = rint(t[j]*(16383/m)), to nearest even:
+	// q[128b+j] = n[j]>>7, q[128b+64+j] = n[j]&127, and scale[b] = m/16383. If m < 2^-100, scale[b] is +0 and
+	// q zero; if m is infinite or not a number, so is scale[b], and q is zero. len(p) is 64 times the
+	// number of blocks. In place if q is the memory of p.
+	SplitWeights(q []int8, scale, p []float32, v []byte, stride int)
+
+	// WeighQ8 adds rows of split weights times blocks of 64 quantized values (see cache_q8.go) to dst.
+	// Block b begins at v[b*stride] and has cols columns, a multiple of 16; w[j] are the integers of a
+	// column:
+	//
+	//	n = Σ_j (128*p[r*ldp+128b+j] + p[r*ldp+128b+64+j]) * w[j]         exact, in 32 bits, in any order
+	//	dst[r*ldd+c] = fma(float32(n), scale[r*lds+b], …)                 b = 0..blocks-1 ascending
+	//
+	// starting from dst[r*ldd+c].
+	WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, stride, cols, blocks, rows int)
+
 	// ExpDiff is dst[j] = exp(from - g[j]) for j < len(dst). In place if dst is g.
 	ExpDiff(dst, g []float32, from float32)
 
