@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/yococ/yococ/ir/plan"
 	rt "github.com/yococ/yococ/runtime"
 	"github.com/yococ/yococ/runtime/kernel"
 	"github.com/yococ/yococ/runtime/weights"
@@ -70,4 +71,14 @@ func (s counting) GemmF32(dst []float32, ldd int, x []float32, ldx int, w []floa
 func (s counting) GemmBF16(dst []float32, ldd int, x []float32, ldx int, w []uint16, width, k, rows int, acc bool) {
 	s.c.note(unsafe.Pointer(unsafe.SliceData(w)), width*k, rows)
 	s.Set.GemmBF16(dst, ldd, x, ldx, w, width, k, rows, acc)
+}
+
+func (s counting) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool) {
+	s.c.note(unsafe.Pointer(unsafe.SliceData(w)), blocks*plan.Q8Block*plan.Panel/2, rows)
+	s.Set.GemmQ8(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc)
+}
+
+func (s counting) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool) {
+	s.c.note(unsafe.Pointer(unsafe.SliceData(w)), blocks*plan.Q4Block*plan.Panel/2, rows)
+	s.Set.GemmQ4(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc)
 }

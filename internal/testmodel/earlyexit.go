@@ -127,7 +127,7 @@ func (c *counted) compare(what string, self, cross, head, times int) {
 			tensor = w.Alias
 		}
 		columns := (w.Outputs() + plan.Panel - 1) / plan.Panel * plan.Panel
-		all := int64(columns) * int64(w.K) * int64(max(w.Layers, 1))
+		all := int64(columns) * int64(inputs(w)) * int64(max(w.Layers, 1))
 		done, read := c.Take(tensor)
 		if want := int64(rows[w.Stage]) * all; done != want {
 			c.Errorf("%s: %d multiplications by %s, want %d: %d rows", what, done, w.Name, want, rows[w.Stage])
@@ -136,4 +136,10 @@ func (c *counted) compare(what string, self, cross, head, times int) {
 			c.Errorf("%s: %d elements of %s are read, want %d: %d times all", what, read, w.Name, want, times)
 		}
 	}
+}
+
+// inputs are those that a matrix is multiplied by: quantized ones come in whole blocks.
+func inputs(w *plan.Weight) int {
+	block := max(1, map[string]int{"q8": plan.Q8Block, "q4": plan.Q4Block}[w.Elem.String()])
+	return (w.K + block - 1) / block * block
 }
