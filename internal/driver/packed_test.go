@@ -3,6 +3,8 @@ package driver
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -180,5 +182,38 @@ func TestRunVerifies(t *testing.T) {
 		if got, _ := os.ReadFile(path); bytes.Equal(got, want) != verify {
 			t.Errorf("asked to verify %v: the weights are right: %v", verify, !verify)
 		}
+	}
+}
+
+// TestNotNumbers: of a checkpoint with an infinite element the tensor and the element are named, and
+// nothing is left of the weights.
+func TestNotNumbers(t *testing.T) {
+	dir, file, data := trainedCopy(t)
+	var header map[string]struct {
+		Offsets [2]int `json:"data_offsets"`
+		Shape   []int
+	}
+	start := 8 + int(binary.LittleEndian.Uint64(data))
+	if err := json.Unmarshal(data[8:start], &header); err != nil {
+		t.Fatal(err)
+	}
+	const name = "self_decoder.layers.2.ffn.fc2.weight"
+	tensor, ok := header[name]
+	if !ok || len(tensor.Shape) != 2 {
+		t.Fatalf("no matrix %s", name)
+	}
+	at := start + tensor.Offsets[0] + 2*(3*tensor.Shape[1]+5)
+	binary.LittleEndian.PutUint16(data[at:], 0xff80) // -Inf in bfloat16
+	if err := os.WriteFile(file, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	out := t.TempDir()
+	m := load(t, models8m, Options{Checkpoint: dir, Weights: "q4"})
+	want := file + ": tensor " + name + ": element [3 5] is -Inf: only numbers can be quantized"
+	if _, err := m.Build(context.Background(), out, nil); err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("error is %v, want %s", err, want)
+	}
+	if left, _ := os.ReadDir(out); len(left) != 0 {
+		t.Errorf("%v is left", left)
 	}
 }

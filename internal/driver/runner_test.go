@@ -28,6 +28,7 @@ func TestPromise(t *testing.T) {
 	}{
 		{"retention", models8m, Options{}, 6000},
 		{"short", models8m, Options{}, 40},
+		{"q4", models8m, Options{Weights: "q4"}, 3000},
 		{"bf16 cache", models8m, Options{KV: "bf16"}, 9000},
 		{"window", "../../generated/testdata/specs/flaswa.yaml", Options{Random: &seed}, 3000},
 	} {

@@ -142,26 +142,22 @@ func (c *checker) step(step *Step) {
 	}
 }
 
-// input checks where the rows of a product's input go that are not multiplied as they are.
-func (c *checker) input(o InputArg, operands []Operand) {
-	if o.Tmp == "" {
-		if o.Eps > 0 || o.Elem != ir.F32 {
-			c.fail("no slot for the rows that it converts")
-		}
-		return
-	}
-	for _, m := range operands {
-		name, ok := m.(WeightArg)
-		w, tmp := c.p.Weight(string(name)), c.p.Slot(o.Tmp)
-		if !ok || w == nil || w.Form != Matrix || tmp == nil {
+// input checks that an input is converted as the matrix of its step wants it, and where to.
+func (c *checker) input(in InputArg, operands []Operand) {
+	for _, o := range operands {
+		name, ok := o.(WeightArg)
+		w := c.p.Weight(string(name))
+		if !ok || w == nil || w.Form != Matrix {
 			continue
 		}
-		for _, e := range w.Formats() {
-			if e.Quantized() && o.Elem != ir.Q8 {
-				c.fail("weight %s is %v, its input %v", w.Name, e, o.Elem)
-			}
+		if in.Elem != ir.Q8 && slices.ContainsFunc(w.Formats(), ir.Elem.Quantized) {
+			c.fail("weight %s is quantized, its input %v", w.Name, in.Elem)
 		}
-		if want := o.Width(w); tmp.Width < want {
+		want := in.Width(w)
+		switch tmp := c.p.Slot(in.Tmp); {
+		case want > 0 && in.Tmp == "":
+			c.fail("no slot for rows of %d", want)
+		case tmp != nil && tmp.Width < want:
 			c.fail("slot %s is %d wide, want %d", tmp.Name, tmp.Width, want)
 		}
 	}
