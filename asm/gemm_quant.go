@@ -11,13 +11,17 @@ import (
 //
 // Loop nest:
 //
-//	for rows, at most a tile of them at a time:
-//	    for blocks:
-//	        for inputs, four at a time:    the bytes of four inputs of a row fill a register
-//	        the tile's integers are exact: they become float32, times the scales, plus dst
+//	for segments of blocks:                    16 KB of weights, which stay in the first cache
+//	    for rows, a tile of them at a time:
+//	        for blocks:
+//	            for inputs, four at a time:    the bytes of four inputs of a row fill a register
+//	            the tile's integers are exact: they become float32, times the scales, plus dst
 //
-// Sums are gathered in dst, in memory, so that a tile holds integers alone. The tile of kernels with
-// VNNI is in gemm_quant_vnni.go, that of 16-bit sums in gemm_quant_words.go.
+// So the weights are read once and in order, whatever the number of rows. Memory is no faster for that
+// while several tiles pass over a segment, unless the next one is asked for: all tiles together ask for
+// each of its lines, at even intervals. dst, in memory, holds sums from segment to segment.
+//
+// The tile of kernels with VNNI is in gemm_quant_vnni.go, that of 16-bit sums in gemm_quant_words.go.
 
 // Layout of a block, as kernel/quant.go defines it.
 const (
@@ -25,6 +29,12 @@ const (
 	q8Inputs = 128
 	q4Inputs = 32
 )
+
+// segmentBytes is about the size of a segment.
+const segmentBytes = 16 << 10
+
+// cacheLine is what a prefetch fetches.
+const cacheLine = 64
 
 // A gemmQuant is one such product being written.
 type gemmQuant struct {
@@ -37,6 +47,10 @@ type gemmQuant struct {
 	sums, lds reg.GPVirtual // lds in words
 	w         reg.GPVirtual // the block
 	rows      reg.GPVirtual // left to do
+	blocks    operand.Mem   // of the segment
+
+	ahead, stride reg.GPVirtual      // the next prefetch, and the bytes to the one after
+	out           [][]reg.VecVirtual // the tile's rows of dst
 }
 
 func gemmQ8(e *emitter) { writeGemmQuant(e, 8, q8Inputs) }
@@ -45,49 +59,69 @@ func gemmQ4(e *emitter) { writeGemmQuant(e, 4, q4Inputs) }
 // tileBytes is the size of a block's integers; its scales follow.
 func (g *gemmQuant) tileBytes() int { return g.inputs * halfCols * g.bits / 8 }
 
+// blockBytes is the size of a block.
+func (g *gemmQuant) blockBytes() int { return g.tileBytes() + 2*halfCols }
+
 // most is how many rows a tile may have.
 func (g *gemmQuant) most() int {
-	if g.masked() {
-		return 12
+	if !g.masked() && g.bits == 8 {
+		return 8
 	}
-	if g.bits == 4 {
-		return 6
-	}
-	return 8
+	return 6
 }
 
 func writeGemmQuant(e *emitter, bits, inputs int) {
-	g := &gemmQuant{emitter: e, bits: bits, inputs: inputs, dst: e.ptr("dst"), x: e.ptr("x"), sums: e.ptr("sums"), rows: e.integer("rows")}
-	g.ldd, g.ldx, g.lds = e.integer("ldd"), e.integer("ldx"), e.integer("lds")
+	g := &gemmQuant{emitter: e, bits: bits, inputs: inputs, dst: e.ptr("dst"), rows: e.integer("rows")}
+	g.ldd = e.integer("ldd")
 	e.SHLQ(operand.Imm(2), g.ldd)
 	g.clear()
+	g.spread()
+	g.x, g.sums, g.w = e.ptr("x"), e.ptr("sums"), e.ptr("w")
+	g.ldx, g.lds = e.integer("ldx"), e.integer("lds")
 
-	loop, one, two, done := e.label("tiles"), e.label("one"), e.label("two"), e.label("done")
-	e.Label(loop)
-	e.TESTQ(g.rows, g.rows)
-	e.JLE(operand.LabelRef(done))
-	n := e.GP64()
-	e.MOVQ(g.rows, n)
+	// Segments are equal but for the last, since one asks for as much as it is itself.
+	n, equal := e.integer("blocks"), e.AllocLocal(8)
+	segment, several := g.literal((segmentBytes+g.blockBytes()/2)/g.blockBytes()), e.label("several")
 	e.CMPQ(g.rows, operand.Imm(uint64(g.most())))
-	e.JLE(operand.LabelRef(one))
-	e.CMPQ(g.rows, operand.Imm(uint64(2*g.most())))
-	e.JLE(operand.LabelRef(two))
-	e.MOVQ(operand.I32(g.most()), n)
-	e.JMP(operand.LabelRef(one))
-	e.Label(two) // halves, not a full tile and a small one
-	e.INCQ(n)
-	e.SHRQ(operand.Imm(1), n)
+	e.JGT(operand.LabelRef(several))
+	e.SHRQ(operand.Imm(1), segment) // a single tile gains by asking later
+	e.Label(several)
+	segments := g.shares(n, segment)
+	e.MOVQ(g.shares(n, segments), equal)
 
-	e.Label(one)
-	for rows := g.most(); rows > 0; rows-- {
-		next := e.label("rows")
-		e.CMPQ(n, operand.I32(rows))
-		e.JNE(operand.LabelRef(next))
-		e.Commentf("Tile of %d rows.", rows)
-		g.rowTile(rows)
-		e.JMP(operand.LabelRef(loop))
-		e.Label(next)
+	loop, whole, done := e.label("segment"), e.label("whole"), e.label("done")
+	g.blocks = e.AllocLocal(8)
+	left := e.AllocLocal(8)
+	e.MOVQ(n, left)
+	e.Label(loop)
+	e.TESTQ(n, n)
+	e.JLE(operand.LabelRef(done))
+	e.CMPQ(n, equal)
+	e.JLE(operand.LabelRef(whole))
+	e.MOVQ(equal, n)
+	e.Label(whole)
+	e.MOVQ(n, g.blocks)
+	e.SUBQ(n, left)
+	e.IMUL3Q(operand.I32(g.blockBytes()), n, g.ahead)
+	e.ADDQ(g.w, g.ahead)
+
+	var saved []operand.Mem
+	moving := []reg.GPVirtual{g.x, g.sums, g.w}
+	for _, r := range moving {
+		m := e.AllocLocal(8)
+		e.MOVQ(r, m)
+		saved = append(saved, m)
 	}
+	e.Load(e.Param("dst").Base(), g.dst)
+	e.Load(e.Param("rows"), g.rows)
+	g.tiles()
+
+	for i, bytes := range []int{g.inputs, 4, g.blockBytes()} {
+		e.IMUL3Q(operand.I32(bytes), g.blocks, moving[i])
+		e.ADDQ(saved[i], moving[i])
+	}
+	e.MOVQ(left, n)
+	e.JMP(operand.LabelRef(loop))
 	e.Label(done)
 }
 
@@ -107,14 +141,79 @@ func (g *gemmQuant) clear() {
 	g.Label(keep)
 }
 
-// rowTile writes the product of some rows and all blocks, and steps to the rows below.
+// spread sets the stride of prefetches: that of a line by the number of tiles, rounded up, since each
+// tile asks for as many as the segment has lines.
+func (g *gemmQuant) spread() {
+	g.stride = g.shares(g.literal(cacheLine), g.shares(g.rows, g.literal(g.most())))
+	g.ahead = g.GP64()
+}
+
+// shares is a fresh register with n/of rounded up, or 0 if of is.
+func (g *gemmQuant) shares(n, of reg.GPVirtual) reg.GPVirtual {
+	q, none := g.GP64(), g.label("none")
+	g.XORQ(q, q)
+	g.TESTQ(of, of)
+	g.JE(operand.LabelRef(none))
+	g.LEAQ(operand.Mem{Base: n, Index: of, Scale: 1, Disp: -1}, reg.RAX)
+	g.XORL(reg.EDX, reg.EDX)
+	g.DIVQ(of)
+	g.MOVQ(reg.RAX, q)
+	g.Label(none)
+	return q
+}
+
+// literal is a fresh register with a number.
+func (g *gemmQuant) literal(n int) reg.GPVirtual {
+	r := g.GP64()
+	g.MOVQ(operand.I32(n), r)
+	return r
+}
+
+// prefetch asks for the next n lines of the segment to come.
+func (g *gemmQuant) prefetch(n int) {
+	for range n {
+		g.PREFETCHT0(operand.Mem{Base: g.ahead})
+		g.ADDQ(g.stride, g.ahead)
+	}
+}
+
+// tiles writes the product of all rows and a segment.
+func (g *gemmQuant) tiles() {
+	loop, one, two, done := g.label("tiles"), g.label("one"), g.label("two"), g.label("done")
+	g.Label(loop)
+	g.TESTQ(g.rows, g.rows)
+	g.JLE(operand.LabelRef(done))
+	n := g.copyOf(g.rows)
+	g.CMPQ(n, operand.Imm(uint64(g.most())))
+	g.JLE(operand.LabelRef(one))
+	g.CMPQ(n, operand.Imm(uint64(2*g.most())))
+	g.JLE(operand.LabelRef(two))
+	g.MOVQ(operand.I32(g.most()), n)
+	g.JMP(operand.LabelRef(one))
+	g.Label(two) // halves, not a full tile and a small one
+	g.INCQ(n)
+	g.SHRQ(operand.Imm(1), n)
+
+	g.Label(one)
+	for rows := g.most(); rows > 0; rows-- {
+		next := g.label("rows")
+		g.CMPQ(n, operand.I32(rows))
+		g.JNE(operand.LabelRef(next))
+		g.Commentf("Tile of %d rows.", rows)
+		g.rowTile(rows)
+		g.JMP(operand.LabelRef(loop))
+		g.Label(next)
+	}
+	g.Label(done)
+}
+
+// rowTile writes the product of some rows and a segment, and steps to the rows below.
 func (g *gemmQuant) rowTile(rows int) {
-	next := g.label("next")
-	blocks := g.integer("blocks")
-	g.TESTQ(blocks, blocks)
-	g.JLE(operand.LabelRef(next))
-	g.w = g.ptr("w")
-	x := g.pointers(g.x, g.ldx, rows)
+	x, left := g.pointers(g.x, g.ldx, rows), g.GP64()
+	g.MOVQ(g.blocks, left)
+	if g.masked() {
+		g.loadOut(rows)
+	}
 	loop := g.label("block")
 	g.Label(loop)
 	if g.masked() {
@@ -122,18 +221,23 @@ func (g *gemmQuant) rowTile(rows int) {
 	} else {
 		g.blockWords(x, rows)
 	}
-	g.ADDQ(operand.I32(g.tileBytes()+2*halfCols), g.w)
+	g.ADDQ(operand.I32(g.blockBytes()), g.w)
 	g.ADDQ(operand.Imm(4), g.sums)
-	g.DECQ(blocks)
+	g.DECQ(left)
 	g.JNE(operand.LabelRef(loop))
+	if g.masked() {
+		g.storeOut()
+	}
 
-	// x and sums have moved along the blocks.
-	back := g.integer("blocks")
-	g.SHLQ(operand.Imm(2), back)
-	g.SUBQ(back, g.sums)
-	g.IMUL3Q(operand.I32(g.inputs/4), back, back)
-	g.SUBQ(back, g.x)
-	g.Label(next)
+	// What has moved along the blocks goes back, and down.
+	back := g.GP64()
+	for _, m := range []struct {
+		r     reg.GPVirtual
+		bytes int
+	}{{g.x, g.inputs}, {g.sums, 4}, {g.w, g.blockBytes()}} {
+		g.IMUL3Q(operand.I32(m.bytes), g.blocks, back)
+		g.SUBQ(back, m.r)
+	}
 	for range rows {
 		g.ADDQ(g.ldx, g.x)
 		g.ADDQ(g.ldd, g.dst)

@@ -7,10 +7,35 @@ import (
 
 // The tile of quantized products with VNNI: one instruction multiplies four unsigned bytes of weights
 // by four signed ones of x in each of sixteen lanes, and adds all to 32 bits. A tile is R rows and the two
-// vectors of 32 columns. Registers: 2R accumulators, 2 of w, 1 of x, 1 mask of nibbles.
+// vectors of 32 columns. Registers: 2R sums of integers, 2R of dst, 2 of w, then of scales, the mask of
+// nibbles, and the rest of x.
 
 // quad is how many inputs such an instruction takes.
 const quad = 4
+
+// loadOut loads the tile's rows of dst.
+func (g *gemmQuant) loadOut(rows int) {
+	g.out = make([][]reg.VecVirtual, rows)
+	dst := g.copyOf(g.dst)
+	for r := range g.out {
+		g.out[r] = g.vecs(2)
+		for v := range g.out[r] {
+			g.VMOVUPS(operand.Mem{Base: dst, Disp: v * g.bytes()}, g.out[r][v])
+		}
+		g.ADDQ(g.ldd, dst)
+	}
+}
+
+// storeOut stores them.
+func (g *gemmQuant) storeOut() {
+	dst := g.copyOf(g.dst)
+	for r := range g.out {
+		for v := range g.out[r] {
+			g.VMOVUPS(g.out[r][v], operand.Mem{Base: dst, Disp: v * g.bytes()})
+		}
+		g.ADDQ(g.ldd, dst)
+	}
+}
 
 // blockVNNI writes one block of a tile. x moves over the block, sums and w do not.
 func (g *gemmQuant) blockVNNI(x []reg.GPVirtual, rows int) {
@@ -27,21 +52,16 @@ func (g *gemmQuant) blockVNNI(x []reg.GPVirtual, rows int) {
 	} else {
 		g.steps4(acc, x)
 	}
+	g.prefetch(1) // the scales' line
 
 	scales := []reg.VecVirtual{
 		g.scales(operand.Mem{Base: g.w, Disp: g.tileBytes()}),
 		g.scales(operand.Mem{Base: g.w, Disp: g.tileBytes() + halfCols}),
 	}
-	dst := g.copyOf(g.dst)
 	for r := range acc {
 		for v, n := range acc[r] {
-			at := operand.Mem{Base: dst, Disp: v * g.bytes()}
 			g.VCVTDQ2PS(n, n)
-			g.VFMADD213PS(at, scales[v], n)
-			g.VMOVUPS(n, at)
-		}
-		if r < len(acc)-1 {
-			g.ADDQ(g.ldd, dst)
+			g.VFMADD231PS(scales[v], n, g.out[r][v])
 		}
 	}
 }
@@ -57,7 +77,8 @@ func (g *gemmQuant) steps8(acc [][]reg.VecVirtual, x []reg.GPVirtual) {
 		for v := range ws {
 			g.VMOVDQU32(operand.Mem{Base: w, Disp: (2*step + v) * g.bytes()}, ws[v])
 		}
-		g.dots(acc, ws, x, quad*step)
+		g.prefetch(2)
+		g.dots(acc, ws, x, step)
 	}
 	g.move(x, unroll*quad)
 	g.ADDQ(operand.I32(unroll*2*g.bytes()), w)
@@ -68,25 +89,27 @@ func (g *gemmQuant) steps8(acc [][]reg.VecVirtual, x []reg.GPVirtual) {
 // steps4 adds the products of 32 inputs.
 func (g *gemmQuant) steps4(acc [][]reg.VecVirtual, x []reg.GPVirtual) {
 	nibble := g.inRegister(g.constant("nibble", 0x0f0f0f0f))
-	for pair := range g.inputs / quad / 2 {
-		low, high := g.vecs(2), g.vecs(2)
-		for v := range low {
-			g.VMOVDQU32(operand.Mem{Base: g.w, Disp: (2*pair + v) * g.bytes()}, high[v])
-			g.VPANDD(high[v], nibble, low[v])
-			g.VPSRLW(operand.Imm(4), high[v], high[v])
-			g.VPANDD(high[v], nibble, high[v])
+	for step := range g.inputs / quad {
+		ws := g.vecs(2)
+		for v := range ws {
+			at := operand.Mem{Base: g.w, Disp: (step/2*2 + v) * g.bytes()}
+			if step%2 == 0 {
+				g.VPANDD(at, nibble, ws[v])
+				continue
+			}
+			g.VPSRLW(operand.Imm(4), at, ws[v])
+			g.VPANDD(ws[v], nibble, ws[v])
 		}
-		g.dots(acc, low, x, 2*quad*pair)
-		g.dots(acc, high, x, 2*quad*pair+quad)
+		g.prefetch(1)
+		g.dots(acc, ws, x, step)
 	}
 	g.move(x, g.inputs)
 }
 
-// dots adds the products of four inputs, disp bytes from x.
-func (g *gemmQuant) dots(acc [][]reg.VecVirtual, w []reg.VecVirtual, x []reg.GPVirtual, disp int) {
+// dots adds the products of the four inputs of a step.
+func (g *gemmQuant) dots(acc [][]reg.VecVirtual, w []reg.VecVirtual, x []reg.GPVirtual, step int) {
 	for r := range acc {
-		xr := g.vec()
-		g.VPBROADCASTD(row(x, g.ldx, r, disp), xr)
+		xr := g.quadOf(x, r, step)
 		for v := range w {
 			g.VPDPBUSD(xr, w[v], acc[r][v])
 		}

@@ -31,10 +31,10 @@ func (g *gemmQuant) blockWords(x []reg.GPVirtual, rows int) {
 	for r := range acc {
 		acc[r] = g.vecs(vectors)
 	}
+	for r := range acc {
+		g.zero(acc[r]...)
+	}
 	if g.bits == 8 {
-		for r := range acc {
-			g.zero(acc[r]...)
-		}
 		g.words8(acc, x, strip)
 	} else {
 		g.words4(acc, x, strip)
@@ -65,59 +65,77 @@ func (g *gemmQuant) blockWords(x []reg.GPVirtual, rows int) {
 	g.move(x, g.inputs)
 }
 
-// words8 adds the products of 128 inputs.
-func (g *gemmQuant) words8(acc [][]reg.VecVirtual, x []reg.GPVirtual, strip reg.GPVirtual) {
-	const unroll = 4
+// steps writes body for the inputs of a block, unroll groups of four at a time; body gets the weights
+// of the first of them and their number. x is left as it was.
+func (g *gemmQuant) steps(x []reg.GPVirtual, strip reg.GPVirtual, unroll int, body func(w reg.GPVirtual, step int)) {
 	loop, left, w := g.label("steps"), g.GP64(), g.GP64()
 	g.LEAQ(operand.Mem{Base: g.w, Index: strip, Scale: 2}, w)
 	g.MOVQ(operand.I32(g.inputs/quad/unroll), left)
-	zero := g.inRegister(g.constant("q8Zero", 0x80808080))
 	g.Label(loop)
 	for step := range unroll {
-		for v := range acc[0] {
-			signed, size := g.vec(), g.vec()
-			g.VPXOR(operand.Mem{Base: w, Disp: step*quad*halfCols + v*g.bytes()}, zero, signed)
-			g.VPABSB(signed, size)
-			for r := range acc {
-				xr := g.vec()
-				g.VPBROADCASTD(row(x, g.ldx, r, quad*step), xr)
-				g.VPSIGNB(signed, xr, xr)
-				g.VPMADDUBSW(xr, size, xr)
-				g.VPMADDWD(g.constant("wordOnes", 0x00010001), xr, xr)
-				g.VPADDD(xr, acc[r][v], acc[r][v])
-			}
-		}
+		body(w, step)
 	}
 	g.move(x, unroll*quad)
-	g.ADDQ(operand.I32(unroll*quad*halfCols), w)
+	g.ADDQ(operand.I32(unroll*quad*halfCols*g.bits/8), w)
 	g.DECQ(left)
 	g.JNE(operand.LabelRef(loop))
 	g.move(x, -g.inputs)
 }
 
+// words8 adds the products of 128 inputs.
+func (g *gemmQuant) words8(acc [][]reg.VecVirtual, x []reg.GPVirtual, strip reg.GPVirtual) {
+	zero, ones := g.inRegister(g.constant("q8Zero", 0x80808080)), g.inRegister(g.constant("wordOnes", 0x00010001))
+	g.steps(x, strip, 2, func(w reg.GPVirtual, step int) {
+		for v := range acc[0] {
+			signed, size := g.vec(), g.vec()
+			g.VPXOR(operand.Mem{Base: w, Disp: step*quad*halfCols + v*g.bytes()}, zero, signed)
+			g.VPABSB(signed, size)
+			for r := range acc {
+				xr := g.quadOf(x, r, step)
+				g.VPSIGNB(signed, xr, xr)
+				g.VPMADDUBSW(xr, size, xr)
+				g.VPMADDWD(ones, xr, xr)
+				g.VPADDD(xr, acc[r][v], acc[r][v])
+			}
+		}
+	})
+}
+
 // words4 leaves the sums of 32 inputs in acc.
 func (g *gemmQuant) words4(acc [][]reg.VecVirtual, x []reg.GPVirtual, strip reg.GPVirtual) {
-	w := g.GP64()
-	g.LEAQ(operand.Mem{Base: g.w, Index: strip, Scale: 2}, w)
 	nibble := g.constant("nibble", 0x0f0f0f0f)
-	for step := range g.inputs / quad {
-		ws := g.vecs(len(acc[0]))
-		for v := range ws {
-			g.VMOVDQU(operand.Mem{Base: w, Disp: step/2*quad*halfCols + v*g.bytes()}, ws[v])
+	g.steps(x, strip, 4, func(w reg.GPVirtual, step int) {
+		load := func(v int) reg.VecVirtual {
+			wv := g.vec()
+			g.VMOVDQU(operand.Mem{Base: w, Disp: step/2*quad*halfCols + v*g.bytes()}, wv)
 			if step%2 == 1 {
-				g.VPSRLW(operand.Imm(4), ws[v], ws[v])
+				g.VPSRLW(operand.Imm(4), wv, wv)
 			}
-			g.VPAND(nibble, ws[v], ws[v])
-			if len(ws) == 4 { // a register is all there is
-				g.products4(acc, v, ws[v], x, quad*step)
-			}
+			g.VPAND(nibble, wv, wv)
+			return wv
 		}
-		if len(ws) < 4 {
+		product := func(r, v int, x, w reg.VecVirtual) {
+			p := g.vec()
+			g.VPMADDUBSW(x, w, p)
+			g.VPADDW(p, acc[r][v], acc[r][v])
+		}
+		if len(acc[0]) == 4 { // one register is all there is for w
+			for v := range acc[0] {
+				wv := load(v)
+				for r := range acc {
+					product(r, v, g.quadOf(x, r, step), wv)
+				}
+			}
+			return
+		}
+		ws := []reg.VecVirtual{load(0), load(1)}
+		for r := range acc {
+			xr := g.quadOf(x, r, step)
 			for v := range ws {
-				g.products4(acc, v, ws[v], x, quad*step)
+				product(r, v, xr, ws[v])
 			}
 		}
-	}
+	})
 	sums := g.copyOf(g.sums)
 	for r := range acc {
 		sum := g.vec()
@@ -130,16 +148,9 @@ func (g *gemmQuant) words4(acc [][]reg.VecVirtual, x []reg.GPVirtual, strip reg.
 	}
 }
 
-// products4 adds the products of four inputs, disp bytes from x, to vector v of every row.
-func (g *gemmQuant) products4(acc [][]reg.VecVirtual, v int, w reg.VecVirtual, x []reg.GPVirtual, disp int) {
-	for r := range acc {
-		xr := g.vec()
-		g.VPBROADCASTD(row(x, g.ldx, r, disp), xr)
-		if disp == 0 {
-			g.VPMADDUBSW(xr, w, acc[r][v])
-			continue
-		}
-		g.VPMADDUBSW(xr, w, xr)
-		g.VPADDW(xr, acc[r][v], acc[r][v])
-	}
+// quadOf is a fresh vector of the four inputs of a row at a step.
+func (g *gemmQuant) quadOf(x []reg.GPVirtual, r, step int) reg.VecVirtual {
+	v := g.vec()
+	g.VPBROADCASTD(row(x, g.ldx, r, quad*step), v)
+	return v
 }

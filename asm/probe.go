@@ -18,6 +18,9 @@ const ProbeFMAs = 12
 // ProbeDots is the same for vectors of products of bytes, of which a vector has four a lane.
 const ProbeDots = 12
 
+// ProbeBlocks is how many of them the probe of blocks of 4 bits does.
+const ProbeBlocks = 6 * 8
+
 // EmitProbes writes what the kernels of a level are measured against: the peak of the FMA units,
 // all operands in registers, and a loop that only reads.
 //
@@ -25,6 +28,8 @@ const ProbeDots = 12
 //	dotPeak_LEVEL(rounds)  rounds × ProbeDots sums of products of bytes: VPDPBUSD, or the three
 //	                       instructions of AVX2 that do the same
 //	sumPeak_LEVEL(rounds)  the same sums left in 16 bits, as products of 4 bits may be; AVX2 alone
+//	signPeak_LEVEL(rounds)   what dotPeak does, with weights that have a sign; AVX2 alone
+//	blockPeak_LEVEL(rounds)  rounds × ProbeBlocks of what sumPeak does, with what ends a block; AVX2 alone
 //	readPeak_LEVEL(p)      whole groups of eight vectors of p, xored together
 func EmitProbes(pkg string, level plan.Level) (File, error) {
 	ctx := build.NewContext()
@@ -79,6 +84,49 @@ func EmitProbes(pkg string, level plan.Level) (File, error) {
 				p := e.vec()
 				e.VPMADDUBSW(one, one, p)
 				e.VPADDW(p, v, v)
+			}
+		})
+		ctx.VZEROUPPER()
+		ctx.RET()
+
+		begin("signPeak", "func(rounds int)", "does rounds of independent sums of products of signed bytes.")
+		acc, one = e.vecs(ProbeDots), e.vec()
+		e.zero(acc...)
+		e.zero(one)
+		e.times(e.integer("rounds"), func() {
+			for _, v := range acc {
+				p := e.vec()
+				e.VPSIGNB(one, one, p)
+				e.VPMADDUBSW(p, one, p)
+				e.VPMADDWD(one, p, p)
+				e.VPADDD(p, v, v)
+			}
+		})
+		ctx.VZEROUPPER()
+		ctx.RET()
+
+		begin("blockPeak", "func(rounds int)", "does rounds of independent blocks of products of bytes, summed in 16 bits.")
+		acc, one, sum := e.vecs(ProbeBlocks/8), e.vec(), e.vecs(ProbeBlocks/8)
+		e.zero(sum...)
+		e.zero(one)
+		e.times(e.integer("rounds"), func() {
+			for step := range 8 {
+				for _, v := range acc {
+					p := v // the first is no sum
+					if step > 0 {
+						p = e.vec()
+					}
+					e.VPMADDUBSW(one, one, p)
+					if step > 0 {
+						e.VPADDW(p, v, v)
+					}
+				}
+			}
+			for i, v := range acc {
+				e.VPMADDWD(one, v, v)
+				e.VPADDD(one, v, v)
+				e.VCVTDQ2PS(v, v)
+				e.VFMADD231PS(one, v, sum[i])
 			}
 		})
 		ctx.VZEROUPPER()

@@ -14,21 +14,6 @@ func gemmF32_avx512(dst []float32, ldd int, x []float32, ldx int, w []float32, w
 //go:noescape
 func gemmBF16_avx512(dst []float32, ldd int, x []float32, ldx int, w []uint16, width int, k int, rows int, acc bool)
 
-// gemmQ8_avx512 multiplies rows of quantized x by half a panel of 8-bit blocks; kernel.Portable.GemmQ8 is the reference.
-//
-//go:noescape
-func gemmQ8_avx512(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool)
-
-// gemmQ4_avx512 multiplies rows of quantized x by half a panel of 4-bit blocks; kernel.Portable.GemmQ4 is the reference.
-//
-//go:noescape
-func gemmQ4_avx512(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool)
-
-// quantizeRow_avx512 rounds a row to 8-bit integers and a scale; kernel.Portable.QuantizeRow is the reference.
-//
-//go:noescape
-func quantizeRow_avx512(q []int8, sums []int32, x []float32, block int, zero int) (scale float32)
-
 // tileStore_avx512 brings finished products to their rows; kernel.Portable.TileStore is the reference.
 //
 //go:noescape
@@ -58,26 +43,6 @@ func gateNorm_avx512(dst []float32, o []float32, g []float32, eps float32)
 //
 //go:noescape
 func softmax_avx512(p []float32, lo int, hi int) (m float32, l float32)
-
-// splitQuery_avx512 rounds a query to two halves of 7 bits; kernel.Portable.SplitQuery is the reference.
-//
-//go:noescape
-func splitQuery_avx512(q []int8, x []float32) (scale float32, sum int32)
-
-// scoreQ8_avx512 multiplies split queries by blocks of quantized keys; kernel.Portable.ScoreQ8 is the reference.
-//
-//go:noescape
-func scoreQ8_avx512(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, stride int, dim int, blocks int, rows int)
-
-// splitWeights_avx512 rounds weights of tokens to two halves of 7 bits; kernel.Portable.SplitWeights is the reference.
-//
-//go:noescape
-func splitWeights_avx512(q []int8, scale []float32, p []float32, v []byte, stride int)
-
-// weighQ8_avx512 multiplies split weights by blocks of quantized values; kernel.Portable.WeighQ8 is the reference.
-//
-//go:noescape
-func weighQ8_avx512(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, stride int, cols int, blocks int, rows int)
 
 // expDiff_avx512 exponentiates differences; kernel.Portable.ExpDiff is the reference.
 //

@@ -70,7 +70,14 @@ func BenchmarkGemmQuant(b *testing.B) {
 							x, sums, dst := quantOperands(rows, k, f.block)
 							half := f.packed(kernel.PanelCols, k) / 2
 							w := huge(b, 2*half)
-							times := bestOf(b, func() { probes[set.Level()].dot(dotRounds) }, func() {
+							probe, dots := probes[set.Level()].dots[0], asm.ProbeDots
+							if f.block == kernel.Q4Block {
+								probe = probes[set.Level()].dots[1]
+								if set.Level() == "avx2" {
+									dots = asm.ProbeBlocks
+								}
+							}
+							times := bestOf(b, func() { probe(dotRounds) }, func() {
 								for from := 0; from < k; from += step {
 									n := min(step, k-from)
 									for h := range 2 {
@@ -80,7 +87,7 @@ func BenchmarkGemmQuant(b *testing.B) {
 								}
 							})
 							gops := func(ops int, d time.Duration) float64 { return float64(ops) / float64(d.Nanoseconds()) }
-							peak := gops(dotRounds*asm.ProbeDots*probes[set.Level()].lanes*8, times[0])
+							peak := gops(dotRounds*dots*probes[set.Level()].lanes*8, times[0])
 							got := gops(rows*k*kernel.PanelCols*2, times[1])
 							b.ReportMetric(got, "GOP/s")
 							b.ReportMetric(got/peak, "of-peak")
@@ -100,8 +107,6 @@ func BenchmarkGemmStream(b *testing.B) {
 		for _, f := range formats {
 			half := f.packed(kernel.PanelCols, k) / 2
 			w := huge(b, size/half*half)
-			floats := aligned(0)
-			_ = floats
 			for i := 0; i < len(w); i += 4096 {
 				w[i] = 1
 			}

@@ -17,11 +17,11 @@ import (
 var probes = map[string]struct {
 	lanes int
 	fma   func(rounds int)
-	dot   func(rounds int)
+	dots  [2]func(rounds int) // for 8 and for 4 bits
 	read  func(p []float32)
 }{
-	"avx2":   {8, fmaPeak_avx2, dotPeak_avx2, readPeak_avx2},
-	"avx512": {16, fmaPeak_avx512, dotPeak_avx512, readPeak_avx512},
+	"avx2":   {8, fmaPeak_avx2, [2]func(int){signPeak_avx2, blockPeak_avx2}, readPeak_avx2},
+	"avx512": {16, fmaPeak_avx512, [2]func(int){dotPeak_avx512, dotPeak_avx512}, readPeak_avx512},
 }
 
 func BenchmarkPeak(b *testing.B) {

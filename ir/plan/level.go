@@ -11,6 +11,6 @@ type Level struct {
 
 // Levels are the assembly levels, ascending. Below them all is "portable", which is Go.
 var Levels = []Level{
-	{Name: "avx2", Lanes: 8, Vectors: 16, Features: []string{"AVX", "AVX2", "FMA3"}},
-	{Name: "avx512", Lanes: 16, Vectors: 32, Features: []string{"AVX", "AVX2", "FMA3", "AVX512F", "AVX512BW", "AVX512DQ", "AVX512VL", "AVX512VNNI"}},
+	{Name: "avx2", Lanes: 8, Vectors: 16, Features: []string{"MMX+", "AVX", "AVX2", "FMA3"}},
+	{Name: "avx512", Lanes: 16, Vectors: 32, Features: []string{"MMX+", "AVX", "AVX2", "FMA3", "AVX512F", "AVX512BW", "AVX512DQ", "AVX512VL", "AVX512VNNI"}},
 }

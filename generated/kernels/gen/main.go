@@ -11,6 +11,7 @@ import (
 	"go/format"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/yococ/yococ/asm"
@@ -62,12 +63,22 @@ func generate() ([]file, error) {
 			file{filepath.Join(dir, name+"_amd64.s"), f.Asm},
 			file{filepath.Join(dir, name+"_amd64.go"), f.Stubs})
 	}
-	for _, level := range plan.Levels {
-		f, err := asm.Emit("kernels", plan.Kernels, level)
-		if err != nil {
-			return nil, err
+	var plain, quantized []*plan.Kernel // a file each, so that neither is too long to be read
+	for _, k := range plan.Kernels {
+		if slices.ContainsFunc(k.Params, func(p plan.Param) bool { return p.Type == "[]int8" }) {
+			quantized = append(quantized, k)
+		} else {
+			plain = append(plain, k)
 		}
-		add(kernelsDir, level.Name, f)
+	}
+	for _, level := range plan.Levels {
+		for name, kernels := range map[string][]*plan.Kernel{level.Name: plain, "quant_" + level.Name: quantized} {
+			f, err := asm.Emit("kernels", kernels, level)
+			if err != nil {
+				return nil, err
+			}
+			add(kernelsDir, name, f)
+		}
 		for _, p := range []struct{ dir, name string }{{kernelsDir, "kernels"}, {probeDir, "probe"}} {
 			probes, err := asm.EmitProbes(p.name, level)
 			if err != nil {

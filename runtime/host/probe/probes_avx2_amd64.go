@@ -19,6 +19,16 @@ func dotPeak_avx2(rounds int)
 //go:noescape
 func sumPeak_avx2(rounds int)
 
+// signPeak_avx2 does rounds of independent sums of products of signed bytes.
+//
+//go:noescape
+func signPeak_avx2(rounds int)
+
+// blockPeak_avx2 does rounds of independent blocks of products of bytes, summed in 16 bits.
+//
+//go:noescape
+func blockPeak_avx2(rounds int)
+
 // readPeak_avx2 reads p, as far as it is whole groups of eight vectors.
 //
 //go:noescape
