@@ -76,14 +76,14 @@ type Tensor struct {
 type Options struct {
 	Context int    // tokens that the session can hold; default: the model's
 	Threads int    // workers; default: GOMAXPROCS, at most 16
-	Chunk   int    // tokens that go through the model together in Prefill; default: 128
+	Chunk   int    // tokens that go through the model together in Prefill; default: 256
 	ISA     string // highest instruction-set level: avx512, avx2, portable; default: the best
 }
 
 const (
 	defaultThreads = 16 // more cores than this share the memory bus that decoding waits for
 	maxThreads     = 1024
-	defaultChunk   = 128
+	defaultChunk   = 256 // of a model of 3 G weights in q8, prefill by 128 took 8 % longer, and by 512 no less
 	maxChunk       = 4096
 	maxContext     = 1 << 30
 )

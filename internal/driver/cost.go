@@ -12,7 +12,7 @@ import (
 )
 
 // Chunk is how many tokens go through a model together in every session that the driver opens.
-const Chunk = 128
+const Chunk = 256
 
 // A cost is what some tokens take at the least: floating-point operations, two for a product that
 // is added, and bytes of weights, states and cache that are read.
