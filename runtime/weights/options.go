@@ -13,8 +13,9 @@ type options struct {
 type Huge int
 
 const (
-	// InBackground moves them after Open, a piece at a time, while they are in use: the default. A
-	// file below 64 MB stays as it is, and so does one that the system has too little memory for.
+	// InBackground moves them after Open, a piece at a time and with rests, while they are in use: the
+	// default. A file below 64 MB stays as it is, and so does one that the system has too little memory
+	// for.
 	InBackground Huge = iota
 	// AtOnce moves them before a model is opened, a small file's too.
 	AtOnce

@@ -2,14 +2,18 @@ package weights
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // settling is the state of a File on its way to the pages that it will stay in.
 type settling struct {
 	huge  Huge
-	stop  atomic.Bool
-	done  chan struct{} // nil: never started; closed at the end
+	stop  chan struct{} // closed by Close
+	hurry chan struct{} // closed when somebody waits
+	done  chan struct{} // closed at the end; nil: never started
+	once  sync.Once     // closes hurry
 	moved atomic.Int64  // bytes in huge pages of their own
 }
 
@@ -19,34 +23,44 @@ const (
 	maxPieces = 1 << 14  // the system allows a process some 65,000 mappings
 	// warmStep is how much the system is asked to map at a time; Close waits for one step at most.
 	warmStep = 32 << 20
+	// rest is how long the move rests after a piece, in times of what the piece took: the processor and
+	// the memory are there for the model. New memory can be slow: on a virtual machine that had to
+	// get it from its host first a gigabyte took 2.7 s, else 0.15 s.
+	rest = 4
 )
 
-// Settle brings the file's pages to where they stay, from its beginning on: to huge pages of the
-// process's own, as the options of Open say, and what is not moved into the file's mapping, reading
-// what is not in memory yet. Then no token waits for page faults, and resident memory is what it will
-// be. It goes on in the background unless the option was AtOnce. It is called once.
+// Settle brings the file's pages to where they stay. First all of it is mapped, which reads what is
+// not in memory yet: then no token waits for page faults, and resident memory is what it will be. Then
+// it is moved to huge pages, if the options of Open say so. All this goes on in the background unless the
+// option was AtOnce. It is called once.
 func (f *File) Settle() {
 	if f.file == nil || f.settle.done != nil {
 		return
 	}
-	f.settle.done = make(chan struct{})
-	if f.settle.huge == AtOnce {
-		f.settleAll()
+	s := &f.settle
+	s.stop, s.hurry, s.done = make(chan struct{}), make(chan struct{}), make(chan struct{})
+	if s.huge == AtOnce {
+		s.once.Do(func() { close(s.hurry) })
+		f.populate(f.move())
+		close(s.done)
 		return
 	}
-	go f.settleAll()
+	go func() {
+		defer close(s.done)
+		f.populate(0)
+		if s.huge == InBackground && len(f.data) >= smallFile {
+			f.move()
+		}
+	}()
 }
 
-func (f *File) settleAll() {
-	s, at := &f.settle, 0
-	defer close(s.done)
-	if s.huge == AtOnce || s.huge == InBackground && len(f.data) >= smallFile {
-		at = f.move()
-	}
+// populate maps what is not mapped from a byte on. A file that would fill most of the machine's memory is
+// left to be mapped as it is used.
+func (f *File) populate(at int) {
 	if at == 0 && !roomFor(len(f.data)) {
-		return // most of the machine's memory: it is mapped as it is used
+		return
 	}
-	for ; at < len(f.data) && !s.stop.Load(); at += warmStep {
+	for ; at < len(f.data) && !closed(f.settle.stop); at += warmStep {
 		if !populate(f.data[at:min(at+warmStep, len(f.data))]) {
 			return
 		}
@@ -56,26 +70,45 @@ func (f *File) settleAll() {
 // move replaces the file's mapping by huge pages, from the beginning to the last whole piece, and
 // returns where it ended. Readers notice nothing.
 func (f *File) move() (moved int) {
+	s := &f.settle
 	if !canMove(len(f.data)) {
 		return 0
 	}
 	piece := hugePage * (1 + len(f.data)/hugePage/maxPieces)
-	for ; moved+piece <= len(f.data) && !f.settle.stop.Load(); moved += piece {
+	for moved+piece <= len(f.data) && !closed(s.stop) {
+		start := time.Now()
 		if !movePiece(f.file, f.data, moved, piece) {
 			break
 		}
-		f.settle.moved.Store(int64(moved + piece))
+		moved += piece
+		s.moved.Store(int64(moved))
+		select {
+		case <-s.hurry:
+		case <-s.stop:
+		case <-time.After(rest * time.Since(start)):
+		}
 	}
 	return moved
 }
 
-// Settled waits for the end of what Settle began, or of ctx.
+func closed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// Settled waits for the end of what Settle began, or of ctx. It takes no rest while somebody waits.
 func (f *File) Settled(ctx context.Context) error {
-	if f.settle.done == nil {
+	s := &f.settle
+	if s.done == nil {
 		return nil
 	}
+	s.once.Do(func() { close(s.hurry) })
 	select {
-	case <-f.settle.done:
+	case <-s.done:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -87,12 +120,13 @@ func (f *File) HugeBytes() int64 { return f.settle.moved.Load() }
 
 // unsettle ends what Settle began.
 func (f *File) unsettle() {
+	if f.file == nil {
+		return
+	}
 	if f.settle.done != nil {
-		f.settle.stop.Store(true)
+		close(f.settle.stop)
 		<-f.settle.done
 	}
-	if f.file != nil {
-		f.file.Close() // opened for reading: there is nothing to lose
-		f.file = nil
-	}
+	f.file.Close() // opened for reading: there is nothing to lose
+	f.file = nil
 }
