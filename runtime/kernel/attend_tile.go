@@ -73,13 +73,12 @@ func (t *tile) blocks(seg int) (first, end int) {
 	return max(seg*n, t.first(t.pos)/blockTokens), min((seg+1)*n, t.last()/blockTokens+1)
 }
 
-// run returns the number of blocks from b to below end that the same rows [lo, hi) see and that lie
-// one behind the other.
+// run returns the number of blocks from b to below end, of one segment of the cache, that the same rows
+// [lo, hi) see.
 func (t *tile) run(b, end int) (n, lo, hi int) {
 	lo, hi = t.see(b*blockTokens, (b+1)*blockTokens)
-	for n = 1; b+n < end; n++ {
-		l, h := t.see((b+n)*blockTokens, (b+n+1)*blockTokens)
-		if l != lo || h != hi || t.Cache.Ring && (b+n)%t.Cache.Blocks == 0 {
+	for n = 1; b+n < end && !t.Cache.Ring; n++ {
+		if l, h := t.see((b+n)*blockTokens, (b+n+1)*blockTokens); l != lo || h != hi {
 			break
 		}
 	}

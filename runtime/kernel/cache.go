@@ -6,15 +6,16 @@ import (
 )
 
 // A CacheSpec describes a key/value cache of one layer, or the one shared cache: Blocks blocks of 64
-// positions for each kv head. In a Ring, block b is at slot b%Blocks and replaces block b-Blocks;
-// RingBlocks is the size that a window needs.
+// positions for each kv head, eight blocks a segment. Attention reads the keys of a segment, then its
+// values, and memory in one sweep. In a Ring a segment has one block, block b is at slot b%Blocks and
+// replaces block b-Blocks; RingBlocks is the size that a window needs.
 //
-//	┌──────────────────────────┬──────────────────────────┬─ …
-//	│ kv head 0                │ kv head 1                │
-//	├───────┬───────┬─ … ──────┼───────┬───────┬─ … ──────┼─ …
-//	│block 0│block 1│          │block 0│block 1│          │      each  ┌─────────┬─────────┐
-//	└───────┴───────┴─ … ──────┴───────┴───────┴─ … ──────┴─ …         │ K block │ V block │
-//	                                                                   └─────────┴─────────┘
+//	┌──────────────────────────────┬──────────────────────────────┬─ …
+//	│ kv head 0                    │ kv head 1                    │
+//	├─────────┬─────────┬─ … ──────┼─────────┬─────────┬─ … ──────┼─ …         0   1       7   0   1       7
+//	│segment 0│segment 1│          │segment 0│segment 1│          │      each ┌───┬───┬───┬───┬───┬───┬───┬───┐
+//	└─────────┴─────────┴─ … ──────┴─────────┴─────────┴─ … ──────┴─ …        │ K │ K │ … │ K │ V │ V │ … │ V │
+//	                                                                          └───┴───┴───┴───┴───┴───┴───┴───┘
 //	K block  [Dim][64]            rotated keys are columns: a Gemm panel that queries multiply
 //	V block  [panels][64][width]  values are rows (see values.go): a Gemm panel that weights multiply
 //	BF16     [ceil(Dim/2)][64][2] and [panels][32][width][2], rounded to nearest even
@@ -63,24 +64,36 @@ func (s *CacheSpec) keyUnits() int {
 	return blockTokens * s.keyRows()
 }
 
-// HeadUnits is the number of elements, float32, uint16 or byte, of one block of one kv head.
-func (s *CacheSpec) HeadUnits() int {
-	n := s.keyUnits() + blockTokens*valueCols(s.Dim)
+// valueUnits is the number of elements of a V block.
+func (s *CacheSpec) valueUnits() int {
 	if s.Format == Q8 {
-		n += scaleBytes
+		return blockTokens*valueCols(s.Dim) + scaleBytes
 	}
-	return n
+	return blockTokens * valueCols(s.Dim)
+}
+
+// segmentBlocks is the number of blocks of a segment.
+func (s *CacheSpec) segmentBlocks() int {
+	if s.Ring {
+		return 1
+	}
+	return segmentTokens / blockTokens
+}
+
+// headUnits is the number of elements of a kv head: of whole segments.
+func (s *CacheSpec) headUnits() int {
+	return roundUp(s.Blocks, s.segmentBlocks()) * (s.keyUnits() + s.valueUnits())
 }
 
 // Bytes is the size of the cache's memory.
 func (s *CacheSpec) Bytes() int64 {
 	size := [...]int64{F32: 4, BF16: 2, Q8: 1}[s.Format]
-	return size * int64(s.KVHeads) * int64(s.Blocks) * int64(s.HeadUnits())
+	return size * int64(s.KVHeads) * int64(s.headUnits())
 }
 
 // View returns the cache kept in buf: zeroed memory of Bytes bytes that starts on a cache line.
 func (s *CacheSpec) View(buf []byte) Cache {
-	n := s.KVHeads * s.Blocks * s.HeadUnits()
+	n := s.KVHeads * s.headUnits()
 	if int64(len(buf)) < s.Bytes() {
 		panic(fmt.Sprintf("BUG: cache has %d bytes, want %d", len(buf), s.Bytes()))
 	}
@@ -104,8 +117,9 @@ func (s *CacheSpec) unit(head, b int) (k, v int) {
 	} else if b >= s.Blocks {
 		panic(fmt.Sprintf("BUG: cache block %d of %d", b, s.Blocks))
 	}
-	k = (head*s.Blocks + b) * s.HeadUnits()
-	return k, k + s.keyUnits()
+	n := s.segmentBlocks()
+	segment := head*s.headUnits() + b/n*n*(s.keyUnits()+s.valueUnits())
+	return segment + b%n*s.keyUnits(), segment + n*s.keyUnits() + b%n*s.valueUnits()
 }
 
 // Append writes the keys, rotated, and values of rows tokens from position pos on. k and v are
@@ -132,7 +146,7 @@ func (s *CacheSpec) put(w *Worker, c *Cache, head int, k, v Rows, r *Rope, ph Ph
 		value := v.Row(row, s.Dim)
 		switch s.Format {
 		case Q8:
-			s.putQ8(w.Set, c.Q8[ku:vu], c.Q8[vu:ku+s.HeadUnits()], key, value, j, spare)
+			s.putQ8(w.Set, c.Q8[ku:], c.Q8[vu:], key, value, j, spare)
 		case BF16:
 			for d, x := range key {
 				c.BF16[ku+pair(d, j, blockTokens)] = Float32ToBF16(x)
@@ -161,11 +175,11 @@ func (s *CacheSpec) putValuesBF16(v []uint16, x []float32, j int) {
 
 // scores multiplies rows of q, [rows][Dim], by a K block of floats: dst is [rows][64], rows ldd apart.
 func (s *CacheSpec) scores(set Set, c *Cache, head, b int, dst []float32, ldd int, q []float32, rows int) {
-	k, v := s.unit(head, b)
+	k, _ := s.unit(head, b)
 	if s.Format == BF16 {
-		set.GemmBF16(dst, ldd, q, s.Dim, c.BF16[k:v], blockTokens, s.Dim, rows, false)
+		set.GemmBF16(dst, ldd, q, s.Dim, c.BF16[k:][:s.keyUnits()], blockTokens, s.Dim, rows, false)
 	} else {
-		set.GemmF32(dst, ldd, q, s.Dim, c.F32[k:v], blockTokens, s.Dim, rows, false)
+		set.GemmF32(dst, ldd, q, s.Dim, c.F32[k:][:s.keyUnits()], blockTokens, s.Dim, rows, false)
 	}
 }
 
@@ -205,7 +219,7 @@ func (s *CacheSpec) at(c *Cache, head, pos, d int) (k, v float32) {
 	col, width := panelOf(d, cols)
 	switch s.Format {
 	case Q8:
-		key, value := c.Q8[ku:vu], c.Q8[vu:ku+s.HeadUnits()]
+		key, value := c.Q8[ku:], c.Q8[vu:]
 		k = float32(int(key[quadAt(d, j, blockTokens)])-q8Zero) * f32At(key[blockTokens*s.keyRows():], j)
 		v = float32(int8(value[col*blockTokens+quadAt(j, d-col, width)])) * f32At(value[blockTokens*cols:], j)
 	case BF16:

@@ -79,26 +79,23 @@ func (s *CacheSpec) queryBytes() int { return 2 * s.keyRows() }
 // is [rows][n*64], rows ldd apart.
 func (s *CacheSpec) scoresQ8(set Set, c *Cache, head, b, n int, dst []float32, ldd int, q []int8, scale []float32, sums []int32, rows int) {
 	k, _ := s.unit(head, b)
-	set.ScoreQ8(dst, ldd, q, s.queryBytes(), scale, sums, c.Q8[k:], s.HeadUnits(), s.keyRows(), n, rows)
+	set.ScoreQ8(dst, ldd, q, s.queryBytes(), scale, sums, c.Q8[k:], s.keyUnits(), s.keyRows(), n, rows)
 }
 
 // weighQ8 adds rows of split weights, ldp bytes apart, with a scale a row and block, lds apart, times n
 // V blocks from b on to dst, rows ldd apart.
 func (s *CacheSpec) weighQ8(set Set, c *Cache, head, b, n int, dst []float32, ldd int, p []int8, ldp int, scale []float32, lds, rows int) {
 	_, v := s.unit(head, b)
-	set.WeighQ8(dst, ldd, p, ldp, scale, lds, c.Q8[v:], s.HeadUnits(), valueCols(s.Dim), n, rows)
+	set.WeighQ8(dst, ldd, p, ldp, scale, lds, c.Q8[v:], s.valueUnits(), valueCols(s.Dim), n, rows)
 }
 
 // splitWeights splits weights p of the tokens of whole blocks from b on.
 func (s *CacheSpec) splitWeights(set Set, c *Cache, head, b int, q []int8, scale, p []float32) {
 	n, scales := len(p)/blockTokens, valueCols(s.Dim)*blockTokens
-	step := n
-	if s.Ring { // the last slot and the first are apart
-		step = 1
-	}
+	step := min(n, s.segmentBlocks())
 	for i := 0; i < n; i += step {
 		_, v := s.unit(head, b+i)
 		part := p[i*blockTokens:][:step*blockTokens]
-		set.SplitWeights(q[i*2*blockTokens:], scale[i:], part, c.Q8[v+scales:], s.HeadUnits())
+		set.SplitWeights(q[i*2*blockTokens:], scale[i:], part, c.Q8[v+scales:], s.valueUnits())
 	}
 }

@@ -1,0 +1,190 @@
+//go:build linux && amd64 && !purego
+
+package kernels
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/yococ/yococ/asm"
+	"github.com/yococ/yococ/runtime/kernel"
+)
+
+// crew runs functions on n workers at once, the caller being the first. Each run is timed from the
+// moment that all are there until all are done.
+type crew struct {
+	workers []*kernel.Worker
+	task    func(*kernel.Worker)
+	done    sync.WaitGroup
+}
+
+func newCrew(set kernel.Set, n, scratch int) *crew {
+	c := &crew{}
+	barrier := new(kernel.Barrier)
+	for id := range n {
+		c.workers = append(c.workers, kernel.NewWorker(id, n, set, aligned(scratch), barrier))
+	}
+	for _, w := range c.workers[1:] {
+		c.done.Go(func() {
+			runtime.LockOSThread()
+			for {
+				w.Sync()
+				task := c.task
+				if task == nil {
+					return
+				}
+				w.Sync()
+				task(w)
+				w.Sync()
+			}
+		})
+	}
+	return c
+}
+
+func (c *crew) run(task func(*kernel.Worker)) time.Duration {
+	w := c.workers[0]
+	c.task = task
+	w.Sync()
+	w.Sync()
+	start := time.Now()
+	task(w)
+	w.Sync()
+	return time.Since(start)
+}
+
+func (c *crew) stop() {
+	c.task = nil
+	c.workers[0].Sync()
+	c.done.Wait()
+}
+
+// paired alternates a task with a probe, each told the number of the run. It reports the rate of each in
+// units a nanosecond and the ratio of the two: the medians, since on a machine that does other things too
+// a run may be disturbed, or the one beside it.
+func paired(b *testing.B, c *crew, unit string, work, probeWork int, task, probe func(w *kernel.Worker, i int)) {
+	var rates, limits, ratios []float64
+	for i := 1; b.Loop(); i++ {
+		rate := float64(work) / float64(c.run(func(w *kernel.Worker) { task(w, 2*i) }).Nanoseconds())
+		limit := float64(probeWork) / float64(c.run(func(w *kernel.Worker) { probe(w, 2*i+1) }).Nanoseconds())
+		rates, limits, ratios = append(rates, rate), append(limits, limit), append(ratios, rate/limit)
+	}
+	for _, x := range [][]float64{rates, limits, ratios} {
+		slices.Sort(x)
+	}
+	b.ReportMetric(rates[len(rates)/2], unit)
+	b.ReportMetric(limits[len(limits)/2], "limit-"+unit)
+	b.ReportMetric(ratios[len(ratios)/2], "of-limit")
+	b.ReportMetric(rates[len(rates)-1], "best-"+unit)
+	b.ReportMetric(limits[len(limits)-1], "best-limit-"+unit)
+}
+
+// hugePages is n bytes of zeros in pages of 2 MB, if the system gives them.
+func hugePages(b *testing.B, n int) []byte {
+	const page = 2 << 20
+	all, err := syscall.Mmap(-1, 0, n+2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = syscall.Munmap(all) })
+	at := -uintptr(unsafe.Pointer(&all[0])) % page
+	x := all[at:][:(n+page-1)/page*page]
+	_ = syscall.Madvise(x, 14) // MADV_HUGEPAGE
+	for i := 0; i < len(x); i += 4096 {
+		x[i] = 1
+	}
+	for i := 0; i < len(x); i += 4096 {
+		x[i] = 0
+	}
+	return x[:n]
+}
+
+// BenchmarkAttend is one row's attention, with three query heads of 128 a kv head, beside a loop that only
+// reads as much. Caches of one kv head take turns, so that all of them come from memory (256 MB in all)
+// or from the last cache (8 MB), and a run is short.
+func BenchmarkAttend(b *testing.B) {
+	const group, dim = 3, 128
+	for _, set := range Sets()[1:] {
+		for _, format := range []struct {
+			name string
+			kernel.Format
+		}{{"f32", kernel.F32}, {"bf16", kernel.BF16}, {"q8", kernel.Q8}} {
+			for _, run := range []struct{ tokens, bytes int }{{512, 8 << 20}, {4096, 8 << 20}, {4096, 256 << 20}, {32768, 256 << 20}} {
+				for _, threads := range []int{1, 2} {
+					name := fmt.Sprintf("%s/%s/tokens=%d/MB=%d/threads=%d", format.name, set.Level(), run.tokens, run.bytes>>20, threads)
+					b.Run(name, func(b *testing.B) {
+						spec := &kernel.CacheSpec{KVHeads: 1, Dim: dim, Format: format.Format, Blocks: kernel.CacheBlocks(run.tokens)}
+						attend := &kernel.AttendSpec{Heads: group, KVHeads: 1, Dim: dim, Scale: 0.1, Cache: spec}
+						size := int(spec.Bytes())
+						memory := hugePages(b, max(1, run.bytes/size)*size)
+						var caches []kernel.Cache
+						c := newCrew(set, threads, kernel.AttendScratch(group, 1, dim, 64))
+						defer c.stop()
+						k := kernel.Rows{Data: aligned(64 * dim), Stride: dim}
+						fill(k.Data)
+						for at := 0; at+size <= len(memory); at += size {
+							copy(memory[at:], memory[:size])
+							caches = append(caches, spec.View(memory[at:][:size]))
+							for pos := 0; at == 0 && pos < run.tokens; pos += 64 {
+								c.run(func(w *kernel.Worker) {
+									kernel.Append(w, spec, &caches[0], k, k, nil, kernel.Phases{}, pos, 64)
+								})
+							}
+						}
+						q := kernel.Rows{Data: aligned(group * dim), Stride: group * dim}
+						fill(q.Data)
+						dst, partial := kernel.Rows{Data: aligned(group * dim), Stride: group * dim}, aligned(attend.Partial(run.tokens))
+						floats := unsafe.Slice((*float32)(unsafe.Pointer(&memory[0])), len(memory)/4)
+						read, n := probes[set.Level()].read, size/4
+						paired(b, c, "GB/s", size, size, func(w *kernel.Worker, i int) {
+							kernel.Attend(w, attend, dst, q, nil, &caches[i%len(caches)], kernel.Phases{}, partial, run.tokens-1, 1)
+						}, func(w *kernel.Worker, i int) {
+							lo, hi := w.Share(n / 16)
+							read(floats[i%len(caches)*n:][lo*16 : hi*16])
+						})
+					})
+				}
+			}
+		}
+	}
+}
+
+// BenchmarkRetain is the retention of a chunk, 24 heads of 128, beside the peak of the FMA units; the
+// operations are those of its products, with the triangle of a block's scores counted whole.
+func BenchmarkRetain(b *testing.B) {
+	const heads, dim, block = 24, 128, 64
+	for _, set := range Sets()[1:] {
+		for _, rows := range []int{1, 128, 512} {
+			for _, threads := range []int{1, 2} {
+				b.Run(fmt.Sprintf("%s/rows=%d/threads=%d", set.Level(), rows, threads), func(b *testing.B) {
+					spec := &kernel.RetainSpec{Heads: heads, Dim: dim, Normalizer: 16, KScale: 0.1, Eps: 1e-5, Rope: kernel.NewRope(dim, 10000, "yoco", false)}
+					state := spec.State(aligned(spec.StateFloats()))
+					input := func(n int) kernel.Rows {
+						x := kernel.Rows{Data: aligned(rows * (n + 16)), Stride: n + 16}
+						fill(x.Data)
+						return x
+					}
+					q, k, v, g, a, dst := input(heads*dim), input(heads*dim), input(heads*dim), input(heads*dim), input(heads), input(heads*dim)
+					ph := kernel.Phases{Cos: input(dim), Sin: input(dim)}
+					c := newCrew(set, threads, kernel.RetainScratch(dim, rows))
+					defer c.stop()
+					pos, last, rounds := 0, 0, 1000
+					paired(b, c, "GFLOP/s", rows*heads*2*(2*dim*dim+2*dim*block), threads*rounds*asm.ProbeFMAs*probes[set.Level()].lanes*2,
+						func(w *kernel.Worker, i int) {
+							if w.ID == 0 && i != last {
+								pos, last = pos+rows, i
+							}
+							w.Sync()
+							kernel.Retain(w, spec, dst, q, k, v, g, a, &state, ph, pos, rows)
+						}, func(w *kernel.Worker, i int) { probes[set.Level()].fma(rounds) })
+				})
+			}
+		}
+	}
+}
