@@ -28,6 +28,9 @@
 //	  bias: false           # default false
 //	  q_norm: false         # default false
 //	  ffn: {hidden: 640}
+//	precision:              # default none: formats (f32, bf16, q8, q4) that are not the model's own,
+//	  head: q8              #   by role or the beginning of one; the last that names a matrix counts
+//	  self.0-1.ffn: q8      #   in these layers alone
 //	checkpoint: {path: yoco-8m, names: unilm} # relative to this file; names is unilm or fla
 //	tokenizer: yoco-8m/tokenizer.json
 //
