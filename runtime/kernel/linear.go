@@ -6,7 +6,9 @@ package kernel
 // the weights are one stream a worker, as fast as memory gives them. An output is one chain of
 // FMA in ascending i, from +0, in a private tile that is reloaded between blocks over i; so it
 // does not depend on the number of workers, on the blocks, or on the rows beside it. What follows
-// (bias, sum, gate) is applied to the finished tile while it is in the nearest cache.
+// (bias, sum, gate) is applied to the finished tile while it is in the nearest cache. A half of a quantized
+// panel is a stream of its own, and its kernel asks memory for what it will read next, beyond the end of
+// the half too: up to blockRows rows it is one call, so that this is right.
 //
 //	           64
 //	        ┌──────┐  block of k: stays in the L2 cache
@@ -21,7 +23,7 @@ const (
 	fewRows   = 6    // up to here the weights are the bottleneck: no blocks over k
 	fewRowsK  = 4096 // … but for the length of one call of a kernel
 	blockK    = 512  // 128 KB of a float32 panel
-	blockRows = 96   // rows in one call: 6.3 MFLOP, 60 µs
+	blockRows = 96   // rows in one call: 6.3 MFLOP in float32, 60 µs
 	tileRows  = 512  // rows of a private tile: 128 KB
 )
 
@@ -72,15 +74,23 @@ func linear(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int, 
 
 // multiply fills a tile, [rows][64], with x times panel p.
 func multiply(set Set, tile []float32, x factor, m *Matrix, p, rows int) {
-	step := blockK
-	if rows <= fewRows {
+	step, parts := blockK, 1
+	switch {
+	case x.block > 0: // a half is a stream, and its kernel reads it once for all the rows of a call
+		parts = PanelCols / halfCols
+		if rows <= blockRows {
+			step = m.K
+		}
+	case rows <= fewRows:
 		step = fewRowsK
 	}
-	for from := 0; from < m.K; from += step {
-		to := min(from+step, m.K)
-		for r := 0; r < rows; r += blockRows {
-			n := min(blockRows, rows-r)
-			m.gemm(set, tile[r*PanelCols:], x.rowsFrom(r), p, from, to, n)
+	for part := range parts {
+		for from := 0; from < m.K; from += step {
+			to := min(from+step, m.K)
+			for r := 0; r < rows; r += blockRows {
+				n := min(blockRows, rows-r)
+				m.gemm(set, tile[r*PanelCols:], x.rowsFrom(r), p, part, from, to, n)
+			}
 		}
 	}
 }

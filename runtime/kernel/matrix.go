@@ -139,15 +139,15 @@ func (m *Matrix) block() int {
 	return 0
 }
 
-// gemm multiplies columns [from, to) of rows of x by the same steps of panel p; from is a multiple of
-// the largest block. It adds to dst, [rows][64], unless from is 0.
-func (m *Matrix) gemm(set Set, dst []float32, x factor, p, from, to, rows int) {
+// gemm multiplies columns [from, to) of rows of x by the same steps of panel p, or of one half of it if m
+// is quantized; from is a multiple of the largest block. It adds to dst, [rows][64], unless from is 0.
+func (m *Matrix) gemm(set Set, dst []float32, x factor, p, half, from, to, rows int) {
 	switch block := m.block(); block {
 	case Q8Block:
-		m.gemmHalves(dst, x.quantized, p, from, to, rows, m.Q8, block, q8Bytes, set.GemmQ8)
+		m.gemmHalf(dst, x.quantized, 2*p+half, from, to, rows, m.Q8, block, q8Bytes, set.GemmQ8)
 		return
 	case Q4Block:
-		m.gemmHalves(dst, x.quantized, p, from, to, rows, m.Q4, block, q4Bytes, set.GemmQ4)
+		m.gemmHalf(dst, x.quantized, 2*p+half, from, to, rows, m.Q4, block, q4Bytes, set.GemmQ4)
 		return
 	}
 	k, in := to-from, x.Data[from:]
@@ -163,13 +163,11 @@ func (m *Matrix) gemm(set Set, dst []float32, x factor, p, from, to, rows int) {
 // gemmQuantized is the kernel of a quantized format.
 type gemmQuantized = func(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool)
 
-// gemmHalves is gemm for both halves of a quantized panel.
-func (m *Matrix) gemmHalves(dst []float32, x quantized, p, from, to, rows int, w []byte, block, size int, gemm gemmQuantized) {
+// gemmHalf is gemm for half h of all the quantized ones of m.
+func (m *Matrix) gemmHalf(dst []float32, x quantized, h, from, to, rows int, w []byte, block, size int, gemm gemmQuantized) {
 	first, n, all := from/block, blocksOf(to-from, block), blocksOf(m.K, block)
-	for half := range PanelCols / halfCols {
-		at := ((2*p+half)*all + first) * size
-		gemm(dst[half*halfCols:], PanelCols, x.x[from:], x.stride, x.sums[first:], x.stride/4, w[at:][:n*size], n, rows, from > 0)
-	}
+	at := (h*all + first) * size
+	gemm(dst[h%2*halfCols:], PanelCols, x.x[from:], x.stride, x.sums[first:], x.stride/4, w[at:][:n*size], n, rows, from > 0)
 }
 
 // Float32ToBF16 rounds to the nearest bfloat16, ties to even. A NaN stays one.
