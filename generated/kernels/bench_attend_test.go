@@ -155,12 +155,12 @@ func BenchmarkAttend(b *testing.B) {
 	}
 }
 
-// BenchmarkRetain is the retention of a chunk, 24 heads of 128, beside the peak of the FMA units; the
+// BenchmarkRetain is the retention of a chunk, two heads of 128, beside the peak of the FMA units; the
 // operations are those of its products, with the triangle of a block's scores counted whole.
 func BenchmarkRetain(b *testing.B) {
-	const heads, dim, block = 24, 128, 64
+	const heads, dim, block = 2, 128, 64
 	for _, set := range Sets()[1:] {
-		for _, rows := range []int{1, 128, 512} {
+		for _, rows := range []int{1, 64, 128, 512} {
 			for _, threads := range []int{1, 2} {
 				b.Run(fmt.Sprintf("%s/rows=%d/threads=%d", set.Level(), rows, threads), func(b *testing.B) {
 					spec := &kernel.RetainSpec{Heads: heads, Dim: dim, Normalizer: 16, KScale: 0.1, Eps: 1e-5, Rope: kernel.NewRope(dim, 10000, "yoco", false)}
@@ -174,7 +174,7 @@ func BenchmarkRetain(b *testing.B) {
 					ph := kernel.Phases{Cos: input(dim), Sin: input(dim)}
 					c := newCrew(set, threads, kernel.RetainScratch(dim, rows))
 					defer c.stop()
-					pos, last, rounds := 0, 0, 1000
+					pos, last, rounds := 0, 0, 4000
 					paired(b, c, "GFLOP/s", rows*heads*2*(2*dim*dim+2*dim*block), threads*rounds*asm.ProbeFMAs*probes[set.Level()].lanes*2,
 						func(w *kernel.Worker, i int) {
 							if w.ID == 0 && i != last {

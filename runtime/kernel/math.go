@@ -82,11 +82,17 @@ func exp64(x float64) float64 {
 	}
 	n := math.RoundToEven(float64(x * math.Log2E))
 	r := (x - float64(n*hi)) - float64(n*lo)
-	p := 1.0
-	for i := 14.0; i >= 1; i-- {
-		p = 1 + float64(p*r)/i
+	p := expTerms[len(expTerms)-1]
+	for i := len(expTerms) - 2; i >= 0; i-- {
+		p = expTerms[i] + float64(p*r)
 	}
-	return math.Ldexp(p, int(n))
+	return p * math.Float64frombits(uint64(1023+int(n))<<52) // n is above -1011
+}
+
+// expTerms are 1/i!.
+var expTerms = [...]float64{
+	1, 1, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800,
+	1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800, 1.0 / 87178291200,
 }
 
 // log1p64 is log(1+e) for 0 <= e <= 1 in float64, about 1e-16 off, by the series
@@ -95,8 +101,14 @@ func log1p64(e float64) float64 {
 	s := e / (2 + e)
 	sq := float64(s * s)
 	sum := 0.0
-	for i := 35.0; i >= 3; i -= 2 {
-		sum = float64(sq * (1/i + sum))
+	for i := len(logTerms) - 1; i >= 0; i-- {
+		sum = float64(sq * (logTerms[i] + sum))
 	}
 	return 2*s + float64(2*float64(s*sum))
+}
+
+// logTerms are 1/3, 1/5, …
+var logTerms = [...]float64{
+	1.0 / 3, 1.0 / 5, 1.0 / 7, 1.0 / 9, 1.0 / 11, 1.0 / 13, 1.0 / 15, 1.0 / 17, 1.0 / 19, 1.0 / 21, 1.0 / 23, 1.0 / 25, 1.0 / 27,
+	1.0 / 29, 1.0 / 31, 1.0 / 33, 1.0 / 35,
 }

@@ -83,11 +83,11 @@ func (st *Retention) head(h, dim int) Retention {
 	}
 }
 
-// RetainScratch is the scratch of Retain, in floats: one head, q of a row, and q, o, p of a block's
-// rows; p's place later holds decayed keys.
+// RetainScratch is the scratch of Retain, in floats: decays, and q, o, p of a block's rows; o's place
+// first holds keys, p's later decayed keys.
 func RetainScratch(dim, rows int) int {
 	rows = min(rows, blockTokens)
-	return 2*roundUp(dim, line) + blockTokens + roundUp(rows*dim, line) + rows*valueCols(dim) + blockTokens*blockTokens
+	return blockTokens + roundUp(rows*dim, line) + rows*valueCols(dim) + blockTokens*blockTokens
 }
 
 // Retain advances the state by rows tokens from position pos on and writes their gated, normed
@@ -116,14 +116,17 @@ func Retain(w *Worker, s *RetainSpec, dst, q, k, v, g, a Rows, st *Retention, ph
 	}
 }
 
+// someRows is how many rows of a block are multiplied by its values at once: as many tokens as the last of
+// them sees, so that fewer rows leave out more, and two of a kernel's tiles.
+const someRows = 12
+
 // retainTile is the work on n rows of one head that lie in one block.
 type retainTile struct {
 	set     Set
 	n, cols int
-	x, y    []float32 // [Dim] a head
 	decay   []float32 // [64]
 	q       []float32 // [n][Dim] rotated
-	o       []float32 // [n][cols] output before the norm
+	o       []float32 // [n][cols] output before the norm, and first [n][Dim] keys
 	p       []float32 // [n][64], and [64][64] decayed keys
 }
 
@@ -131,8 +134,8 @@ func newRetainTile(w *Worker, dim, n int) retainTile {
 	free := pieces(w.Scratch)
 	return retainTile{
 		set: w.Set, n: n, cols: valueCols(dim),
-		x: free.take(dim), y: free.take(dim), decay: free.take(blockTokens),
-		q: free.take(n * dim), o: free.take(n * valueCols(dim)), p: free.take(blockTokens * blockTokens),
+		decay: free.take(blockTokens),
+		q:     free.take(n * dim), o: free.take(n * valueCols(dim)), p: free.take(blockTokens * blockTokens),
 	}
 }
 
@@ -143,14 +146,23 @@ func (t *retainTile) put(s *RetainSpec, st *Retention, k, v, a Rows, ph Phases, 
 		sum = st.g[i-1]
 	}
 	for j := i; j < i+t.n; j, r = j+1, r+1 {
-		s.Rope.apply(t.set, t.x, k.Row(r, s.Dim), ph, r)
-		t.set.Scale(t.x, t.x, s.KScale)
-		for e, x := range t.x {
-			st.k[e*blockTokens+j] = x
-		}
+		x := t.o[(j-i)*s.Dim:][:s.Dim] // where o is to come
+		s.Rope.apply(t.set, x, k.Row(r, s.Dim), ph, r)
+		t.set.Scale(x, x, s.KScale)
 		putValues(st.v, v.Row(r, s.Dim), j, t.cols)
 		sum += LogSigmoid(a.Data[r*a.Stride]) / s.Normalizer
 		st.g[j] = sum
+	}
+	if t.n == 1 {
+		for e, x := range t.o[:s.Dim] {
+			st.k[e*blockTokens+i] = x
+		}
+		return
+	}
+	for e := range s.Dim { // writes whole lines
+		for j, row := 0, st.k[e*blockTokens+i:][:t.n]; j < len(row); j++ {
+			row[j] = t.o[j*s.Dim+e]
+		}
 	}
 }
 
@@ -174,7 +186,10 @@ func (t *retainTile) query(s *RetainSpec, st *Retention, q Rows, ph Phases, r, i
 	for c, width := 0, 0; c < t.cols; c += width {
 		width = panelWidth(t.cols - c)
 		panel := st.v[c*blockTokens:][:width*blockTokens]
-		t.set.GemmF32(t.o[c:], t.cols, t.p, blockTokens, panel, width, i+t.n, t.n, true)
+		for j := 0; j < t.n; j += someRows { // p is zero past a row's own token
+			n := min(someRows, t.n-j)
+			t.set.GemmF32(t.o[j*t.cols+c:], t.cols, t.p[j*blockTokens:], blockTokens, panel, width, i+j+n, n, true)
+		}
 	}
 	t.set.Div(t.o, t.o, 1) // o + 0
 }
