@@ -230,15 +230,16 @@ func (s spoiled) Read(dst []float32, role string, layer, k, from int) {
 
 // TestNotNumbers: what is infinite or not a number cannot be quantized, and the error says where it is.
 func TestNotNumbers(t *testing.T) {
-	nan, inf := float32(math.NaN()), float32(math.Inf(-1))
+	nan, inf, huge := float32(math.NaN()), float32(math.Inf(-1)), float32(maxWeight)
 	for _, c := range []struct {
 		src  spoiled
 		want string
 	}{
-		{spoiled{role: "k", layer: 2, at: 69*25 + 24, value: nan}, "k of layer 2, row 69, column 24 is NaN: only numbers can be quantized"},
-		{spoiled{role: "up", layer: 1, at: 44 * 25, value: inf}, "up of layer 1, row 44, column 0 is -Inf: only numbers can be quantized"},
-		{spoiled{role: "norm", layer: 0, at: 7, value: inf}, "norm of layer 0, column 7 is -Inf: only numbers can be quantized"},
-		{spoiled{role: "embed", layer: -1, at: 36*24 + 5, value: nan}, "embed, row 36, column 5 is NaN: only numbers can be quantized"},
+		{spoiled{role: "k", layer: 2, at: 69*25 + 24, value: nan}, "k of layer 2, row 69, column 24 is NaN: only numbers below 2^127 can be quantized"},
+		{spoiled{role: "up", layer: 1, at: 44 * 25, value: inf}, "up of layer 1, row 44, column 0 is -Inf: only numbers below 2^127 can be quantized"},
+		{spoiled{role: "up", layer: 1, at: 44*25 + 1, value: huge}, "up of layer 1, row 44, column 1 is 1.7014118e+38: only numbers below 2^127 can be quantized"},
+		{spoiled{role: "norm", layer: 0, at: 7, value: inf}, "norm of layer 0, column 7 is -Inf: only numbers below 2^127 can be quantized"},
+		{spoiled{role: "embed", layer: -1, at: 36*24 + 5, value: nan}, "embed, row 36, column 5 is NaN: only numbers below 2^127 can be quantized"},
 	} {
 		c.src.Source = Random(1)
 		for _, elem := range []ir.Elem{ir.Q8, ir.Q4, ir.F32} {

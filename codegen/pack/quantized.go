@@ -3,7 +3,6 @@ package pack
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 
 	"github.com/yococ/yococ/runtime/kernel"
 )
@@ -24,17 +23,17 @@ func (e *ValueError) Error() string {
 	if e.Row >= 0 {
 		at += fmt.Sprintf(", row %d", e.Row)
 	}
-	return fmt.Sprintf("%s, column %d is %v: only numbers can be quantized", at, e.Col, e.Value)
+	return fmt.Sprintf("%s, column %d is %v: only numbers below 2^127 can be quantized", at, e.Col, e.Value)
 }
 
-// finite notes the first of the rows' elements that is infinite or not a number, if they are to be
-// quantized. row is the number of the first row in the tensor, -1 for a vector.
+// finite notes the first of the rows' elements that is maxWeight or more, or not a number, if they are
+// to be quantized. row is the number of the first row in the tensor, -1 for a vector.
 func (m *maker) finite(rows []float32, role string, b block, row int) {
 	if m.err != nil || !b.tensor.Elem.Quantized() {
 		return
 	}
 	for i, x := range rows {
-		if math.Float32bits(x)&0x7f800000 != 0x7f800000 {
+		if magnitude(x) < maxBits {
 			continue
 		}
 		e := &ValueError{Role: role, Layer: b.layer, Row: -1, Col: i, Value: x}

@@ -183,7 +183,7 @@ func (m *Model) Pack(ctx context.Context, path string, progress func(done, total
 			at = fmt.Sprintf("[%d %d]", value.Row, value.Col)
 		}
 		return &checkpoint.FormatError{File: t.File, Tensor: t.Name, Offset: -1, Msg: fmt.Sprintf(
-			"element %s is %v: only numbers can be quantized", at, value.Value)}
+			"element %s is %v: only numbers below 2^127 can be quantized", at, value.Value)}
 	}
 	return err
 }
