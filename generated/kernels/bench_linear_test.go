@@ -48,7 +48,7 @@ func benchmarkLinear(b *testing.B, set kernel.Set, m *kernel.Matrix, rows, worke
 		p := huge(b, 4*n)
 		return floatsOf(p)
 	}
-	strideK, strideN, width := m.K+16, m.N+16, kernel.QuantizedWidth(m.K)+15&^15
+	strideK, strideN, width := m.K+16, m.N+16, (kernel.QuantizedWidth(m.K)+15)&^15
 	x, tmp, dst := kernel.Rows{Data: floats(rows * strideK), Stride: strideK}, kernel.Rows{Data: floats(rows * width), Stride: width}, kernel.Rows{Data: floats(rows * strideN), Stride: strideN}
 	fill(x.Data)
 	var barrier kernel.Barrier

@@ -86,6 +86,7 @@ func BenchmarkGemm(b *testing.B) {
 func BenchmarkElementwise(b *testing.B) {
 	const n = 2048
 	x, y, dst := aligned(n), aligned(n), aligned(n)
+	q, sums := make([]int8, n), make([]int32, n/kernel.Q4Block)
 	fill(x)
 	fill(y)
 	for _, set := range Sets() {
@@ -94,6 +95,11 @@ func BenchmarkElementwise(b *testing.B) {
 			call func(kernel.Set)
 		}{
 			{"RMSNorm", func(s kernel.Set) { s.RMSNorm(dst, x, y, 1e-5) }},
+			{"QuantizeRow/q8", func(s kernel.Set) { s.QuantizeRow(q, sums[:n/kernel.Q8Block], x, kernel.Q8Block, 128) }},
+			{"QuantizeRow/q4", func(s kernel.Set) { s.QuantizeRow(q, sums, x, kernel.Q4Block, 8) }},
+			{"TileStore", func(s kernel.Set) { s.TileStore(dst, 64, x, y, 1, y[:64], n/64, 64) }},
+			{"TileAdd", func(s kernel.Set) { s.TileAdd(dst, 64, x, y, 1, y[:64], n/64, 64) }},
+			{"TileSwiGLU", func(s kernel.Set) { s.TileSwiGLU(dst, 32, x, y, 1, n/64) }},
 			{"GateNorm", func(s kernel.Set) { s.GateNorm(dst, x, y, 1e-5) }},
 			{"Softmax", func(s kernel.Set) { copy(dst, x); s.Softmax(dst, 0, n) }},
 			{"ExpDiff", func(s kernel.Set) { s.ExpDiff(dst, x, 0) }},
