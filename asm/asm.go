@@ -34,6 +34,8 @@ var writers = map[string]func(*emitter){
 	"TileStore":       tileStore,
 	"TileAdd":         tileAdd,
 	"TileSwiGLU":      tileSwiGLU,
+	"GemmBF16Dot":     gemmBF16Dot,
+	"RoundRow":        roundRow,
 	"RMSNorm":         rmsNorm,
 	"GateNorm":        gateNorm,
 	"Softmax":         softmax,
@@ -61,15 +63,17 @@ func Emit(pkg string, kernels []*plan.Kernel, level plan.Level) (File, error) {
 		if !ok {
 			return File{}, fmt.Errorf("kernel %s has no assembly", k.Name)
 		}
-		symbol := k.Symbol(level)
-		ctx.Function(symbol)
-		ctx.Attributes(attr.NOSPLIT)
-		ctx.SignatureExpr(signature(k))
-		ctx.Doc(fmt.Sprintf("%s %s; kernel.Portable.%s is the reference.", symbol, k.Doc, k.Name))
-		ctx.Pragma("noescape")
-		write(&emitter{Context: ctx, level: level, constants: constants})
-		ctx.VZEROUPPER()
-		ctx.RET()
+		for _, l := range k.Variants(level) {
+			symbol := k.Symbol(l)
+			ctx.Function(symbol)
+			ctx.Attributes(attr.NOSPLIT)
+			ctx.SignatureExpr(signature(k))
+			ctx.Doc(fmt.Sprintf("%s %s; kernel.Portable.%s is the reference.", symbol, k.Doc, k.Name))
+			ctx.Pragma("noescape")
+			write(&emitter{Context: ctx, level: l, constants: constants})
+			ctx.VZEROUPPER()
+			ctx.RET()
+		}
 	}
 	return finish(ctx, pkg, level)
 }
@@ -100,6 +104,9 @@ func finish(ctx *build.Context, pkg string, level plan.Level) (File, error) {
 		return File{}, err
 	}
 	if err := check(file, level); err != nil {
+		return File{}, err
+	}
+	if err := encode(file); err != nil {
 		return File{}, err
 	}
 	cfg := printer.Config{Name: "yococ", Pkg: pkg}

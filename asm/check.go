@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/mmcloughlin/avo/ir"
 	"github.com/mmcloughlin/avo/operand"
@@ -12,13 +13,17 @@ import (
 	"github.com/yococ/yococ/ir/plan"
 )
 
-// check reports every instruction of a compiled file that needs more than the level has: an
-// extension that it does not list, or a vector register that its encoding does not reach. avo
-// hands out Y16 and above without saying that only AVX-512 can encode them, and a machine with
-// AVX-512 would run them.
+// check reports every instruction of a compiled file that needs more than the level of its function
+// has (the level, or by its name the level with its bonus): an extension that it does not list, or a
+// vector register that its encoding does not reach. avo hands out Y16 and above without saying that
+// only AVX-512 can encode them, and a machine with AVX-512 would run them.
 func check(file *ir.File, level plan.Level) error {
 	var errs []error
 	for _, fn := range file.Functions() {
+		level := level
+		if strings.HasSuffix(fn.Name, "_"+level.With().Name) {
+			level = level.With()
+		}
 		for _, in := range fn.Instructions() {
 			for _, isa := range in.ISA {
 				if !slices.Contains(level.Features, isa) {

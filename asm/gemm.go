@@ -1,6 +1,8 @@
 package asm
 
 import (
+	"fmt"
+
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -12,9 +14,10 @@ import (
 // Loop nest, for each width of panel:
 //
 //	for strip of the panel:            as many columns as a tile has vectors
-//	    for six rows at a time:        a tile
+//	    for three to six rows:         a tile
 //	        for i:                     x[r][i] fills a register, one FMA a row and vector
-//	for the one to five rows left:     strips again, by an exact tile
+//
+// Few rows are one tile a strip.
 //
 // Each element is one chain of FMAs; the chains of a tile hide the latency, so a tile has 8
 // accumulators and more where the panel has the columns. Registers of a tile of R rows and V
@@ -22,34 +25,59 @@ import (
 // Bytes a step: 4*R of x, the strip's columns of w.
 //
 // bfloat16 pairs are widened in registers, low half by a shift, high half by a mask, so that a
-// step is two: 2k and 2k+1. An odd last step uses the low half alone.
+// step is two: 2k and 2k+1. An odd last step uses the low half alone. Where x are pairs too
+// (bf16.go), a step is a pair, as long as a float32 in both.
 
-// rowsPerTile is the height of the main tile.
-const rowsPerTile = 6
+const (
+	rowsPerTile = 6 // the height of the main tile
+	lowestTile  = 3 // of more than one tile
+
+	// How far ahead w is fetched: a block of runtime/kernel's linear layers of few rows, or, where one
+	// tile reads the panel as a stream, what memory needs to answer.
+	aheadBlock  = 16 << 10
+	aheadStream = 4 << 10
+)
+
+// A format is what the factors of a product are.
+type format uint8
+
+const (
+	floats format = iota // x and w are float32
+	wide                 // w holds bfloat16 pairs, x the float32 of each half
+	pairs                // w and x hold bfloat16 pairs
+)
 
 // A gemm is one matrix product being written.
 type gemm struct {
 	*emitter
-	pairs bool // w holds bfloat16 pairs, else float32
-	width int  // columns of the panel
+	format format
+	width  int // columns of the panel
 
 	dst, ldd reg.GPVirtual // the tile's first row and the bytes between rows
 	x, ldx   reg.GPVirtual
 	w        reg.GPVirtual // the strip
+	ahead    reg.GPVirtual // how many bytes behind it to fetch
 	high     reg.VecVirtual
 }
 
-func gemmF32(e *emitter)  { writeGemm(e, false) }
-func gemmBF16(e *emitter) { writeGemm(e, true) }
+func gemmF32(e *emitter)  { newGemm(e, floats, 4).panels() }
+func gemmBF16(e *emitter) { newGemm(e, wide, 4).panels() }
 
-func writeGemm(e *emitter, pairs bool) {
-	g := gemm{emitter: e, pairs: pairs, dst: e.ptr("dst"), x: e.ptr("x"), w: e.ptr("w")}
+// newGemm loads the arguments; an element of x is size bytes.
+func newGemm(e *emitter, f format, size int) *gemm {
+	g := &gemm{emitter: e, format: f, width: 64, dst: e.ptr("dst"), x: e.ptr("x"), w: e.ptr("w")}
 	g.ldd, g.ldx = e.integer("ldd"), e.integer("ldx")
 	e.SHLQ(operand.Imm(2), g.ldd)
-	e.SHLQ(operand.Imm(2), g.ldx)
-	if pairs {
+	e.SHLQ(operand.Imm(uint64(size/2)), g.ldx)
+	if f == wide || f == pairs && !g.dots() {
 		g.high = e.inRegister(e.constant("highHalf", 0xffff0000))
 	}
+	return g
+}
+
+// panels writes the product for each width that a panel may have.
+func (g *gemm) panels() {
+	e := g.emitter
 	done := e.label("done")
 	widths := []int{64, 32, 16}
 	for i, width := range widths {
@@ -66,61 +94,127 @@ func writeGemm(e *emitter, pairs bool) {
 	e.Label(done)
 }
 
-// vectors is how many vectors wide a tile of rows is: all registers can hold, and for six rows
+// vectors is how many vectors wide a tile of rows is: all registers can hold, and for four rows and more
 // few enough that a strip of w stays in the first cache.
 func (g *gemm) vectors(rows int) int {
 	n := 4
-	if !g.masked() {
-		n = [...]int{1: 8, 2: 4, 3: 4, 4: 2, 5: 2, 6: 2}[rows]
-		if g.pairs && rows == 3 {
-			n = 2
-		}
+	switch {
+	case g.masked():
+	case rows == 1:
+		n = 8
+	case rows > 3, g.format != floats && rows == 3:
+		n = 2
 	}
 	return min(n, g.width/g.level.Lanes)
+}
+
+// fewRows is how many rows are one tile, with strips of its own width.
+func (g *gemm) fewRows() int {
+	if g.masked() {
+		return rowsPerTile
+	}
+	return 3
 }
 
 // panel writes the loops over strips and rows, and ends in a jump to done.
 func (g *gemm) panel(done string) {
 	rows := g.integer("rows")
-	rest := g.label("rest")
-	g.CMPQ(rows, operand.Imm(rowsPerTile))
-	g.JLT(operand.LabelRef(rest))
-
-	dst, x, w := g.copyOf(g.dst), g.copyOf(g.x), g.copyOf(g.w)
-	g.strips(g.vectors(rowsPerTile), func() {
-		loop := g.label("rows")
-		g.Load(g.Param("rows"), rows)
-		strip := g.copyOf(g.dst)
-		g.MOVQ(x, g.x)
-
-		g.Label(loop)
-		g.tile(rowsPerTile)
-		for range rowsPerTile {
-			g.ADDQ(g.ldd, g.dst)
-			g.ADDQ(g.ldx, g.x)
-		}
-		g.SUBQ(operand.Imm(rowsPerTile), rows)
-		g.CMPQ(rows, operand.Imm(rowsPerTile))
-		g.JGE(operand.LabelRef(loop))
-
-		g.MOVQ(g.dst, dst) // below the tiles of this strip
-		g.MOVQ(strip, g.dst)
-	})
-	// The rows left begin below the last strip's tiles, in the panel's first column.
-	g.MOVQ(dst, g.dst)
-	g.SUBQ(operand.I32(4*g.width-4*g.level.Lanes*g.vectors(rowsPerTile)), g.dst)
-	g.MOVQ(w, g.w)
-
-	g.Label(rest)
-	for n := 1; n < rowsPerTile; n++ {
-		next := g.label("rest")
+	g.ahead = g.GP64()
+	for n := 0; n <= g.fewRows(); n++ {
+		next := g.label("few")
 		g.CMPQ(rows, operand.I32(n))
 		g.JNE(operand.LabelRef(next))
-		g.strips(g.vectors(n), func() { g.tile(n) })
+		if n > 0 {
+			ahead, v := aheadBlock, g.vectors(n)
+			lines := g.lines(v)
+			if lines == g.width/16 {
+				ahead = aheadStream
+			}
+			g.MOVQ(operand.I32(ahead), g.ahead)
+			g.strips(v, func() { g.tile(n, v, lines) })
+		}
 		g.JMP(operand.LabelRef(done))
 		g.Label(next)
 	}
+	n := g.vectors(rowsPerTile)
+	g.strips(n, func() { g.tiles(rows, n) })
 	g.JMP(operand.LabelRef(done))
+}
+
+// tiles writes the tiles of a strip of n vectors, more than fewRows in all. Less than two full
+// ones are made equal, so that none of them is low.
+func (g *gemm) tiles(rows reg.GPVirtual, n int) {
+	loop, end := g.label("tiles"), g.label("tile")
+	labels := map[int]string{}
+	for height := lowestTile; height <= rowsPerTile; height++ {
+		labels[height] = g.label(fmt.Sprintf("rows%dof", height))
+	}
+	strip, height := g.copyOf(g.dst), g.GP64()
+	g.Load(g.Param("rows"), rows)
+	g.Load(g.Param("x").Base(), g.x)
+	g.MOVQ(operand.I32(aheadBlock), g.ahead)
+
+	g.Label(loop)
+	g.CMPQ(rows, operand.Imm(2*rowsPerTile))
+	g.JGE(operand.LabelRef(labels[rowsPerTile]))
+	g.MOVQ(rows, height)
+	g.CMPQ(rows, operand.Imm(rowsPerTile))
+	g.JLE(operand.LabelRef(end + "Height"))
+	g.INCQ(height)
+	g.SHRQ(operand.Imm(1), height)
+	g.Label(end + "Height")
+	for h := lowestTile; h < rowsPerTile; h++ {
+		g.CMPQ(height, operand.I32(h))
+		g.JEQ(operand.LabelRef(labels[h]))
+	}
+	for h := rowsPerTile; h >= lowestTile; h-- {
+		g.Label(labels[h])
+		g.tile(h, n, g.shared(n))
+		for range h {
+			g.ADDQ(g.ldd, g.dst)
+			g.ADDQ(g.ldx, g.x)
+		}
+		g.SUBQ(operand.I32(h), rows)
+		if h > lowestTile {
+			g.JMP(operand.LabelRef(end))
+		}
+	}
+	g.Label(end)
+	g.fetchOther(n)
+	g.TESTQ(rows, rows)
+	g.JNE(operand.LabelRef(loop))
+	g.MOVQ(strip, g.dst)
+}
+
+// Fetching ahead: the lines of w that lie a block behind those of a step, which are the next block's or the
+// next panel's. Without it, memory would wait while tiles pass over a strip that is in a cache already. A
+// strip that is the whole panel is fetched by two tiles, half of a step's lines each; a narrower one by one.
+
+// lines is how many cache lines of w are a step of n vectors.
+func (g *gemm) lines(n int) int { return n * g.bytes() / 64 }
+
+// shared is how many lines a step of one of many tiles of a strip fetches.
+func (g *gemm) shared(n int) int {
+	if n := g.lines(n); n < g.width/16 {
+		return n
+	}
+	return (g.lines(n) + 1) / 2
+}
+
+// fetchOther makes the next tile fetch the lines that are left, or none.
+func (g *gemm) fetchOther(n int) {
+	if g.shared(n) == g.lines(n) {
+		g.XORL(g.ahead.As32(), g.ahead.As32())
+		return
+	}
+	second, done := g.label("second"), g.label("fetched")
+	g.CMPQ(g.ahead, operand.I32(aheadBlock))
+	g.JEQ(operand.LabelRef(second))
+	g.XORL(g.ahead.As32(), g.ahead.As32())
+	g.JMP(operand.LabelRef(done))
+	g.Label(second)
+	g.ADDQ(operand.I32(64*g.shared(n)), g.ahead)
+	g.Label(done)
 }
 
 // strips writes body for each strip of n vectors; dst and w move from strip to strip.
@@ -140,9 +234,9 @@ func (g *gemm) strips(n int, body func()) {
 	g.JNE(operand.LabelRef(loop))
 }
 
-// tile writes the product of rows of x and the strip of w.
-func (g *gemm) tile(rows int) {
-	n := g.vectors(rows)
+// tile writes the product of rows of x and the strip of w, n vectors wide, and fetches so many lines of
+// a step ahead.
+func (g *gemm) tile(rows, n, fetch int) {
 	g.Commentf("Tile of %d rows, %d columns.", rows, n*g.level.Lanes)
 	acc := make([][]reg.VecVirtual, rows)
 	for r := range acc {
@@ -163,10 +257,10 @@ func (g *gemm) tile(rows int) {
 	}
 
 	g.Label(start)
-	x, w, k := g.copyOf(g.x), g.copyOf(g.w), g.integer("k")
+	x, w, k := g.copyOf(g.x), g.copyOf(g.w), g.steps()
 	in, moving := g.rowsMoving(x, g.ldx, rows)
 	perStep := 1
-	if g.pairs {
+	if g.format == wide {
 		perStep = 2
 		g.SHRQ(operand.Imm(1), k)
 	} else {
@@ -175,9 +269,20 @@ func (g *gemm) tile(rows int) {
 	g.JE(operand.LabelRef(last))
 
 	g.Label(steps)
-	g.step(acc, in, w, lowHalf)
-	if g.pairs {
+	switch {
+	case g.format == floats:
+		g.step(acc, in, w, whole)
+	case g.format == wide:
+		g.step(acc, in, w, lowHalf)
 		g.step(acc, offset(in, 4), w, highHalf)
+	case g.dots():
+		g.step(acc, in, w, bothHalves)
+	default:
+		g.step(acc, in, w, highHalf)
+		g.step(acc, in, w, lowHalf)
+	}
+	for i := range fetch {
+		g.PREFETCHT0(operand.Mem{Base: w, Index: g.ahead, Scale: 1, Disp: 64 * i})
 	}
 	for _, p := range moving {
 		g.ADDQ(operand.I32(4*perStep), p)
@@ -187,7 +292,7 @@ func (g *gemm) tile(rows int) {
 	g.JNE(operand.LabelRef(steps))
 
 	g.Label(last)
-	if g.pairs {
+	if g.format == wide {
 		g.TESTQ(operand.I32(1), g.arg("k"))
 		g.JE(operand.LabelRef(store))
 		g.step(acc, in, w, lowHalf)
@@ -198,63 +303,6 @@ func (g *gemm) tile(rows int) {
 			g.VMOVUPS(acc[r][v], out[r].Offset(v*g.bytes()))
 		}
 	}
-}
-
-// The halves of bfloat16 pairs; a float32 is its own low half.
-const (
-	lowHalf = iota
-	highHalf
-)
-
-// step writes one FMA for each accumulator. Few rows keep their x in registers and take w
-// vector by vector; more rows keep w.
-func (g *gemm) step(acc [][]reg.VecVirtual, x []operand.Mem, w reg.GPVirtual, half int) {
-	n := len(acc[0])
-	if len(acc) < 4 {
-		xs := g.vecs(len(acc))
-		for r := range xs {
-			g.VBROADCASTSS(x[r], xs[r])
-		}
-		for v := range n {
-			wv := g.weights(w, v, half, len(acc) == 1)
-			for r := range acc {
-				g.VFMADD231PS(wv, xs[r], acc[r][v])
-			}
-		}
-		return
-	}
-	ws := make([]operand.Op, n)
-	for v := range ws {
-		ws[v] = g.weights(w, v, half, false)
-	}
-	for r := range acc {
-		xr := g.vec()
-		g.VBROADCASTSS(x[r], xr)
-		for v := range ws {
-			g.VFMADD231PS(ws[v], xr, acc[r][v])
-		}
-	}
-}
-
-// weights are the v-th vector of one half of w as float32, in memory if that is enough.
-func (g *gemm) weights(w reg.GPVirtual, v, half int, once bool) operand.Op {
-	at := operand.Mem{Base: w, Disp: v * g.bytes()}
-	if once && !g.pairs {
-		return at
-	}
-	wv := g.vec()
-	switch {
-	case !g.pairs:
-		g.VMOVUPS(at, wv)
-	case half == highHalf:
-		g.VANDPS(at, g.high, wv)
-	case g.masked():
-		g.VPSLLD(operand.Imm(16), at, wv)
-	default:
-		g.VMOVUPS(at, wv)
-		g.VPSLLD(operand.Imm(16), wv, wv)
-	}
-	return wv
 }
 
 // rows are the addresses of rows, base and stride apart: three from base, three from a register

@@ -30,20 +30,21 @@ const ProbeBlocks = 6 * 8
 //	sumPeak_LEVEL(rounds)  the same sums left in 16 bits, as products of 4 bits may be; AVX2 alone
 //	signPeak_LEVEL(rounds)   what dotPeak does, with weights that have a sign; AVX2 alone
 //	blockPeak_LEVEL(rounds)  rounds × ProbeBlocks of what sumPeak does, with what ends a block; AVX2 alone
+//	pairPeak_LEVEL(rounds) rounds × ProbeFMAs sums of products of bfloat16 pairs, if the level has them
 //	readPeak_LEVEL(p)      whole groups of eight vectors of p, xored together
 func EmitProbes(pkg string, level plan.Level) (File, error) {
 	ctx := build.NewContext()
 	ctx.ConstraintExpr("amd64,!purego")
 	e := &emitter{Context: ctx, level: level, constants: map[string]bool{}}
 
-	begin := func(name, signature, doc string) {
+	begin := func(name, signature, doc string, level plan.Level) {
 		ctx.Function(name + "_" + level.Name)
 		ctx.Attributes(attr.NOSPLIT)
 		ctx.SignatureExpr(signature)
 		ctx.Doc(name + "_" + level.Name + " " + doc)
 		ctx.Pragma("noescape")
 	}
-	begin("fmaPeak", "func(rounds int)", "does rounds of independent vector FMAs.")
+	begin("fmaPeak", "func(rounds int)", "does rounds of independent vector FMAs.", level)
 	acc, one := e.vecs(ProbeFMAs), e.vec()
 	e.zero(acc...)
 	e.zero(one)
@@ -55,7 +56,7 @@ func EmitProbes(pkg string, level plan.Level) (File, error) {
 	ctx.VZEROUPPER()
 	ctx.RET()
 
-	begin("dotPeak", "func(rounds int)", "does rounds of independent sums of products of bytes.")
+	begin("dotPeak", "func(rounds int)", "does rounds of independent sums of products of bytes.", level)
 	acc, one = e.vecs(ProbeDots), e.vec()
 	e.zero(acc...)
 	e.zero(one)
@@ -75,7 +76,7 @@ func EmitProbes(pkg string, level plan.Level) (File, error) {
 	ctx.RET()
 
 	if !e.masked() {
-		begin("sumPeak", "func(rounds int)", "does rounds of independent sums of products of bytes in 16 bits.")
+		begin("sumPeak", "func(rounds int)", "does rounds of independent sums of products of bytes in 16 bits.", level)
 		acc, one = e.vecs(ProbeDots), e.vec()
 		e.zero(acc...)
 		e.zero(one)
@@ -89,7 +90,7 @@ func EmitProbes(pkg string, level plan.Level) (File, error) {
 		ctx.VZEROUPPER()
 		ctx.RET()
 
-		begin("signPeak", "func(rounds int)", "does rounds of independent sums of products of signed bytes.")
+		begin("signPeak", "func(rounds int)", "does rounds of independent sums of products of signed bytes.", level)
 		acc, one = e.vecs(ProbeDots), e.vec()
 		e.zero(acc...)
 		e.zero(one)
@@ -105,7 +106,7 @@ func EmitProbes(pkg string, level plan.Level) (File, error) {
 		ctx.VZEROUPPER()
 		ctx.RET()
 
-		begin("blockPeak", "func(rounds int)", "does rounds of independent blocks of products of bytes, summed in 16 bits.")
+		begin("blockPeak", "func(rounds int)", "does rounds of independent blocks of products of bytes, summed in 16 bits.", level)
 		acc, one, sum := e.vecs(ProbeBlocks/8), e.vec(), e.vecs(ProbeBlocks/8)
 		e.zero(sum...)
 		e.zero(one)
@@ -133,7 +134,21 @@ func EmitProbes(pkg string, level plan.Level) (File, error) {
 		ctx.RET()
 	}
 
-	begin("readPeak", "func(p []float32)", "reads p, as far as it is whole groups of eight vectors.")
+	if level.Bonus != nil {
+		begin("pairPeak", "func(rounds int)", "does rounds of independent VDPBF16PS.", level.With())
+		acc, one := e.vecs(ProbeFMAs), e.vec()
+		e.zero(acc...)
+		e.zero(one)
+		e.times(e.integer("rounds"), func() {
+			for _, v := range acc {
+				e.unknown("VDPBF16PS", one, one, v)
+			}
+		})
+		ctx.VZEROUPPER()
+		ctx.RET()
+	}
+
+	begin("readPeak", "func(p []float32)", "reads p, as far as it is whole groups of eight vectors.", level)
 	p, groups := e.ptr("p"), e.length("p")
 	e.SHRQ(operand.Imm(uint64(bits.Len(uint(8*level.Lanes))-1)), groups)
 	sum := e.vecs(8)
@@ -163,7 +178,11 @@ func Probes(level plan.Level) []Probe {
 	fma, dots := 2*ProbeFMAs*level.Lanes, 2*ProbeDots*4*level.Lanes
 	list := []Probe{{"FMA", "fmaPeak_" + level.Name, "VFMADD231PS", fma}}
 	if level.Lanes == 16 {
-		return append(list, Probe{"Bytes", "dotPeak_" + level.Name, "VPDPBUSD", dots})
+		list = append(list, Probe{"Bytes", "dotPeak_" + level.Name, "VPDPBUSD", dots})
+		if level.Bonus != nil {
+			list = append(list, Probe{"Pairs", "pairPeak_" + level.With().Name, "VDPBF16PS", 2 * fma})
+		}
+		return list
 	}
 	return append(list,
 		Probe{"Bytes", "dotPeak_" + level.Name, "VPMADDUBSW VPMADDWD VPADDD", dots},

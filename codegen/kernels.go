@@ -52,9 +52,22 @@ func (g *generator) wrapper(f *jen.File, k *plan.Kernel, level plan.Level) {
 	for _, r := range k.Results {
 		rs = append(rs, jen.Id(r.Name).Id(r.Type))
 	}
-	call := jen.Id(k.Symbol(level)).Call(args...)
-	if len(rs) > 0 {
-		call = jen.Return(call)
-	}
-	f.Func().Params(jen.Id(setName(level))).Id(k.Name).Params(ps...).Params(rs...).Block(call)
+	f.Func().Params(jen.Id(setName(level))).Id(k.Name).Params(ps...).Params(rs...).BlockFunc(func(b *jen.Group) {
+		variants := k.Variants(level)
+		for _, v := range variants[1:] {
+			b.If(jen.Qual(kernelPath, k.Bonus.Has).Call()).BlockFunc(func(b *jen.Group) {
+				if len(rs) > 0 {
+					b.Return(jen.Id(k.Symbol(v)).Call(args...))
+					return
+				}
+				b.Id(k.Symbol(v)).Call(args...)
+				b.Return()
+			})
+		}
+		call := jen.Id(k.Symbol(level)).Call(args...)
+		if len(rs) > 0 {
+			call = jen.Return(call)
+		}
+		b.Add(call)
+	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/dave/jennifer/jen"
 
+	"github.com/yococ/yococ/ir"
 	"github.com/yococ/yococ/ir/plan"
 )
 
@@ -161,6 +162,9 @@ func (g *generator) bindCall(t plan.Tensor, layer jen.Code) jen.Code {
 		layer = jen.Lit(0)
 	}
 	format := jen.Qual(runtimePath, strings.ToUpper(t.Elem.String()))
+	if t.Elem == ir.BF16 && w.Rounds {
+		format = jen.Qual(runtimePath, "RoundingBF16")
+	}
 	args := []jen.Code{jen.Id("f"), jen.Lit(name)}
 	switch w.Form {
 	case plan.Matrix:

@@ -14,7 +14,7 @@ type Target struct {
 	Source      string      // base name of the spec, for headers
 	Weights     ir.Elem     // of the matrices: F32, BF16, Q8 or Q4
 	Precision   []Precision // of matrices that are not in Weights; of several for one the last counts
-	Activations ir.Elem     // of what quantized matrices multiply: Q8; F32 if there are none
+	Activations ir.Elem     // of what quantized matrices multiply: Q8; of what those in bf16 do: F32 or BF16
 	Checkpoint  ir.Elem     // of the matrices in the checkpoint
 	KV          ir.Elem     // of the shared cache: F32, BF16 or Q8
 	Context     int         // default context length, in tokens

@@ -162,6 +162,10 @@ func (b *planner) operandKernels(step plan.Step) []*plan.Kernel {
 		case plan.WeightArg:
 			if w := b.plan.Weight(string(o)); w != nil && step.Routine.Gemm && w.Form == plan.Matrix {
 				for _, e := range w.Formats() {
+					if e == ir.BF16 && w.Rounds {
+						ks = append(ks, plan.GemmBF16Dot, plan.RoundRow)
+						continue
+					}
 					ks = append(ks, gemm[e])
 				}
 			}

@@ -21,12 +21,14 @@ func (t *Target) formats() error {
 	}
 	quantized := slices.ContainsFunc(all, ir.Elem.Quantized)
 	switch a := t.Activations; {
-	case a != ir.F32 && a != ir.Q8:
-		return fmt.Errorf("activations in %v, want f32 or q8", a)
+	case a != ir.F32 && a != ir.BF16 && a != ir.Q8:
+		return fmt.Errorf("activations in %v, want f32, bf16 or q8", a)
 	case quantized && a != ir.Q8:
 		return fmt.Errorf("activations in %v, and weights in q8 or q4, which multiply q8 activations alone", a)
 	case !quantized && a == ir.Q8:
 		return fmt.Errorf("activations in q8, and no weights in q8 or q4 that multiply them")
+	case a == ir.BF16 && !slices.Contains(all, ir.BF16):
+		return fmt.Errorf("activations in bf16, and no weights in bf16 that multiply them")
 	}
 	if kv := t.KV; kv != ir.F32 && kv != ir.BF16 && kv != ir.Q8 {
 		return fmt.Errorf("cache in %v, want f32, bf16 or q8", kv)

@@ -201,11 +201,16 @@ func (b *planner) project(f *ir.Func, v *ir.Value) error {
 		in.Gain = b.weight(v.Weights[1], plan.Vector, 0)
 		x += " ∘ p." + b.field(v.Weights[1].Name)
 	}
-	if slices.ContainsFunc(b.plan.Weight(m).Formats(), ir.Elem.Quantized) { // in some layer
+	w := b.plan.Weight(m)
+	switch formats := w.Formats(); { // in some layer
+	case slices.ContainsFunc(formats, ir.Elem.Quantized):
 		in.Elem = ir.Q8
+	case b.target.Activations == ir.BF16 && slices.Contains(formats, ir.BF16):
+		in.Elem = ir.BF16
+		w.Rounds = true
 	}
-	if width := in.Width(b.plan.Weight(m)); width > 0 {
-		in.Tmp = b.tmp(in, width, b.plan.Weight(m).K)
+	if width := in.Width(w); width > 0 {
+		in.Tmp = b.tmp(in, width, w.K)
 	}
 	bias, plus := plan.WeightArg(""), ""
 	if attr.Bias {
@@ -260,8 +265,11 @@ func (b *planner) readAfter(f *ir.Func, v *ir.Value, slot string) *ir.Value {
 // it is never placed over another slot keeps steps beside each other free of barriers.
 func (b *planner) tmp(in plan.InputArg, width, k int) string {
 	name, value := "normed", ir.Of(k).String()
-	if in.Elem == ir.Q8 {
+	switch in.Elem {
+	case ir.Q8:
 		name, value = "quantized", fmt.Sprintf("q8[%d]", k)
+	case ir.BF16:
+		name, value = "rounded", fmt.Sprintf("bf16[%d]", k)
 	}
 	if k != b.plan.Dim {
 		name = fmt.Sprintf("%s%d", name, k)

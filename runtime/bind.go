@@ -14,6 +14,7 @@ const (
 	BF16
 	Q8
 	Q4
+	RoundingBF16 // BF16 of matrices before which activations are rounded to bfloat16 too
 )
 
 // BindMatrix is one layer of a packed tensor as an n by k matrix; a tensor without layers has
@@ -23,8 +24,9 @@ func BindMatrix(f *weights.File, name string, format Format, layer, n, k int) ke
 	switch format {
 	case F32:
 		m.F32 = part(f.F32(name), layer, kernel.PackedF32(n, k))
-	case BF16:
+	case BF16, RoundingBF16:
 		m.BF16 = part(f.BF16(name), layer, kernel.PackedBF16(n, k))
+		m.Rounds = format == RoundingBF16
 	case Q8:
 		m.Q8 = part(f.Data(name), layer, kernel.PackedQ8(n, k))
 	case Q4:

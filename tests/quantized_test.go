@@ -14,11 +14,13 @@ import (
 	"github.com/yococ/yococ/ir/plan"
 	"github.com/yococ/yococ/models"
 	"github.com/yococ/yococ/models/checkpoint"
+	"github.com/yococ/yococ/runtime/kernel"
 )
 
-// TestQuantized compares models with quantized weights with an evaluation of their programs in
-// float64 over the same quantized values: the weights as they are in the packed file, and the
-// activations as the compiled model rounded them, which records each row that it quantizes.
+// TestQuantized compares models with quantized weights, or with activations rounded to bfloat16, with an
+// evaluation of their programs in float64 over the same quantized values: the weights as they are in the
+// packed file, and the activations as the compiled model rounded them, which records each row that it
+// quantizes or rounds.
 //
 // The evaluation does not round for itself. Where a float32 and a float64 fall on two sides of a tie, the
 // integers would differ by one, a difference that no bound of float32's errors covers and that grows
@@ -32,7 +34,7 @@ func TestQuantized(t *testing.T) {
 	}
 	var cases []*quantizedCase
 	for _, g := range goldenModels(t) {
-		for _, format := range []string{"q8", "q4", "mixed"} {
+		for _, format := range []string{"q8", "q4", "mixed", "rounded"} {
 			cases = append(cases, newQuantizedCase(t, g, format))
 		}
 	}
@@ -92,6 +94,9 @@ func newQuantizedCase(t *testing.T, g goldenModel, format string) *quantizedCase
 	t.Helper()
 	o := driver.Options{Checkpoint: g.checkpoint, Package: g.name + format, Weights: format}
 	spec := g.spec
+	if format == "rounded" {
+		o.Weights, o.Activations = "bf16", "bf16"
+	}
 	if format == "mixed" {
 		o.Weights = "f32"
 		s, err := models.Load(g.spec)
@@ -178,7 +183,9 @@ func (c *quantizedCase) compare(t *testing.T, program string) {
 
 // difference says how two answers differ, "" if they do not.
 func (a answer) difference(b answer) string {
-	if !slices.EqualFunc(a.Quantized, b.Quantized, func(x, y quantizedRow) bool { return x.Scale == y.Scale && slices.Equal(x.Q, y.Q) }) {
+	if !slices.EqualFunc(a.Quantized, b.Quantized, func(x, y quantizedRow) bool {
+		return x.Scale == y.Scale && slices.Equal(x.Q, y.Q) && slices.Equal(x.Halves, y.Halves)
+	}) {
 		return "quantized rows differ"
 	}
 	if !slices.EqualFunc(a.Logits, b.Logits, slices.Equal[[]float32]) {
@@ -214,12 +221,13 @@ func (e *evaluation) inputs(v *ir.Value, layer int, x []float64) []float64 {
 	if m.Layers == 0 {
 		layer = 0
 	}
-	if !m.ElemOf(layer).Quantized() {
+	halves := m.Rounds && m.ElemOf(layer) == ir.BF16
+	if !m.ElemOf(layer).Quantized() && !halves {
 		return x
 	}
 	rounded := make([]float64, 0, len(x))
 	for row := range slices.Chunk(x, m.K) {
-		if len(e.rows) == 0 || len(e.rows[0].Q) != m.K {
+		if len(e.rows) == 0 || len(e.rows[0].Q)+len(e.rows[0].Halves) != m.K || halves != (e.rows[0].Q == nil) {
 			e.t.Fatalf("%s of layer %d quantizes no row of %d", m.Name, layer, m.K)
 		}
 		r := e.rows[0]
@@ -227,6 +235,17 @@ func (e *evaluation) inputs(v *ir.Value, layer int, x []float64) []float64 {
 		var largest float64
 		for _, a := range row {
 			largest = max(largest, math.Abs(a))
+		}
+		for i, h := range r.Halves {
+			// Half a last place of eight bits, and what float32 may be off.
+			value := float64(kernel.BF16ToFloat32(h))
+			if !(math.Abs(row[i]-value) <= 0x1p-8*math.Abs(row[i])+rowBar*largest) {
+				e.t.Fatalf("%s of layer %d: element %d is %v, want %v", m.Name, layer, i, value, row[i])
+			}
+			rounded = append(rounded, value)
+		}
+		if halves {
+			continue
 		}
 		scale := float64(r.Scale)
 		e.scales = max(e.scales, math.Abs(scale*127-largest)/largest)

@@ -21,15 +21,16 @@ type asking struct {
 }
 
 // An answer is the logits of every row of the prompt, those after it, those after each token, and all
-// rows that were quantized on the way, in order.
+// rows that were quantized or rounded on the way, in order.
 type answer struct {
 	Logits    [][]float32
 	Quantized []quantizedRow
 }
 
 type quantizedRow struct {
-	Q     []int8
-	Scale float32
+	Q      []int8
+	Scale  float32
+	Halves []uint16 // bfloat16, in place of Q
 }
 
 // recorder is added to every package; it opens a model whose kernels are wrapped.
@@ -83,8 +84,9 @@ type answer struct {
 }
 
 type row struct {
-	Q     []int8
-	Scale float32
+	Q      []int8
+	Scale  float32
+	Halves []uint16
 }
 
 type set struct {
@@ -94,8 +96,13 @@ type set struct {
 
 func (s set) QuantizeRow(q []int8, sums []int32, x []float32, block, zero int) float32 {
 	scale := s.Set.QuantizeRow(q, sums, x, block, zero)
-	s.a.Quantized = append(s.a.Quantized, row{slices.Clone(q[:len(x)]), scale})
+	s.a.Quantized = append(s.a.Quantized, row{Q: slices.Clone(q[:len(x)]), Scale: scale})
 	return scale
+}
+
+func (s set) RoundRow(dst []uint16, x []float32) {
+	s.Set.RoundRow(dst, x)
+	s.a.Quantized = append(s.a.Quantized, row{Halves: slices.Clone(dst[:len(x)])})
 }
 
 func main() {

@@ -24,7 +24,7 @@ func verifyCommand(s *screen) *cobra.Command {
 	var asJSON bool
 	fs := cmd.Flags()
 	fs.StringVar(&dir, "golden", "", "folder `DIR` with golden.json and golden.safetensors")
-	fs.Float64Var(&tolerance, "tolerance", 0, "how far logits may be off, `X` (default ten times what golden.json says of float32; with q8 and q4 weights and with --kv bf16 or q8 there is none)")
+	fs.Float64Var(&tolerance, "tolerance", 0, "how far logits may be off, `X` (default ten times what golden.json says of float32; with q8 and q4 weights, with --activations bf16 and with --kv bf16 or q8 there is none)")
 	fs.BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -34,6 +34,8 @@ func verifyCommand(s *screen) *cobra.Command {
 			return fmt.Errorf("--tolerance %v: want a number above 0", tolerance)
 		case (f.Weights == "q8" || f.Weights == "q4") && !fs.Changed("tolerance"):
 			return errQuantized
+		case f.Activations == "bf16" && !fs.Changed("tolerance"):
+			return errors.New("--activations bf16: want --tolerance X too: golden.json says how far float32 may be off, which says nothing of activations that are rounded")
 		case (f.KV == "bf16" || f.KV == "q8") && !fs.Changed("tolerance"):
 			return fmt.Errorf("--kv %s: want --tolerance X too: golden.json says how far float32 may be off, which says nothing of a cache that is rounded", f.KV)
 		}
@@ -102,7 +104,7 @@ func printVerification(w io.Writer, r *driver.Runner, v *driver.Verification, to
 	p := r.Model.Package.Plan
 	fmt.Fprintf(w, "%s, %s weights, %s cache, %d threads; logits may be off by %.3g\n",
 		r.Info.Options.ISA, p.Precision(), p.CacheElem, r.Info.Options.Threads, tolerance)
-	if p.Quantized() {
-		fmt.Fprintln(w, "states are shown and not judged: what rounding weights does to them is no error")
+	if p.Rounds() {
+		fmt.Fprintln(w, "states are shown and not judged: what rounding weights and activations does to them is no error")
 	}
 }

@@ -205,6 +205,9 @@ func TestSizes(t *testing.T) {
 			if w := (&plan.Weight{Form: plan.Table, Elem: ir.Q8, N: n, K: k}); w.Bytes() != int64(n*kernel.TableRowQ8(k)) {
 				t.Errorf("table [%d %d]: %d bytes, want %d", n, k, w.Bytes(), n*kernel.TableRowQ8(k))
 			}
+			if plan.RoundedWidth(k) != kernel.RoundedWidth(k) {
+				t.Errorf("a rounded row of %d is %d floats, want %d", k, plan.RoundedWidth(k), kernel.RoundedWidth(k))
+			}
 			if plan.QuantizedWidth(k) != kernel.QuantizedWidth(k) {
 				t.Errorf("a quantized row of %d is %d floats, want %d", k, plan.QuantizedWidth(k), kernel.QuantizedWidth(k))
 			}

@@ -14,6 +14,21 @@ func gemmF32_avx512(dst []float32, ldd int, x []float32, ldx int, w []float32, w
 //go:noescape
 func gemmBF16_avx512(dst []float32, ldd int, x []float32, ldx int, w []uint16, width int, k int, rows int, acc bool)
 
+// gemmBF16Dot_avx512 multiplies rows of bfloat16 x by one panel of bfloat16 pairs; kernel.Portable.GemmBF16Dot is the reference.
+//
+//go:noescape
+func gemmBF16Dot_avx512(dst []float32, ldd int, x []uint16, ldx int, w []uint16, pairs int, rows int, acc bool)
+
+// gemmBF16Dot_avx512bf16 multiplies rows of bfloat16 x by one panel of bfloat16 pairs; kernel.Portable.GemmBF16Dot is the reference.
+//
+//go:noescape
+func gemmBF16Dot_avx512bf16(dst []float32, ldd int, x []uint16, ldx int, w []uint16, pairs int, rows int, acc bool)
+
+// roundRow_avx512 rounds a row to bfloat16; kernel.Portable.RoundRow is the reference.
+//
+//go:noescape
+func roundRow_avx512(dst []uint16, x []float32)
+
 // tileStore_avx512 brings finished products to their rows; kernel.Portable.TileStore is the reference.
 //
 //go:noescape

@@ -5,6 +5,7 @@ package kernels
 import (
 	"fmt"
 	"testing"
+	"unsafe"
 
 	"github.com/yococ/yococ/asm"
 	"github.com/yococ/yococ/runtime/kernel"
@@ -129,4 +130,9 @@ func fill(x []float32) {
 	for i := range x {
 		x[i] = float32(i%13)/8 - 0.7
 	}
+}
+
+// asWords are pairs of halves as words, to be read only.
+func asWords(h []uint16) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(h))), len(h)/2)
 }

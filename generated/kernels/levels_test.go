@@ -28,3 +28,18 @@ func TestLevels(t *testing.T) {
 	}
 	kerneltest.RequireLevels(t, have)
 }
+
+// plainer are the sets whose levels the CPU has with a bonus, as if it had none.
+func plainer() []kernel.Set {
+	if !kernel.HasBF16Dots() {
+		return nil
+	}
+	return []kernel.Set{withoutDots{}}
+}
+
+// withoutDots is the set for a CPU that does not multiply pairs of bfloat16 by one instruction.
+type withoutDots struct{ AVX512 }
+
+func (withoutDots) GemmBF16Dot(dst []float32, ldd int, x []uint16, ldx int, w []uint16, pairs, rows int, acc bool) {
+	gemmBF16Dot_avx512(dst, ldd, x, ldx, w, pairs, rows, acc)
+}

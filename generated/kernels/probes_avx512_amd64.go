@@ -14,6 +14,11 @@ func fmaPeak_avx512(rounds int)
 //go:noescape
 func dotPeak_avx512(rounds int)
 
+// pairPeak_avx512bf16 does rounds of independent VDPBF16PS.
+//
+//go:noescape
+func pairPeak_avx512bf16(rounds int)
+
 // readPeak_avx512 reads p, as far as it is whole groups of eight vectors.
 //
 //go:noescape

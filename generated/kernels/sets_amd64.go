@@ -26,6 +26,16 @@ func (AVX2) GemmBF16(dst []float32, ldd int, x []float32, ldx int, w []uint16, w
 	gemmBF16_avx2(dst, ldd, x, ldx, w, width, k, rows, acc)
 }
 
+// GemmBF16Dot multiplies rows of bfloat16 x by one panel of bfloat16 pairs.
+func (AVX2) GemmBF16Dot(dst []float32, ldd int, x []uint16, ldx int, w []uint16, pairs, rows int, acc bool) {
+	gemmBF16Dot_avx2(dst, ldd, x, ldx, w, pairs, rows, acc)
+}
+
+// RoundRow rounds a row to bfloat16.
+func (AVX2) RoundRow(dst []uint16, x []float32) {
+	roundRow_avx2(dst, x)
+}
+
 // GemmQ8 multiplies rows of quantized x by half a panel of 8-bit blocks.
 func (AVX2) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool) {
 	gemmQ8_avx2(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc)
@@ -141,6 +151,20 @@ func (AVX512) GemmF32(dst []float32, ldd int, x []float32, ldx int, w []float32,
 // GemmBF16 multiplies rows of x by one panel of bfloat16 pairs.
 func (AVX512) GemmBF16(dst []float32, ldd int, x []float32, ldx int, w []uint16, width, k, rows int, acc bool) {
 	gemmBF16_avx512(dst, ldd, x, ldx, w, width, k, rows, acc)
+}
+
+// GemmBF16Dot multiplies rows of bfloat16 x by one panel of bfloat16 pairs.
+func (AVX512) GemmBF16Dot(dst []float32, ldd int, x []uint16, ldx int, w []uint16, pairs, rows int, acc bool) {
+	if kernel.HasBF16Dots() {
+		gemmBF16Dot_avx512bf16(dst, ldd, x, ldx, w, pairs, rows, acc)
+		return
+	}
+	gemmBF16Dot_avx512(dst, ldd, x, ldx, w, pairs, rows, acc)
+}
+
+// RoundRow rounds a row to bfloat16.
+func (AVX512) RoundRow(dst []uint16, x []float32) {
+	roundRow_avx512(dst, x)
 }
 
 // GemmQ8 multiplies rows of quantized x by half a panel of 8-bit blocks.

@@ -137,7 +137,7 @@ func arithmetic(p *plan.Plan) []host.Arithmetic {
 				}
 				for _, t := range w.Tensors() {
 					n := float64(w.N) * float64(w.K) * float64(max(t.Layers, 1))
-					flops[products(t.Elem)] += n
+					flops[products(t.Elem, w.Rounds)] += n
 					all += n
 				}
 			}
@@ -150,14 +150,16 @@ func arithmetic(p *plan.Plan) []host.Arithmetic {
 	return list
 }
 
-// products is what a matrix of a format multiplies: integers if it is quantized, else float32, to which
-// bfloat16 is widened.
-func products(e ir.Elem) probe.Kind {
-	switch e {
-	case ir.Q8:
+// products is what a matrix of a format multiplies: integers if it is quantized, pairs of bfloat16 if the
+// activations are rounded to that and this CPU can, else float32, to which bfloat16 is widened.
+func products(e ir.Elem, rounds bool) probe.Kind {
+	switch {
+	case e == ir.Q8:
 		return probe.Bytes
-	case ir.Q4:
+	case e == ir.Q4:
 		return probe.Words
+	case e == ir.BF16 && rounds && kernel.HasBF16Dots():
+		return probe.Pairs
 	}
 	return probe.FMA
 }

@@ -130,14 +130,12 @@ func (m *Model) choose(o Options) (err error) {
 	if err == nil && o.KV != "" {
 		m.formats.KV, err = format("--kv", o.KV, ir.F32, ir.BF16, ir.Q8)
 	}
-	quantized := m.formats.Weights.Quantized() || slices.ContainsFunc(m.Spec.MatrixFormats(), func(f models.MatrixFormat) bool {
-		return f.Format == "q8" || f.Format == "q4"
-	})
+	quantized := m.formats.Weights.Quantized() || m.hasMatrices("q8") || m.hasMatrices("q4")
 	if quantized {
 		m.formats.Activations = ir.Q8
 	}
 	if err == nil && o.Activations != "" {
-		m.formats.Activations, err = format("--activations", o.Activations, ir.F32, ir.Q8)
+		m.formats.Activations, err = format("--activations", o.Activations, ir.F32, ir.BF16, ir.Q8)
 	}
 	switch a := m.formats.Activations; {
 	case err != nil:
@@ -145,8 +143,15 @@ func (m *Model) choose(o Options) (err error) {
 		return fmt.Errorf("--activations %v: weights in q8 and q4 multiply q8 activations alone", a)
 	case !quantized && a == ir.Q8:
 		return fmt.Errorf("--activations q8: no weights are in q8 or q4, which multiply them: want --weights q8 or q4")
+	case a == ir.BF16 && m.formats.Weights != ir.BF16 && !m.hasMatrices("bf16"):
+		return fmt.Errorf("--activations bf16: no weights are in bf16, which multiply them: want --weights bf16")
 	}
 	return err
+}
+
+// hasMatrices reports whether the spec asks for single matrices in a format.
+func (m *Model) hasMatrices(format string) bool {
+	return slices.ContainsFunc(m.Spec.MatrixFormats(), func(f models.MatrixFormat) bool { return f.Format == format })
 }
 
 // Close unmaps the checkpoint.

@@ -194,7 +194,7 @@ func (c *checker) states() error {
 				bar += q8Bar
 			}
 		}
-		if c.r.Model.Package.Plan.Quantized() { // an error in a sum cannot be told from rounded weights
+		if c.r.Model.Package.Plan.Rounds() { // an error in a sum cannot be told from rounded factors
 			bar = math.MaxFloat64
 		}
 		if !(diff <= bar) { // NaN is not

@@ -13,6 +13,16 @@ type Kernel struct {
 	Doc     string  // one sentence for the stub's comment
 	Params  []Param // in order
 	Results []Param
+	Bonus   *Bonus // the extension that it gains by
+}
+
+// Variants are the levels for which the kernel is written at a level: that itself, and that with
+// the extension that the kernel gains by.
+func (k *Kernel) Variants(level Level) []Level {
+	if k.Bonus == nil || k.Bonus != level.Bonus {
+		return []Level{level}
+	}
+	return []Level{level, level.With()}
 }
 
 // A Param is a parameter or result of a kernel.
@@ -48,7 +58,7 @@ const (
 )
 
 // Kernels are all the kernels, in the order in which they are emitted.
-var Kernels = []*Kernel{GemmF32, GemmBF16, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, GateNorm, Softmax, SplitQuery, ScoreQ8, SplitWeights, WeighQ8, ExpDiff, Mul, Scale, Merge, Div, RopeInterleaved, RopeHalf}
+var Kernels = []*Kernel{GemmF32, GemmBF16, GemmBF16Dot, RoundRow, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, GateNorm, Softmax, SplitQuery, ScoreQ8, SplitWeights, WeighQ8, ExpDiff, Mul, Scale, Merge, Div, RopeInterleaved, RopeHalf}
 
 // Parameters that kernels share.
 var (
@@ -71,6 +81,8 @@ var (
 	Merge    = &Kernel{Name: "Merge", Doc: "merges two partial attention results", Params: params("dst", f32s, "x", f32s, "a", "float32", "b", "float32")}
 	Div      = &Kernel{Name: "Div", Doc: "divides by a number", Params: params("dst", f32s, "x", f32s, "s", "float32")}
 
+	GemmBF16Dot = &Kernel{Name: "GemmBF16Dot", Doc: "multiplies rows of bfloat16 x by one panel of bfloat16 pairs", Params: params("dst", f32s, "ldd", "int", "x", u16s, "ldx", "int", "w", u16s, "pairs", "int", "rows", "int", "acc", "bool"), Bonus: bf16Dots}
+	RoundRow    = &Kernel{Name: "RoundRow", Doc: "rounds a row to bfloat16", Params: params("dst", u16s, "x", f32s)}
 	QuantizeRow = &Kernel{Name: "QuantizeRow", Doc: "rounds a row to 8-bit integers and a scale", Params: params("q", i8s, "sums", i32s, "x", f32s, "block", "int", "zero", "int"), Results: params("scale", "float32")}
 	TileStore   = &Kernel{Name: "TileStore", Doc: "brings finished products to their rows", Params: tile}
 	TileAdd     = &Kernel{Name: "TileAdd", Doc: "adds finished products to rows", Params: tile}

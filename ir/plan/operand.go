@@ -19,7 +19,7 @@ type (
 		Col  int
 		Gain string
 		Eps  float64
-		Elem ir.Elem // F32: not converted; Q8: quantized, in those layers whose matrix is
+		Elem ir.Elem // F32: not converted; Q8: quantized, in those layers whose matrix is; BF16: rounded likewise
 		Tmp  string
 	}
 	// WeightArg is a weight of the stage's layer, by its field: *kernel.Matrix, *kernel.Table,
@@ -54,6 +54,8 @@ func (in InputArg) Width(w *Weight) int {
 		switch {
 		case e.Quantized():
 			n = max(n, QuantizedWidth(w.K))
+		case e == ir.BF16 && in.Elem == ir.BF16:
+			n = max(n, RoundedWidth(w.K))
 		case in.Eps > 0:
 			n = max(n, w.K)
 		}

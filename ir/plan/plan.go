@@ -58,6 +58,12 @@ func (p *Plan) Formats() []ir.Elem {
 // Quantized reports whether any matrix is.
 func (p *Plan) Quantized() bool { return slices.ContainsFunc(p.Formats(), ir.Elem.Quantized) }
 
+// Rounds reports whether any product is of other factors than the checkpoint's and the program's: of
+// quantized ones, or of activations rounded to bfloat16.
+func (p *Plan) Rounds() bool {
+	return p.Quantized() || slices.ContainsFunc(p.Weights, func(w Weight) bool { return w.Rounds })
+}
+
 // Precision is Formats in words: q4, or bf16+q8.
 func (p *Plan) Precision() string {
 	var names []string

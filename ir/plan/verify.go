@@ -153,6 +153,9 @@ func (c *checker) input(in InputArg, operands []Operand) {
 		if in.Elem != ir.Q8 && slices.ContainsFunc(w.Formats(), ir.Elem.Quantized) {
 			c.fail("weight %s is quantized, its input %v", w.Name, in.Elem)
 		}
+		if w.Rounds != (in.Elem == ir.BF16) {
+			c.fail("weight %s rounds is %v, its input %v", w.Name, w.Rounds, in.Elem)
+		}
 		want := in.Width(w)
 		switch tmp := c.p.Slot(in.Tmp); {
 		case want > 0 && in.Tmp == "":

@@ -24,6 +24,7 @@ type Weight struct {
 	Form    Form
 	Elem    ir.Elem
 	Elems   []ir.Elem   // of each layer, where not all have Elem; else nil
+	Rounds  bool        // Matrix: what layers in BF16 multiply is rounded to BF16 too
 	N, K    int         // Matrix: outputs and inputs; Table: vocabulary and width; Vector: length in N, K = 1
 	Half    int         // Matrix: > 0 interleaves two stacked halves of Half rows each, 32 rows at a time, for SwiGLU
 	Layers  int         // that have one of their own; 0 if it is the same for all
@@ -165,6 +166,9 @@ func (w *Weight) Bytes() int64 {
 // QuantizedWidth is how many floats hold a quantized row of k inputs for a matrix of any format: the
 // integers, filled up to whole blocks, their sums a block, and a scale.
 func QuantizedWidth(k int) int { return roundUp(k, Q8Block)/4 + blocks(k, Q4Block) + 1 }
+
+// RoundedWidth is how many floats hold a row of k inputs in bfloat16.
+func RoundedWidth(k int) int { return (k + 1) / 2 }
 
 func blocks(k, block int) int { return (k + block - 1) / block }
 

@@ -17,6 +17,10 @@ func Levels() []string { return []string{portable, "avx2", "avx512"} }
 // ascending; the first is portable.
 func Supported() []string { return Levels()[:1+assemblyLevels()] }
 
+// HasBF16Dots reports whether the CPU multiplies pairs of bfloat16 by one instruction, which some CPUs
+// of the level avx512 do.
+func HasBF16Dots() bool { return bf16Dots }
+
 // Best is the highest supported level, capped by the environment variable YOCOC_ISA. A value
 // that is not a level caps nothing; Cap says what is wrong with it.
 func Best() string {

@@ -14,7 +14,8 @@ const (
 	avx512bw = 1 << 30
 	avx512vl = 1 << 31
 
-	vnni = 1 << 11 // leaf 7, register c
+	vnni       = 1 << 11 // leaf 7, register c
+	avx512bf16 = 1 << 5  // leaf 7, subleaf 1, register a
 
 	ymmState = 0b110       // XCR0: the system saves registers of 16 and 32 bytes
 	zmmState = 0b1110_0110 // and opmasks, 64 bytes and registers 16 to 31
@@ -40,6 +41,18 @@ func assemblyLevels() int {
 	}
 	return 2
 }
+
+// bf16Dots is what HasBF16Dots reports.
+var bf16Dots = func() bool {
+	if assemblyLevels() < 2 {
+		return false
+	}
+	if last, _, _, _ := cpuid(7, 0); last < 1 {
+		return false
+	}
+	a, _, _, _ := cpuid(7, 1)
+	return has(a, avx512bf16)
+}()
 
 // has reports whether word has all of the bits.
 func has(word, bits uint32) bool { return word&bits == bits }

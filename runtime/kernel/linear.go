@@ -20,17 +20,19 @@ package kernel
 //	│  x │  │ tile │  rows
 //	└────┴──┴──────┘
 const (
-	fewRows   = 6    // up to here the weights are the bottleneck: no blocks over k
-	fewRowsK  = 4096 // … but for the length of one call of a kernel
-	blockK    = 512  // 128 KB of a float32 panel
-	blockRows = 96   // rows in one call: 6.3 MFLOP in float32, 60 µs
-	tileRows  = 512  // rows of a private tile: 128 KB
+	oneRowK   = 4096     // what one call of a kernel reads for one row
+	fewRows   = 32       // up to here tiles pass over weights so seldom that memory is the bottleneck
+	nearBlock = 16 << 10 // bytes of a panel, a third of the nearest cache
+	farBlock  = 64 << 10
+	blockK    = 512 // of quantized weights
+	blockRows = 96  // rows in one call: 3.1 MFLOP in float32, 15 µs
+	tileRows  = 512 // rows of a private tile: 128 KB
 )
 
-// LinearScratch is the scratch of the linear routines, in floats: a normed row, a quantized one, and a
-// tile.
+// LinearScratch is the scratch of the linear routines, in floats: a normed row, a quantized or rounded one,
+// and a tile.
 func LinearScratch(k, rows int) int {
-	return roundUp(k, line) + roundUp(QuantizedWidth(k), line) + min(rows, tileRows)*PanelCols
+	return roundUp(k, line) + roundUp(max(QuantizedWidth(k), RoundedWidth(k)), line) + min(rows, tileRows)*PanelCols
 }
 
 // Linear is dst = in·mᵀ + bias, dst m.N wide. bias may be nil.
@@ -74,15 +76,9 @@ func linear(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int, 
 
 // multiply fills a tile, [rows][64], with x times panel p.
 func multiply(set Set, tile []float32, x factor, m *Matrix, p, rows int) {
-	step, parts := blockK, 1
-	switch {
-	case x.block > 0: // a half is a stream, and its kernel reads it once for all the rows of a call
+	step, parts := m.step(rows), 1
+	if x.block > 0 { // a half is a stream, and its kernel reads it once for all the rows of a call
 		parts = PanelCols / halfCols
-		if rows <= blockRows {
-			step = m.K
-		}
-	case rows <= fewRows:
-		step = fewRowsK
 	}
 	for part := range parts {
 		for from := 0; from < m.K; from += step {
@@ -93,6 +89,28 @@ func multiply(set Set, tile []float32, x factor, m *Matrix, p, rows int) {
 			}
 		}
 	}
+}
+
+// step is how many inputs a block over k has. One row reads its panel once, and quantized halves are read once
+// a call. Few rows take blocks that stay in the nearest cache while tiles pass over them, as the kernels fetch
+// the next block meanwhile; for more rows memory has time enough, and larger blocks mean that outputs are
+// reloaded less often.
+func (m *Matrix) step(rows int) int {
+	size := 4 * PanelCols // bytes of an input
+	if m.BF16 != nil {
+		size = 2 * PanelCols
+	}
+	switch {
+	case m.block() > 0 && rows <= blockRows:
+		return m.K
+	case m.block() > 0:
+		return blockK
+	case rows == 1:
+		return oneRowK
+	case rows <= fewRows:
+		return nearBlock / size
+	}
+	return farBlock / size
 }
 
 // finish brings a tile, the outputs of panel p, to the first rows of dst, n wide. Where x was

@@ -54,21 +54,40 @@ func TestLinear(t *testing.T) {
 		{5, 3, 97}, {70, 3, 520}, {5, 520, 100}, // blocks over rows, tiles, both blocks
 		{3, 4101, 1}, {64, 4099, 3}, // long rows
 	} {
-		for mode := range 4 {
-			bf16, norm := mode&1 > 0, mode&2 > 0
+		for mode := range 6 {
+			bf16, rounds, norm := mode%3 > 0, mode%3 > 1, mode >= 3
 			bias := bf16 != norm // any two of the three meet in all ways
-			t.Run(fmt.Sprintf("%v/bf16=%t,norm=%t,bias=%t", c, bf16, norm, bias), func(t *testing.T) {
-				testLinear(t, rng, c.n, c.k, c.rows, bf16, norm, bias)
+			t.Run(fmt.Sprintf("%v/bf16=%t,rounds=%t,norm=%t,bias=%t", c, bf16, rounds, norm, bias), func(t *testing.T) {
+				testLinear(t, rng, c.n, c.k, c.rows, bf16, rounds, norm, bias)
 			})
 		}
 	}
 }
 
-func testLinear(t *testing.T, rng *rand.Rand, n, k, rows int, bf16, norm, bias bool) {
+// roundedRows are the rows that enter, in bfloat16.
+func roundedRows(in Input, rows, k int) Rows {
+	x := blank(rows, k)
+	for r := range rows {
+		row := x.Row(r, k)
+		copy(row, in.X.Row(r, k))
+		if in.Eps > 0 {
+			Portable{}.RMSNorm(row, in.X.Row(r, k), in.Gain, in.Eps)
+		}
+		copy(row, widen(narrow(row)))
+	}
+	return x
+}
+
+func testLinear(t *testing.T, rng *rand.Rand, n, k, rows int, bf16, rounds, norm, bias bool) {
 	m, weights := pack(rng, n, k, bf16)
-	in := Plain(random(rng, rows, k))
+	m.Rounds = rounds
+	in := Quantized(random(rng, rows, k), blank(rows, k))
 	if norm {
 		in = Normed(in.X, floats(rng, k), 1e-5, blank(rows, k))
+	}
+	factor := in
+	if rounds {
+		factor = Plain(roundedRows(in, rows, k))
 	}
 	var b []float32
 	if bias {
@@ -85,7 +104,7 @@ func testLinear(t *testing.T, rng *rand.Rand, n, k, rows int, bf16, norm, bias b
 			LinearAdd(w, singleAdd.From(r), one, m, b, 1)
 		})
 		for i := range n {
-			want, bound := dot64(in, r, weights[i*k:][:k])
+			want, bound := dot64(factor, r, weights[i*k:][:k])
 			if bias {
 				want += float64(b[i])
 				bound += math.Abs(want) * ulp

@@ -30,12 +30,14 @@ const PanelCols = 64
 //	  …                             …                    n = 64p      …
 //
 // Columns past N and an odd K's last halves are zero. Quantized panels are in quant.go. One of the
-// formats is set.
+// formats is set. Rounds says that activations are rounded to bfloat16 too before bfloat16 weights
+// multiply them; quantized weights always multiply quantized ones.
 type Matrix struct {
 	N, K   int
 	F32    []float32
 	BF16   []uint16
 	Q8, Q4 []byte
+	Rounds bool
 }
 
 // PackedF32 is the length of a float32 Matrix's data.
@@ -139,6 +141,9 @@ func (m *Matrix) block() int {
 	return 0
 }
 
+// rounds reports whether activations are rounded for the matrix.
+func (m *Matrix) rounds() bool { return m.Rounds && m.BF16 != nil }
+
 // gemm multiplies columns [from, to) of rows of x by the same steps of panel p, or of one half of it if m
 // is quantized; from is a multiple of the largest block. It adds to dst, [rows][64], unless from is 0.
 func (m *Matrix) gemm(set Set, dst []float32, x factor, p, half, from, to, rows int) {
@@ -150,7 +155,13 @@ func (m *Matrix) gemm(set Set, dst []float32, x factor, p, half, from, to, rows 
 		m.gemmHalf(dst, x.quantized, 2*p+half, from, to, rows, m.Q4, block, q4Bytes, set.GemmQ4)
 		return
 	}
-	k, in := to-from, x.Data[from:]
+	k := to - from
+	if m.rounds() {
+		panel := m.BF16[(p*roundUp(m.K, 2)+from)*PanelCols:][:roundUp(k, 2)*PanelCols]
+		set.GemmBF16Dot(dst, PanelCols, x.rounded.x[from:], x.rounded.stride, panel, RoundedWidth(k), rows, from > 0)
+		return
+	}
+	in := x.Data[from:]
 	if m.BF16 != nil {
 		panel := m.BF16[(p*roundUp(m.K, 2)+from)*PanelCols:][:roundUp(k, 2)*PanelCols]
 		set.GemmBF16(dst, PanelCols, in, x.Stride, panel, PanelCols, k, rows, from > 0)

@@ -5,7 +5,8 @@ package kernel
 //	X / sqrt(mean(X²) + Eps) * Gain                       (Zhang and Sennrich 2019, eq. 4)
 //
 // if Eps is positive. Gain may be nil. Tmp holds the rows of a chunk as they are multiplied, if they are
-// not X itself: the normed rows, or the quantized ones (QuantizedWidth wide) for a quantized matrix.
+// not X itself: the normed rows, the quantized ones (QuantizedWidth wide) for a quantized matrix, or the
+// rounded ones (RoundedWidth wide) for a matrix that rounds.
 type Input struct {
 	X    Rows
 	Gain []float32
@@ -16,7 +17,8 @@ type Input struct {
 // Plain is the input x as it is.
 func Plain(x Rows) Input { return Input{X: x} }
 
-// Quantized is the input x as it is, for a quantized matrix. What Normed says of tmp holds.
+// Quantized is the input x as it is, for a quantized matrix or one that rounds. What Normed says of tmp
+// holds.
 func Quantized(x, tmp Rows) Input { return Input{X: x, Tmp: tmp} }
 
 // Normed is the input x after an RMS norm. With more than one row the workers write tmp: nobody
@@ -28,43 +30,63 @@ func Normed(x Rows, gain []float32, eps float32, tmp Rows) Input {
 // A factor is the left side of a matrix product, as the kernel of the matrix's format reads it.
 type factor struct {
 	Rows      // for float32 and bfloat16 weights
+	rounded   // for bfloat16 weights that multiply bfloat16
 	quantized // for quantized ones
 }
 
 // rowsFrom are the rows from row r on.
 func (x factor) rowsFrom(r int) factor {
-	if x.block > 0 {
+	switch {
+	case x.block > 0:
 		return factor{quantized: x.quantized.from(r)}
+	case x.rounded.x != nil:
+		return factor{rounded: x.rounded.from(r)}
 	}
 	return factor{Rows: x.Rows.From(r)}
 }
 
-// enter returns the rows to multiply by m. A single row is normed and quantized by every worker for
-// itself, which is cheaper than to wait for one that does it; with more rows each worker does its
+// convert makes x row r of what a kernel reads.
+func (f *factor) convert(set Set, r int, x []float32) {
+	if f.block > 0 {
+		f.quantized.quantize(set, r, x)
+		return
+	}
+	f.rounded.narrowRow(set, r, x)
+}
+
+// enter returns the rows to multiply by m. A single row is normed, and quantized or rounded, by every worker
+// for itself, which is cheaper than to wait for one that does it; with more rows each worker does its
 // share, and all wait.
 func (in *Input) enter(w *Worker, free *pieces, m *Matrix, rows int) factor {
-	if in.Eps <= 0 && m.block() == 0 {
+	width := m.inputWidth()
+	if in.Eps <= 0 && width == 0 {
 		return factor{Rows: in.X}
 	}
-	n, lo, hi, to := m.K, 0, 1, Rows{}
+	n, lo, hi, to := m.K, 0, 1, in.Tmp
 	if rows > 1 {
 		lo, hi = w.Share(rows)
-		to = in.Tmp
-	} else if m.block() > 0 {
-		to = Rows{free.take(QuantizedWidth(n)), roundUp(QuantizedWidth(n), line)}
+	} else {
+		size := width
+		if size == 0 {
+			size = n
+		}
+		to = Rows{free.take(size), roundUp(size, line)}
 	}
 	var x factor
 	var row []float32
 	switch {
+	case width == 0:
+		x.Rows = to
 	case m.block() > 0:
 		x.quantized = viewQuantized(to, n, m.block())
 		row = free.take(n)
-	case rows == 1:
-		to = Rows{free.take(n), n}
+	default:
+		x.rounded = viewRounded(to, n)
+		row = free.take(n)
 	}
 	for r := lo; r < hi; r++ {
 		from := in.X.Row(r, n)
-		if m.block() == 0 {
+		if width == 0 {
 			w.Set.RMSNorm(to.Row(r, n), from, in.Gain, in.Eps)
 			continue
 		}
@@ -72,13 +94,22 @@ func (in *Input) enter(w *Worker, free *pieces, m *Matrix, rows int) factor {
 			w.Set.RMSNorm(row, from, in.Gain, in.Eps)
 			from = row
 		}
-		x.quantize(w.Set, r, from)
-	}
-	if m.block() == 0 {
-		x.Rows = to
+		x.convert(w.Set, r, from)
 	}
 	if rows > 1 {
 		w.Sync()
 	}
 	return x
+}
+
+// inputWidth is how many floats hold a row of activations in the format that the matrix multiplies, 0
+// if that is float32.
+func (m *Matrix) inputWidth() int {
+	switch {
+	case m.block() > 0:
+		return QuantizedWidth(m.K)
+	case m.rounds():
+		return RoundedWidth(m.K)
+	}
+	return 0
 }

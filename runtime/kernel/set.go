@@ -30,6 +30,20 @@ type Set interface {
 	// last odd halves are read and not used.
 	GemmBF16(dst []float32, ldd int, x []float32, ldx int, w []uint16, width, k, rows int, acc bool)
 
+	// GemmBF16Dot multiplies rows of bfloat16 by one panel of 64 columns of bfloat16 pairs, a pair a
+	// step, its odd half first:
+	//
+	//	dst[r*ldd+c] = fma(x[r*ldx+2p], w[(64p+c)*2], fma(x[r*ldx+2p+1], w[(64p+c)*2+1], …)) for p = 0..pairs-1
+	//
+	// starting from dst[r*ldd+c] if acc, else from +0. These FMAs know no numbers below the normal range
+	// (2^-126): an operand there, dst included, is a zero of its sign, and so is a result that is there when
+	// rounded to 24 bits. pairs, rows >= 0 (pairs = 0 without acc clears dst).
+	GemmBF16Dot(dst []float32, ldd int, x []uint16, ldx int, w []uint16, pairs, rows int, acc bool)
+
+	// RoundRow rounds a row to bfloat16, to nearest even. Numbers below the normal range become zeros of
+	// their sign first. dst is len(x) long or longer, and zero behind x.
+	RoundRow(dst []uint16, x []float32)
+
 	// GemmQ8 multiplies rows of quantized activations by half a panel, 32 columns, of 8-bit blocks of
 	// 128 inputs (see quant.go for both layouts). With block b of column c holding bytes u[i], zero
 	// point 128, and scale s[c]:

@@ -157,12 +157,20 @@ func (%[1]s) Level() string { return %[2]q }
 `, set, level.Name)
 		for _, k := range plan.Kernels {
 			fmt.Fprintf(&b, "\n// %s %s.\nfunc (%s) %s(%s)", k.Name, k.Doc, set, k.Name, fields(k.Params))
-			call := fmt.Sprintf("%s(%s)", k.Symbol(level), names(k.Params))
+			results, give := "", ""
 			if len(k.Results) > 0 {
-				fmt.Fprintf(&b, " (%s) {\nreturn %s\n}\n", fields(k.Results), call)
-			} else {
-				fmt.Fprintf(&b, " {\n%s\n}\n", call)
+				results, give = " ("+fields(k.Results)+")", "return "
 			}
+			b.WriteString(results + " {\n")
+			variants := k.Variants(level)
+			for _, v := range variants[1:] {
+				fmt.Fprintf(&b, "if kernel.%s() {\n%s%s(%s)\n", k.Bonus.Has, give, k.Symbol(v), names(k.Params))
+				if give == "" {
+					b.WriteString("return\n")
+				}
+				b.WriteString("}\n")
+			}
+			fmt.Fprintf(&b, "%s%s(%s)\n}\n", give, k.Symbol(level), names(k.Params))
 		}
 	}
 	return format.Source(b.Bytes())

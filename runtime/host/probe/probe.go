@@ -19,6 +19,7 @@ type Kind string
 const (
 	FMA   Kind = "f32"   // float32
 	Bytes Kind = "bytes" // products of bytes, summed in 32 bits
+	Pairs Kind = "pairs" // pairs of bfloat16, summed in float32, if the CPU has an instruction for it
 	Words Kind = "words" // products of bytes, the first sums in 16 bits where the level gains by it
 )
 
@@ -48,10 +49,11 @@ func level(name string) loops {
 
 // peak is the level's loop for a kind, or for one that does as well.
 func (l loops) peak(k Kind) peak {
-	for _, k := range []Kind{k, Bytes} {
-		if p, ok := l.peaks[k]; ok {
-			return p
-		}
+	if p, ok := l.peaks[k]; ok {
+		return p
+	}
+	if k == Words {
+		return l.peaks[Bytes]
 	}
 	return l.peaks[FMA]
 }

@@ -12,9 +12,13 @@ import (
 // on what else the machine does.
 func TestProbes(t *testing.T) {
 	data := make([]byte, 4<<20)
+	kinds := []Kind{FMA, Bytes, Words, "unheard of"}
+	if kernel.HasBF16Dots() {
+		kinds = append(kinds, Pairs)
+	}
 	for _, threads := range []int{1, 3} {
 		for _, isa := range kernel.Supported() {
-			for _, k := range []Kind{FMA, Bytes, Words, "unheard of"} {
+			for _, k := range kinds {
 				ops := Peak(isa, k, threads)
 				t.Logf("%d threads, %s, %s: %s, %.1f GOP/s", threads, isa, k, Instruction(isa, k), ops/1e9)
 				if ops < 1e7 || Instruction(isa, k) == "" {

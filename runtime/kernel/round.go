@@ -1,0 +1,33 @@
+package kernel
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// Rounded products: both factors are bfloat16, which machines multiply by the pair. Rows of activations are
+// rounded once and lie in memory that is planned as rows of floats: RoundedWidth floats hold one.
+func RoundedWidth(k int) int { return (k + 1) / 2 }
+
+// rounded are rows of activations in bfloat16, an odd one filled up with a zero.
+type rounded struct {
+	x      []uint16
+	stride int
+}
+
+// viewRounded is rounded rows of k inputs kept in rows, RoundedWidth(k) wide at least.
+func viewRounded(rows Rows, k int) rounded {
+	if rows.Stride < RoundedWidth(k) {
+		panic(fmt.Sprintf("BUG: rounded rows of %d inputs in %d floats, want %d", k, rows.Stride, RoundedWidth(k)))
+	}
+	at := unsafe.Pointer(unsafe.SliceData(rows.Data))
+	return rounded{unsafe.Slice((*uint16)(at), 2*len(rows.Data)), 2 * rows.Stride}
+}
+
+// from are the rows from row r on.
+func (h rounded) from(r int) rounded { return rounded{h.x[r*h.stride:], h.stride} }
+
+// narrowRow rounds x as row r.
+func (h rounded) narrowRow(set Set, r int, x []float32) {
+	set.RoundRow(h.x[r*h.stride:][:roundUp(len(x), 2)], x)
+}
