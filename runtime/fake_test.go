@@ -3,6 +3,7 @@ package runtime_test
 import (
 	"errors"
 	"testing"
+	"unsafe"
 
 	rt "github.com/yococ/yococ/runtime"
 	"github.com/yococ/yococ/runtime/kernel"
@@ -16,14 +17,19 @@ type fake struct {
 	config  rt.EngineConfig
 	runs    []rt.Run
 	rows    []uint64 // hashes after each row of the chunk
-	state   uint64
-	at      int // position that the next chunk has to begin at
+	kept    *kept
 	lastRun bool
 	logits  kernel.Rows
 	inHead  func(*kernel.Worker)
 }
 
 const headRows = 4
+
+// kept is what a session is, in its memory, which Reset zeroes.
+type kept struct {
+	state uint64
+	at    int // position that the next chunk has to begin at
+}
 
 func (f *fake) Place(runs []rt.Run) { f.runs = append(f.runs[:0], runs...) }
 
@@ -32,14 +38,14 @@ func (f *fake) chunk(w *kernel.Worker, tokens []int32) {
 		f.rows = f.rows[:0]
 		for _, run := range f.runs {
 			of := run.Engine.(*fake)
-			if run.Pos != of.at || run.Rows == 0 || run.Pos+run.Rows > of.config.Context {
+			if run.Pos != of.kept.at || run.Rows == 0 || run.Pos+run.Rows > of.config.Context {
 				panic("BUG: wrong run")
 			}
 			for _, t := range tokens[len(f.rows):][:run.Rows] {
-				of.state = (of.state ^ uint64(t+1)) * 0x9e3779b97f4a7c15
-				f.rows = append(f.rows, of.state)
+				of.kept.state = (of.kept.state ^ uint64(t+1)) * 0x9e3779b97f4a7c15
+				f.rows = append(f.rows, of.kept.state)
 			}
-			of.at += run.Rows
+			of.kept.at += run.Rows
 		}
 		if len(f.rows) != len(tokens) || len(tokens) > f.config.Chunk || len(tokens) == 0 {
 			panic("BUG: wrong chunk")
@@ -54,7 +60,7 @@ func (f *fake) Score(w *kernel.Worker, tokens []int32)   { f.chunk(w, tokens) }
 
 func (f *fake) Last(w *kernel.Worker, row int) {
 	if w.ID == 0 {
-		if run := f.runs[0]; f.lastRun || row != len(f.rows)-1 || len(f.runs) != 1 || run.Pos+run.Rows != f.at || run.Rows != 1 {
+		if run := f.runs[0]; f.lastRun || row != len(f.rows)-1 || len(f.runs) != 1 || run.Pos+run.Rows != f.kept.at || run.Rows != 1 {
 			panic("BUG: wrong last")
 		}
 		f.lastRun = true
@@ -113,6 +119,7 @@ func newModel(made func(*fake) error) *rt.Model {
 	}
 	return rt.NewModel(info, nil, func(c rt.EngineConfig) (rt.Engine, error) {
 		f := &fake{config: c, rows: make([]uint64, 0, c.Chunk)}
+		f.kept = (*kept)(unsafe.Pointer(&c.Memory.Bytes(int(unsafe.Sizeof(kept{})))[0]))
 		f.logits = kernel.Rows{Data: c.Memory.Floats(headRows * vocab), Stride: vocab}
 		if made != nil {
 			if err := made(f); err != nil {

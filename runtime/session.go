@@ -23,7 +23,7 @@ type Session struct {
 	options Options
 	vocab   int
 	engine  Engine
-	memory  *Memory // of the engine; renewed by Reset
+	memory  *Memory // of the engine; zeroed or renewed by Reset
 	scratch *Memory // of the workers
 	team    *team
 	run     func(*kernel.Worker) // s.work, bound once: binding allocates
@@ -305,12 +305,17 @@ func (s *Session) Export() ([]Tensor, error) {
 	return s.engine.Export(s.pos), nil
 }
 
-// Reset forgets all tokens and gives their memory back.
+// Reset forgets all tokens. It gives the memory of a long context back; that of a short one stays with the
+// session.
 func (s *Session) Reset() error {
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.leave()
+	if s.memory.Zero() { // as it was when the engine was laid out
+		s.pos, s.logits = 0, source{}
+		return nil
+	}
 	old := s.memory
 	if err := s.start(); err != nil {
 		return err
