@@ -23,7 +23,7 @@ const (
 
 	slabSize = 1 << 20
 	keepUpTo = 64 << 20 // bytes of a reservation that Zero keeps
-	line     = 64 // every slice begins on a cache line
+	line     = 64       // every slice begins on a cache line
 )
 
 // A memoryError is the panic of a reservation that failed; NewSession returns it as an error.
