@@ -68,11 +68,10 @@ func (s *AttendSpec) first(pos int) int {
 }
 
 // AttendWindow appends k and v, [KVHeads*Dim] a row, to a ring and attends to it, for rows tokens
-// from position pos on. q and dst are [Heads*Dim] a row; dst may be q. Workers own kv heads, so
-// that what one writes only itself reads.
+// from position pos on. q and dst are [Heads*Dim] a row; dst may be q. Workers share kv heads:
+// what is written for one is read for that one.
 func AttendWindow(w *Worker, s *AttendSpec, dst, q, k, v Rows, c *Cache, ph Phases, pos, rows int) {
-	lo, hi := w.Share(s.KVHeads)
-	for head := lo; head < hi; head++ {
+	for head := range w.Every(s.KVHeads, rows) {
 		for r := 0; r < rows; {
 			n := min(blockTokens-(pos+r)%blockTokens, rows-r)
 			s.Cache.put(w, c, head, k, v, s.Rope, ph, r, pos+r, n)

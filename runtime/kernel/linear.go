@@ -2,8 +2,8 @@ package kernel
 
 // Linear layers: y[r][n] = Σ_i x[r][i] * m[n][i].
 //
-// A worker owns a contiguous range of panels and reads it upward, once a block of rows: in decode
-// the weights are one stream a worker, as fast as memory gives them. An output is one chain of
+// In decode a worker owns a contiguous range of panels and reads it upward: the weights are one stream a
+// worker, as fast as memory gives them. An output is one chain of
 // FMA in ascending i, from +0, in a private tile that is reloaded between blocks over i; so it
 // does not depend on the number of workers, on the blocks, or on the rows beside it. What follows
 // (bias, sum, gate) is applied to the finished tile while it is in the nearest cache. A half of a quantized
@@ -64,8 +64,7 @@ func linear(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int, 
 	free := pieces(w.Scratch)
 	x := in.enter(w, &free, m, rows)
 	tile := free.take(min(rows, tileRows) * PanelCols)
-	lo, hi := w.Share(m.panels())
-	for p := lo; p < hi; p++ {
+	for p := range w.Every(m.panels(), rows) {
 		for r := 0; r < rows; r += tileRows {
 			n, part := min(tileRows, rows-r), x.rowsFrom(r)
 			multiply(w.Set, tile, part, m, p, n)

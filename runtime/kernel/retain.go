@@ -92,10 +92,9 @@ func RetainScratch(dim, rows int) int {
 
 // Retain advances the state by rows tokens from position pos on and writes their gated, normed
 // outputs to dst. q, k, v, g and dst are [Heads*Dim] a row, a is [Heads] gate logits a row; dst may
-// be any of q, k, v, g. Workers own heads.
+// be any of q, k, v, g. Workers share heads.
 func Retain(w *Worker, s *RetainSpec, dst, q, k, v, g, a Rows, st *Retention, ph Phases, pos, rows int) {
-	lo, hi := w.Share(s.Heads)
-	for h := lo; h < hi; h++ {
+	for h := range w.Every(s.Heads, rows) {
 		state, col := st.head(h, s.Dim), h*s.Dim
 		for r := 0; r < rows; {
 			i := (pos + r) % blockTokens

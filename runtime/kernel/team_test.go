@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"unsafe"
 )
@@ -188,6 +190,32 @@ func TestShare(t *testing.T) {
 			}
 			if next != n {
 				t.Fatalf("%d units, %d workers: shares end at %d", n, workers, next)
+			}
+		}
+	}
+}
+
+// TestEvery runs loops one behind the other, without a barrier: every unit is done once, by whoever is
+// free, however far others are ahead.
+func TestEvery(t *testing.T) {
+	const loops = 300
+	for n := 1; n < 6; n++ {
+		var done [loops][40]atomic.Int32
+		team(n, 0, func(w *Worker) {
+			for l := range loops {
+				for u := range w.Every(l%40, 1+l%2*sharedRows) {
+					done[l][u].Add(1)
+					if (l+u+w.ID)%7 == 0 {
+						runtime.Gosched()
+					}
+				}
+			}
+		})
+		for l := range done {
+			for u := range done[l] {
+				if got, want := done[l][u].Load() == 1, u < l%40; got != want {
+					t.Fatalf("%d workers, loop %d: unit %d was done %d times", n, l, u, done[l][u].Load())
+				}
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ type Worker struct {
 	Set     Set       // the kernels of the session's level
 	Scratch []float32 // private to the worker; no routine expects it to keep anything
 	barrier *Barrier
+	loop    uint32 // of loops over units that are taken, the number of the one at hand
 }
 
 // NewWorker returns worker id of n that meet at b.
@@ -24,6 +26,43 @@ func NewWorker(id, n int, set Set, scratch []float32, b *Barrier) *Worker {
 
 // Share returns the worker's contiguous part [lo, hi) of n equal units of work.
 func (w *Worker) Share(n int) (lo, hi int) { return w.ID * n / w.N, (w.ID + 1) * n / w.N }
+
+// Every yields the units of n that this worker does, each done by exactly one worker. A few rows' work is
+// shared as Share does it: it waits for memory, and a worker reads one stream. Many rows' work is
+// taken unit by unit, so that a worker whose processor is slower, or was taken away, does less of it. All
+// workers must enter the same loops in the same order. What a unit computes must not depend on who does it.
+func (w *Worker) Every(n, rows int) func(yield func(int) bool) {
+	return func(yield func(int) bool) {
+		if w.N == 1 || rows <= sharedRows {
+			lo, hi := w.Share(n)
+			for u := lo; u < hi && yield(u); u++ {
+			}
+			return
+		}
+		w.loop++
+		for u := w.take(); u < n && yield(u); u = w.take() {
+		}
+	}
+}
+
+// sharedRows is up to how many rows work is shared beforehand.
+const sharedRows = 32
+
+// take returns the next unit of the loop at hand, counted for all workers; a large number if others are
+// in a later loop already, since they have seen the end of this one.
+func (w *Worker) take() int {
+	for next := &w.barrier.next; ; {
+		v := next.Load() // a loop's number, and its next unit
+		switch ahead := int32(uint32(v>>32) - w.loop); {
+		case ahead > 0:
+			return math.MaxInt
+		case ahead == 0 && next.CompareAndSwap(v, v+1):
+			return int(uint32(v))
+		case ahead < 0 && next.CompareAndSwap(v, uint64(w.loop)<<32|1):
+			return 0
+		}
+	}
+}
 
 // Sync waits until all workers have called it.
 func (w *Worker) Sync() {
@@ -37,6 +76,8 @@ type Barrier struct {
 	arrived atomic.Int32
 	_       [60]byte // the two words are polled and written by different workers
 	phase   atomic.Uint32
+	_       [60]byte
+	next    atomic.Uint64 // see Worker.take
 }
 
 // A waiting worker looks spins times, some microseconds, since the others are mostly close behind.
