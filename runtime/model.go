@@ -59,7 +59,8 @@ type Run struct {
 }
 
 // EngineConfig is what a session asks of its engine. All memory that grows with Context or Chunk
-// is taken from Memory, which is zeroed and committed page by page as it is touched.
+// is taken from Memory, which is zeroed and committed page by page as it is touched. So is all that tokens
+// change: an engine whose memory is zeroed again is as new.
 type EngineConfig struct {
 	Context, Chunk, Threads int
 	Memory                  *Memory

@@ -4,21 +4,6 @@
 
 package kernels
 
-// gemmF32_avx2 multiplies rows of x by one float32 panel; kernel.Portable.GemmF32 is the reference.
-//
-//go:noescape
-func gemmF32_avx2(dst []float32, ldd int, x []float32, ldx int, w []float32, width int, k int, rows int, acc bool)
-
-// gemmBF16_avx2 multiplies rows of x by one panel of bfloat16 pairs; kernel.Portable.GemmBF16 is the reference.
-//
-//go:noescape
-func gemmBF16_avx2(dst []float32, ldd int, x []float32, ldx int, w []uint16, width int, k int, rows int, acc bool)
-
-// gemmBF16Dot_avx2 multiplies rows of bfloat16 x by one panel of bfloat16 pairs; kernel.Portable.GemmBF16Dot is the reference.
-//
-//go:noescape
-func gemmBF16Dot_avx2(dst []float32, ldd int, x []uint16, ldx int, w []uint16, pairs int, rows int, acc bool)
-
 // roundRow_avx2 rounds a row to bfloat16; kernel.Portable.RoundRow is the reference.
 //
 //go:noescape

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	rt "github.com/yococ/yococ/runtime"
 	"github.com/yococ/yococ/runtime/host/probe"
@@ -52,14 +53,15 @@ func openFake(path string, opts ...weights.Option) (*rt.Model, error) {
 	}
 	salt := f.F32("salt")[0]
 	return rt.NewModel(info, f, func(c rt.EngineConfig) (rt.Engine, error) {
-		return &fake{salt: salt, logits: kernel.Rows{Data: c.Memory.Floats(4 * vocab), Stride: vocab}}, nil
+		sum := (*int32)(unsafe.Pointer(&c.Memory.Bytes(4)[0])) // which Reset zeroes
+		return &fake{salt: salt, sum: sum, logits: kernel.Rows{Data: c.Memory.Floats(4 * vocab), Stride: vocab}}, nil
 	}), nil
 }
 
 // A fake's logits say which token follows: the sum of all so far.
 type fake struct {
 	salt   float32
-	sum    int32
+	sum    *int32
 	sums   []int32
 	logits kernel.Rows
 }
@@ -76,10 +78,10 @@ func (f *fake) Prefill(w *kernel.Worker, tokens []int32) {
 			case slow:
 				time.Sleep(5 * time.Millisecond)
 			}
-			f.sum += t
-			f.sums = append(f.sums, f.sum)
+			*f.sum += t
+			f.sums = append(f.sums, *f.sum)
 			if t == poisoned {
-				f.sum = -1 << 30
+				*f.sum = -1 << 30
 			}
 		}
 	}

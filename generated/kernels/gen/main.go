@@ -63,21 +63,24 @@ func generate() ([]file, error) {
 			file{filepath.Join(dir, name+"_amd64.s"), f.Asm},
 			file{filepath.Join(dir, name+"_amd64.go"), f.Stubs})
 	}
-	var plain, quantized []*plan.Kernel // a file each, so that neither is too long to be read
+	families := map[string][]*plan.Kernel{} // a file each, so that none is too long to be read
 	for _, k := range plan.Kernels {
-		if slices.ContainsFunc(k.Params, func(p plan.Param) bool { return p.Type == "[]int8" }) {
-			quantized = append(quantized, k)
-		} else {
-			plain = append(plain, k)
+		family := ""
+		switch {
+		case slices.ContainsFunc(k.Params, func(p plan.Param) bool { return p.Type == "[]int8" }):
+			family = "quant_"
+		case strings.HasPrefix(k.Name, "Gemm"):
+			family = strings.ToLower(k.Name) + "_"
 		}
+		families[family] = append(families[family], k)
 	}
 	for _, level := range plan.Levels {
-		for name, kernels := range map[string][]*plan.Kernel{level.Name: plain, "quant_" + level.Name: quantized} {
+		for family, kernels := range families {
 			f, err := asm.Emit("kernels", kernels, level)
 			if err != nil {
 				return nil, err
 			}
-			add(kernelsDir, name, f)
+			add(kernelsDir, family+level.Name, f)
 		}
 		for _, p := range []struct{ dir, name string }{{kernelsDir, "kernels"}, {probeDir, "probe"}} {
 			probes, err := asm.EmitProbes(p.name, level)
