@@ -49,7 +49,7 @@ func tileHeight(group, rows int) int { return min(rows, max(1, tileQueries/group
 func AttendScratch(heads, kvHeads, dim, rows int) int {
 	group := heads / kvHeads
 	n := tileHeight(group, rows) * group
-	return roundUp(dim, line) + max(roundUp(dim, line), roundUp(spareFloats(dim), line)) + roundUp(n*roundUp(dim, 2), line) + 2*roundUp(n, line) +
+	return roundUp(dim, line) + roundUp(max(dim, spareFloats(dim)), line) + roundUp(n*roundUp(dim, 2), line) + 2*roundUp(n, line) +
 		n*scoreStride + 2*n*(valueCols(dim)+tail)
 }
 

@@ -3,7 +3,6 @@ package kernel
 import (
 	"encoding/binary"
 	"fmt"
-	"unsafe"
 )
 
 // Quantized products: weights are integers in blocks along their inputs, with a scale a block, and
@@ -66,7 +65,7 @@ func PutQ4(dst []byte, k, n, b int, q []int8, scale uint16) {
 }
 
 // q8At is where input i of column c lies in a block.
-func q8At(i, c int) int { return (i/4*halfCols+c)*4 + i%4 }
+func q8At(i, c int) int { return quadAt(i, c, halfCols) }
 
 // q4At is the byte of input i of column c in a block; inputs 4 to 7 of every 8 are its high half.
 func q4At(i, c int) int { return (i/8*halfCols+c)*4 + i%4 }
@@ -115,11 +114,10 @@ func viewQuantized(rows Rows, k, block int) quantized {
 	if rows.Stride < QuantizedWidth(k) {
 		panic(fmt.Sprintf("BUG: quantized rows of %d inputs in %d floats, want %d", k, rows.Stride, QuantizedWidth(k)))
 	}
-	at, words := unsafe.Pointer(unsafe.SliceData(rows.Data)), len(rows.Data)
 	sums := blocksOf(k, block) * block / 4
 	return quantized{
-		x:      unsafe.Slice((*int8)(at), 4*words),
-		sums:   unsafe.Slice((*int32)(at), words)[sums:],
+		x:      bytesOf(rows.Data),
+		sums:   wordsOf(rows.Data)[sums:],
 		scale:  rows.Data[sums+blocksOf(k, block):],
 		stride: 4 * rows.Stride, block: block, k: k,
 	}

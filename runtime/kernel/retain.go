@@ -152,12 +152,6 @@ func (t *retainTile) put(s *RetainSpec, st *Retention, k, v, a Rows, ph Phases, 
 		sum += LogSigmoid(a.Data[r*a.Stride]) / s.Normalizer
 		st.g[j] = sum
 	}
-	if t.n == 1 {
-		for e, x := range t.o[:s.Dim] {
-			st.k[e*blockTokens+i] = x
-		}
-		return
-	}
 	for e := range s.Dim { // writes whole lines
 		for j, row := 0, st.k[e*blockTokens+i:][:t.n]; j < len(row); j++ {
 			row[j] = t.o[j*s.Dim+e]

@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// Rounded products: both factors are bfloat16, which machines multiply by the pair. Rows of activations are
-// rounded once and lie in memory that is planned as rows of floats: RoundedWidth floats hold one.
+// RoundedWidth is the floats that hold a row of k activations in bfloat16, which machines multiply by the
+// pair; such rows lie in memory that is planned as rows of floats.
 func RoundedWidth(k int) int { return (k + 1) / 2 }
 
 // rounded are rows of activations in bfloat16, an odd one filled up with a zero.
