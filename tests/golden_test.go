@@ -21,7 +21,7 @@ func TestGolden(t *testing.T) {
 	for _, level := range levels(t) {
 		t.Run(level, func(t *testing.T) {
 			for _, m := range testmodel.Models {
-				if m.Golden == "" {
+				if m.Golden == "" { // quantized: see TestQuantized
 					continue
 				}
 				t.Run(m.Name, func(t *testing.T) { testGolden(t, m, level) })

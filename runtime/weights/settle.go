@@ -19,7 +19,7 @@ type settling struct {
 
 const (
 	hugePage  = 2 << 20
-	smallFile = 64 << 20 // below it huge pages gain nothing that could be measured
+	smallFile = 64 << 20 // files below it are not moved unasked
 	maxPieces = 1 << 14  // the system allows a process some 65,000 mappings
 	// warmStep is how much the system is asked to map at a time; Close waits for one step at most.
 	warmStep = 32 << 20
