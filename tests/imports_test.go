@@ -62,7 +62,7 @@ var rules = map[string]rule{
 	},
 	"tests":                 {},
 	"tests/bench/gguf":      {ours: []string{"models"}},
-	"tests/bench/readspeed": {},
+	"tests/bench/readspeed": {ours: []string{"runtime/host/probe", "runtime/kernel"}},
 	"tests/bench/table":     {},
 }
 

@@ -4,7 +4,7 @@
 //
 //	go run ./tests/bench/readspeed -threads 2
 //
-// Plain loads of Go reach what memory gives, not what a cache would. It may not import anything of ours.
+// It may not import anything of ours but the runtime's probes and the names of the CPU's levels.
 package main
 
 import (
@@ -12,8 +12,9 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"sync"
-	"time"
+
+	"github.com/yococ/yococ/runtime/host/probe"
+	"github.com/yococ/yococ/runtime/kernel"
 )
 
 func main() {
@@ -30,43 +31,13 @@ func main() {
 
 // measure returns bytes a second of all threads together, size bytes each.
 func measure(threads, size, passes int) float64 {
-	parts := make([][]uint64, threads)
-	for i := range parts {
-		parts[i] = make([]uint64, size/8)
-		for j := range parts[i] {
-			parts[i][j] = uint64(j) // pages that were never written are all the same one
-		}
+	data := make([]byte, threads*size)
+	for i := range data {
+		data[i] = byte(i) // pages that were never written are all the same one
 	}
 	var best float64
 	for range passes {
-		var wg sync.WaitGroup
-		sums := make([]uint64, threads)
-		start := time.Now()
-		for i, p := range parts {
-			wg.Go(func() { sums[i] = sum(p) })
-		}
-		wg.Wait()
-		best = max(best, float64(threads)*float64(size)/time.Since(start).Seconds())
-		for _, s := range sums {
-			if n := uint64(size / 8); s != n*(n-1)/2 {
-				panic("BUG: a wrong sum")
-			}
-		}
+		best = max(best, probe.Read(kernel.Best(), data, threads))
 	}
 	return best
-}
-
-// sum adds in four chains, so that loads wait for memory and not for additions.
-func sum(p []uint64) uint64 {
-	var a, b, c, d uint64
-	for ; len(p) >= 8; p = p[8:] {
-		a += p[0] + p[4]
-		b += p[1] + p[5]
-		c += p[2] + p[6]
-		d += p[3] + p[7]
-	}
-	for _, v := range p {
-		a += v
-	}
-	return a + b + c + d
 }
