@@ -122,9 +122,8 @@ func (m *Machine) ready(entry *Entry, tokens []int32) error {
 	return nil
 }
 
-// State is a copy of one part of one layer of a state, and its shape: [tokens heads d] for Shared
-// and for Ring, whose tokens are those that the window still holds, oldest first; the part's own
-// for Carry.
+// State is a copy of one part of one layer of a state, and its shape: [tokens heads d], those of a
+// Ring being the ones that the window still holds, oldest first; the part's own for Carry.
 func (m *Machine) State(name string, layer int, part string) (data []float64, shape []int) {
 	for s, layers := range m.states {
 		i := slices.IndexFunc(s.Parts, func(p Part) bool { return p.Name == part })
@@ -183,7 +182,7 @@ func (e *Env) state(v *Value) *memory {
 
 // memory is the contents of one layer of a state.
 type memory struct {
-	parts [][]float64 // Shared and Ring: [rows …], Carry: the whole
+	parts [][]float64 // Carry: the whole; else [rows …]
 	sizes []int       // elements of a part's row
 	rows  int         // as many as every part has, but between two appends
 	first int         // position of row 0

@@ -3,6 +3,8 @@ package ir
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 )
 
 // Softmax attention with grouped heads: query head h reads key/value head h/(H/KH). The token at
@@ -57,16 +59,16 @@ type ShareAttr struct {
 	Rope RopeAttr // of k, fused
 }
 
-// Share appends k and v to the shared cache. It has no result.
+// Share appends k and v to a cache that grows: the shared one, or a layer's own. It has no result.
 var Share = define(&Op{
 	Name:    "share",
-	Doc:     "append k and v to the shared cache; args k v",
+	Doc:     "append k and v to a cache that grows; args k v",
 	MinArgs: 2, MaxArgs: 2,
 	Attr:     ShareAttr{},
 	Effect:   Writes,
 	Locality: Prefix,
 	Infer: func(v *Value) (Type, error) {
-		h, err := headsOf(v, Shared)
+		h, err := headsOf(v, Shared, Grow)
 		if err != nil {
 			return Type{}, err
 		}
@@ -76,7 +78,7 @@ var Share = define(&Op{
 		return Type{}, AttrOf[ShareAttr](v).Rope.checkOptional(h.dk)
 	},
 	Eval: func(v *Value, e *Env) []float64 {
-		h, _ := headsOf(v, Shared)
+		h, _ := headsOf(v, Shared, Grow)
 		s := e.state(v)
 		s.append(0, rotated(AttrOf[ShareAttr](v).Rope, e.arg(v, 0), h.dk, e))
 		s.append(1, e.arg(v, 1))
@@ -91,10 +93,10 @@ type AttendAttr struct {
 	Rope  RopeAttr // of q, fused
 }
 
-// Attend attends to the shared cache.
+// Attend attends to a cache that grows. In a function that also appends to it, it comes after that.
 var Attend = define(&Op{
 	Name:    "attend",
-	Doc:     "y = softmax(scale · q Kᵀ) V over the shared cache, for every head; args q",
+	Doc:     "y = softmax(scale · q Kᵀ) V over a cache that grows, for every head; args q",
 	MinArgs: 1, MaxArgs: 1,
 	MaxWeights: 1,
 	Attr:       AttendAttr{},
@@ -102,7 +104,7 @@ var Attend = define(&Op{
 	Locality:   Cached,
 	Infer: func(v *Value) (Type, error) {
 		attr := AttrOf[AttendAttr](v)
-		h, err := headsOf(v, Shared)
+		h, err := headsOf(v, Shared, Grow)
 		if err != nil {
 			return Type{}, err
 		}
@@ -128,7 +130,7 @@ var Attend = define(&Op{
 	},
 	Eval: func(v *Value, e *Env) []float64 {
 		attr, q := AttrOf[AttendAttr](v), e.arg(v, 0)
-		h, _ := headsOf(v, Shared)
+		h, _ := headsOf(v, Shared, Grow)
 		if attr.QNorm != 0 {
 			q = gained(normalized(q, h.dk, attr.QNorm), e.weight(v, 0))
 		}
@@ -139,17 +141,26 @@ var Attend = define(&Op{
 // heads are the sizes of a state that holds keys [kv dk] and values [kv dv].
 type heads struct{ kv, dk, dv int }
 
-// headsOf reads them off v's state, which has to be of the kind.
-func headsOf(v *Value, kind StateKind) (heads, error) {
+// headsOf reads them off v's state, which has to be of one of the kinds.
+func headsOf(v *Value, kinds ...StateKind) (heads, error) {
 	s := v.State
-	ok := s.Kind == kind && len(s.Parts) == 2 && s.Parts[0].Name == "k" && s.Parts[1].Name == "v"
+	ok := slices.Contains(kinds, s.Kind) && len(s.Parts) == 2 && s.Parts[0].Name == "k" && s.Parts[1].Name == "v"
 	for i := 0; ok && i < 2; i++ {
 		ok = checkShape(s.Parts[i].Type.Shape) == nil && len(s.Parts[i].Type.Shape) == 2
 	}
 	if !ok || s.Parts[0].Type.Shape[0] != s.Parts[1].Type.Shape[0] {
-		return heads{}, fmt.Errorf("state $%s is %v, want %v {k:[heads dk] v:[heads dv]}", s.Name, s, kind)
+		return heads{}, fmt.Errorf("state $%s is %v, want %v {k:[heads dk] v:[heads dv]}", s.Name, s, kindNames(kinds))
 	}
 	return heads{s.Parts[0].Type.Shape[0], s.Parts[0].Type.Shape[1], s.Parts[1].Type.Shape[1]}, nil
+}
+
+// kindNames is "shared or grow".
+func kindNames(kinds []StateKind) string {
+	var names []string
+	for _, k := range kinds {
+		names = append(names, k.String())
+	}
+	return strings.Join(names, " or ")
 }
 
 // checkKV demands that arguments i and i+1 are a row of keys and one of values.

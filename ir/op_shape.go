@@ -60,3 +60,33 @@ var Slice = define(&Op{
 		return y
 	},
 })
+
+// Concat joins flat rows: several values go through the stream as one.
+var Concat = define(&Op{
+	Name:    "concat",
+	Doc:     "y = the elements of all arguments, in their order",
+	MinArgs: 2, MaxArgs: 8,
+	Infer: func(v *Value) (Type, error) {
+		n := 0
+		for i, a := range v.Args {
+			if a.Type.Elem != v.Args[0].Type.Elem {
+				return Type{}, fmt.Errorf("argument %v is %v, want %v as %v", a.ID, a.Type, v.Args[0].Type.Elem, v.Args[0].ID)
+			}
+			if slices.Contains(v.Args[:i], a) {
+				return Type{}, fmt.Errorf("argument %v stands twice", a.ID)
+			}
+			n += a.Type.Size()
+		}
+		return Type{v.Args[0].Type.Elem, []int{n}}, checkShape([]int{n})
+	},
+	Eval: func(v *Value, e *Env) []float64 {
+		y := make([]float64, 0, e.Rows*v.Type.Size())
+		for r := range e.Rows {
+			for i, a := range v.Args {
+				n := a.Type.Size()
+				y = append(y, e.arg(v, i)[r*n:(r+1)*n]...)
+			}
+		}
+		return y
+	},
+})

@@ -88,7 +88,7 @@ func (ps *parser) line(l, pos string) error {
 	return fmt.Errorf("%q, want program, state, weight, stage, %%ID, return or entry", word)
 }
 
-// state reads $kv ring window=8 layers=4 {k:f32[2 64] v:f32[2 64]}.
+// state reads $kv ring window=8 layers=4 first=2 step=3 {k:f32[2 64] v:f32[2 64]}.
 func (ps *parser) state(l string) error {
 	head, parts, ok := strings.Cut(l, "{")
 	parts, closed := strings.CutSuffix(parts, "}")
@@ -104,12 +104,12 @@ func (ps *parser) state(l string) error {
 		return fmt.Errorf("state $%s is defined twice", name)
 	}
 	s := &State{Name: name, Layers: 1}
-	k := slices.IndexFunc([]StateKind{Shared, Ring, Carry}, func(k StateKind) bool { return k.String() == words[1] })
+	k := slices.IndexFunc([]StateKind{Shared, Grow, Ring, Carry}, func(k StateKind) bool { return k.String() == words[1] })
 	if k < 0 {
-		return fmt.Errorf("%q is not a kind of state, want shared, ring or carry", words[1])
+		return fmt.Errorf("%q is not a kind of state, want shared, grow, ring or carry", words[1])
 	}
 	s.Kind = StateKind(k)
-	if err := options(words[2:], map[string]*int{"window": &s.Window, "layers": &s.Layers}); err != nil {
+	if err := options(words[2:], map[string]*int{"window": &s.Window, "layers": &s.Layers, "first": &s.First, "step": &s.Step}); err != nil {
 		return err
 	}
 	list, err := attrWords(parts)

@@ -103,6 +103,12 @@ func (s *State) String() string {
 	if s.Layers != 1 {
 		fmt.Fprintf(&b, " layers=%d", s.Layers)
 	}
+	if s.First != 0 {
+		fmt.Fprintf(&b, " first=%d", s.First)
+	}
+	if s.Step > 1 {
+		fmt.Fprintf(&b, " step=%d", s.Step)
+	}
 	b.WriteString(" {")
 	for i, p := range s.Parts {
 		if i > 0 {

@@ -6,7 +6,7 @@ type Program struct {
 	Name    string
 	States  []*State
 	Weights []*Weight
-	Stages  []*Stage // embed, self, share, cross, head
+	Stages  []*Stage // embed, the blocks of the self-decoder, share, those of the cross-decoder, head
 	Entries []*Entry
 }
 
@@ -42,9 +42,14 @@ type State struct {
 	Parts  []Part // k and v; the retention matrix
 	Window int    // Ring: tokens that stay visible
 	Layers int    // one such state a layer; 1 for Shared
+	First  int    // layer of the whole stack, both halves counted through, that the first of them belongs to
+	Step   int    // and how many layers on the next one's is; 0 stands for 1
 }
 
-// A Part is one tensor of a state: of one token for Shared and Ring, the whole of it for Carry.
+// Layer is the layer of the whole stack that state l belongs to.
+func (s *State) Layer(l int) int { return s.First + l*max(s.Step, 1) }
+
+// A Part is one tensor of a state: the whole of it for Carry, of one token for the other kinds.
 type Part struct {
 	Name string
 	Type Type
@@ -55,11 +60,12 @@ type StateKind uint8
 
 const (
 	Shared StateKind = iota // grows with the context: the one key/value cache
+	Grow                    // grows with the context, a layer's own
 	Ring                    // the last Window tokens
 	Carry                   // a fixed-size summary
 )
 
-func (k StateKind) String() string { return [...]string{"shared", "ring", "carry"}[k] }
+func (k StateKind) String() string { return [...]string{"shared", "grow", "ring", "carry"}[k] }
 
 // A Weight is a trained tensor, or several equal ones, a layer each.
 type Weight struct {
