@@ -38,6 +38,7 @@ var writers = map[string]func(*emitter){
 	"RoundRow":        roundRow,
 	"RMSNorm":         rmsNorm,
 	"GateNorm":        gateNorm,
+	"Convolve":        convolve,
 	"Softmax":         softmax,
 	"SplitQuery":      splitQuery,
 	"ScoreQ8":         scoreQ8,

@@ -103,6 +103,15 @@ func (e *emitter) argBase(name string) operand.Mem {
 	return b.Addr
 }
 
+// argLen is the length of a slice parameter where it lies in memory.
+func (e *emitter) argLen(name string) operand.Mem {
+	b, err := e.Param(name).Len().Resolve()
+	if err != nil {
+		panic("BUG: parameter " + name + ": " + err.Error())
+	}
+	return b.Addr
+}
+
 // result is a scalar result where it lies in memory.
 func (e *emitter) result(name string) operand.Mem {
 	b, err := e.Return(name).Resolve()

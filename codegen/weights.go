@@ -127,6 +127,9 @@ func weightNote(w *plan.Weight) string {
 	shape := fmt.Sprintf("%s[%d %d]", strings.Join(formats, "+"), w.N, w.K)
 	if w.Form == plan.Vector {
 		shape = fmt.Sprintf("%v[%d]", w.Elem, w.N)
+		if w.K > 1 {
+			shape = fmt.Sprintf("%v[%d %d]", w.Elem, w.K, w.N)
+		}
 	}
 	return shape + "  " + strings.Join(parts, ", ")
 }
@@ -172,6 +175,9 @@ func (g *generator) bindCall(t plan.Tensor, layer jen.Code) jen.Code {
 	case plan.Table:
 		return jen.Qual(runtimePath, "BindTable").Call(append(args, format, jen.Lit(w.N), jen.Lit(w.K), jen.Lit(w.Alias != ""))...)
 	default:
+		if w.K > 1 {
+			return jen.Qual(runtimePath, "BindVectors").Call(append(args, layer, jen.Lit(w.N), jen.Lit(w.K))...)
+		}
 		return jen.Qual(runtimePath, "BindVector").Call(append(args, layer, jen.Lit(w.N))...)
 	}
 }

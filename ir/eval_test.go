@@ -136,3 +136,38 @@ func TestPacked(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 }
+
+// TestShortConv: taps ascend to the token itself, zeros stand before the first, and pieces go on.
+func TestShortConv(t *testing.T) {
+	p, err := Parse(`program t
+state $conv carry {x:f32[2 1]}
+weight @x f32[4 1]
+weight @w f32[1 1 3]
+stage only
+  %0:f32[1] = embed @x
+  %1:f32[1] = shortconv %0 @w $conv
+  return %1
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := NewMachine(p, func(w *Weight, _ int) ([]float64, error) {
+		return map[string][]float64{"x": {1, 2, 3, 4}, "w": {100, 10, 1}}[w.Name], nil
+	})
+	var got []float64
+	for _, tokens := range [][]int32{{0}, {1, 2, 3}} {
+		rows, err := m.Run(&Entry{Rows: []Rows{All}, Want: All}, tokens)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rows {
+			got = append(got, r...)
+		}
+	}
+	if want := []float64{1, 12, 123, 234}; !slices.Equal(got, want) {
+		t.Errorf("convolution gives %v, want %v", got, want)
+	}
+	if tail, _ := m.State("conv", 0, "x"); !slices.Equal(tail, []float64{3, 4}) {
+		t.Errorf("the state is %v, want the last two inputs", tail)
+	}
+}

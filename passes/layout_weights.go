@@ -15,10 +15,9 @@ import (
 func (b *planner) weight(w *ir.Weight, form plan.Form, half int) string {
 	pw := plan.Weight{
 		Name: w.Name, Field: b.field(w.Name), Stage: b.stage.Name, Form: form,
-		N: w.Type.Shape[0], K: 1, Half: half, Layers: w.Layers, Sources: sources(w), Pos: w.Pos,
+		N: w.Type.Shape[0], K: w.Type.Size() / w.Type.Shape[0], Half: half, Layers: w.Layers, Sources: sources(w), Pos: w.Pos,
 	}
 	if form != plan.Vector {
-		pw.K = w.Type.Shape[1]
 		pw.Elems = b.target.elems(w)
 		pw.Elem = pw.Elems[0]
 		if len(pw.Formats()) == 1 {

@@ -57,4 +57,10 @@ func BindVector(f *weights.File, name string, layer, n int) []float32 {
 	return part(f.F32(name), layer, (n+15)&^15)[:n]
 }
 
+// BindVectors is one layer of a tensor of k vectors of n, one behind the other, each filled up to a
+// multiple of 16.
+func BindVectors(f *weights.File, name string, layer, n, k int) []float32 {
+	return part(f.F32(name), layer, k*((n+15)&^15))
+}
+
 func part[T any](s []T, i, size int) []T { return s[i*size : (i+1)*size : (i+1)*size] }

@@ -97,12 +97,17 @@ func (m *maker) make(b block, buf []byte) ([]byte, error) {
 			buf = append(buf[:0], view[byte](rows)...)
 		}
 	default:
-		if b.tensor.Elem != ir.F32 || w.K != 1 {
-			panic(fmt.Sprintf("BUG: vector %s is %v[%d %d]", w.Name, b.tensor.Elem, w.N, w.K))
+		if b.tensor.Elem != ir.F32 {
+			panic(fmt.Sprintf("BUG: vector %s is %v", w.Name, b.tensor.Elem))
 		}
 		buf = grow(buf, int(b.tensor.Bytes())/max(w.Layers, 1))
 		clear(buf)
-		m.read(view[float32](buf)[:w.N], b, 0)
+		m.f32 = grow(m.f32, w.N*w.K)
+		m.read(m.f32, b, 0)
+		columns := view[float32](buf)
+		for i, x := range m.f32 {
+			columns[i%w.K*(len(columns)/w.K)+i/w.K] = x
+		}
 	}
 	return buf, m.err
 }

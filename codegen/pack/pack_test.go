@@ -38,6 +38,7 @@ func sample(elem ir.Elem) *plan.Plan {
 		}},
 		{Name: "norm", Form: plan.Vector, N: 25, K: 1, Layers: 3, Sources: []ir.Source{{Role: "norm", Scale: 1, Rows: 25}}},
 		{Name: "bias", Form: plan.Vector, N: 20, K: 1, Sources: []ir.Source{{Role: "k.bias", Scale: 2, Rows: 12}, {Role: "v.bias", Scale: 1, Rows: 8}}},
+		{Name: "conv", Form: plan.Vector, N: 19, K: 4, Layers: 2, Sources: []ir.Source{{Role: "conv", Scale: 1, Rows: 19}}},
 		{Name: "view", Form: plan.Matrix, Elem: elem, N: 37, K: 24, Alias: "embed"},
 	}}
 }
@@ -151,9 +152,13 @@ func check(t *testing.T, tensor plan.Tensor, f *weights.File, src Source, l int)
 	n := len(data) / max(tensor.Layers, 1)
 	data = data[l*n:][:n]
 	if w.Form == plan.Vector {
-		for i, got := range view[float32](data)[:w.N] {
-			if want := want(w, ir.F32, src, of, i, 0); float64(got) != want {
-				t.Errorf("%s layer %d element %d: %v, want %v", tensor.Name, l, i, got, want)
+		columns := view[float32](data)
+		for i := range w.N {
+			for k := range w.K {
+				got := columns[k*(len(columns)/w.K)+i]
+				if want := want(w, ir.F32, src, of, i, k); float64(got) != want {
+					t.Errorf("%s layer %d element %d of vector %d: %v, want %v", tensor.Name, l, i, k, got, want)
+				}
 			}
 		}
 		return

@@ -34,6 +34,11 @@ func rmsNorm_avx2(dst []float32, x []float32, gain []float32, eps float32)
 //go:noescape
 func gateNorm_avx2(dst []float32, o []float32, g []float32, eps float32)
 
+// convolve_avx2 slides taps over rows, column by column; kernel.Portable.Convolve is the reference.
+//
+//go:noescape
+func convolve_avx2(dst []float32, ldd int, x []float32, ldx int, w []float32, ldw int, bias []float32, taps int, n int, rows int, silu bool)
+
 // softmax_avx2 turns scores into weights, their maximum and their sum; kernel.Portable.Softmax is the reference.
 //
 //go:noescape

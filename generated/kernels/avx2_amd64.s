@@ -1082,6 +1082,348 @@ done6:
 	VZEROUPPER
 	RET
 
+// func convolve_avx2(dst []float32, ldd int, x []float32, ldx int, w []float32, ldw int, bias []float32, taps int, n int, rows int, silu bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·convolve_avx2(SB), NOSPLIT, $0-145
+	CMPB  silu+144(FP), $0x00
+	JE    plain1
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  x_base+32(FP), CX
+	MOVQ  w_base+64(FP), DX
+	MOVQ  bias_base+96(FP), BX
+	MOVQ  n+128(FP), SI
+	MOVQ  ldx+56(FP), DI
+	MOVQ  ldw+88(FP), R8
+	SHLQ  $0x02, DI
+	SHLQ  $0x02, R8
+	MOVQ  rows+136(FP), R9
+	TESTQ R9, R9
+	JLE   done4
+
+loop3:
+	XORQ R10, R10
+	MOVQ SI, R11
+	CMPQ R11, $0x10
+	JLT  tail6
+
+loop5:
+	VXORPS  Y0, Y0, Y0
+	CMPQ    bias_len+104(FP), $0x00
+	JE      start8
+	VMOVUPS (BX)(R10*1), Y0
+	VMOVAPS Y0, Y0
+
+start8:
+	MOVQ CX, R12
+	MOVQ DX, R13
+	MOVQ taps+120(FP), R14
+
+tap9:
+	VMOVUPS     (R12)(R10*1), Y1
+	VMOVUPS     (R13)(R10*1), Y2
+	VFMADD231PS Y1, Y2, Y0
+	ADDQ        DI, R12
+	ADDQ        R8, R13
+	DECQ        R14
+	JNE         tap9
+	VXORPS      sign_avx2<>+0(SB), Y0, Y1
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y1, Y2
+	VMOVUPS     expMax_avx2<>+0(SB), Y3
+	VMINPS      Y1, Y3, Y1
+	VMULPS      log2E_avx2<>+0(SB), Y1, Y3
+	VROUNDPS    $0x00, Y3, Y3
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y3, Y1
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y3, Y1
+	VMOVUPS     expC6_avx2<>+0(SB), Y4
+	VFMADD213PS expC5_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC4_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC3_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC2_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS one_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS one_avx2<>+0(SB), Y1, Y4
+	VCVTPS2DQ   Y3, Y3
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      Y3, Y4, Y4
+	VANDPS      Y2, Y4, Y4
+	VADDPS      one_avx2<>+0(SB), Y4, Y4
+	VDIVPS      Y4, Y0, Y4
+	VMOVUPS     Y4, (AX)(R10*1)
+	VXORPS      Y0, Y0, Y0
+	CMPQ        bias_len+104(FP), $0x00
+	JE          start10
+	VMOVUPS     32(BX)(R10*1), Y0
+	VMOVAPS     Y0, Y0
+
+start10:
+	MOVQ CX, R12
+	MOVQ DX, R13
+	MOVQ taps+120(FP), R14
+
+tap11:
+	VMOVUPS     32(R12)(R10*1), Y1
+	VMOVUPS     32(R13)(R10*1), Y2
+	VFMADD231PS Y1, Y2, Y0
+	ADDQ        DI, R12
+	ADDQ        R8, R13
+	DECQ        R14
+	JNE         tap11
+	VXORPS      sign_avx2<>+0(SB), Y0, Y1
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y1, Y2
+	VMOVUPS     expMax_avx2<>+0(SB), Y3
+	VMINPS      Y1, Y3, Y1
+	VMULPS      log2E_avx2<>+0(SB), Y1, Y3
+	VROUNDPS    $0x00, Y3, Y3
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y3, Y1
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y3, Y1
+	VMOVUPS     expC6_avx2<>+0(SB), Y4
+	VFMADD213PS expC5_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC4_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC3_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC2_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS one_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS one_avx2<>+0(SB), Y1, Y4
+	VCVTPS2DQ   Y3, Y3
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      Y3, Y4, Y4
+	VANDPS      Y2, Y4, Y4
+	VADDPS      one_avx2<>+0(SB), Y4, Y4
+	VDIVPS      Y4, Y0, Y4
+	VMOVUPS     Y4, 32(AX)(R10*1)
+	ADDQ        $0x40, R10
+	SUBQ        $0x10, R11
+	CMPQ        R11, $0x10
+	JGE         loop5
+
+tail6:
+	TESTQ        R11, R11
+	JLE          done7
+	VMOVD        R11, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lane_avx2<>+0(SB), Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	CMPQ         bias_len+104(FP), $0x00
+	JE           start12
+	VMASKMOVPS   (BX)(R10*1), Y0, Y1
+	VMOVAPS      Y1, Y1
+
+start12:
+	MOVQ CX, R12
+	MOVQ DX, R13
+	MOVQ taps+120(FP), R14
+
+tap13:
+	VMASKMOVPS   (R12)(R10*1), Y0, Y2
+	VMASKMOVPS   (R13)(R10*1), Y0, Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         DI, R12
+	ADDQ         R8, R13
+	DECQ         R14
+	JNE          tap13
+	VXORPS       sign_avx2<>+0(SB), Y1, Y2
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y2, Y3
+	VMOVUPS      expMax_avx2<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMULPS       log2E_avx2<>+0(SB), Y2, Y4
+	VROUNDPS     $0x00, Y4, Y4
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y4, Y2
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y4, Y2
+	VMOVUPS      expC6_avx2<>+0(SB), Y5
+	VFMADD213PS  expC5_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC4_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC3_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC2_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VANDPS       Y3, Y5, Y5
+	VADDPS       one_avx2<>+0(SB), Y5, Y5
+	VDIVPS       Y5, Y1, Y5
+	VMASKMOVPS   Y5, Y0, (AX)(R10*1)
+	VMOVD        R11, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lane_avx2<>+32(SB), Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	CMPQ         bias_len+104(FP), $0x00
+	JE           start14
+	VMASKMOVPS   32(BX)(R10*1), Y0, Y1
+	VMOVAPS      Y1, Y1
+
+start14:
+	MOVQ CX, R11
+	MOVQ DX, R12
+	MOVQ taps+120(FP), R13
+
+tap15:
+	VMASKMOVPS  32(R11)(R10*1), Y0, Y2
+	VMASKMOVPS  32(R12)(R10*1), Y0, Y3
+	VFMADD231PS Y2, Y3, Y1
+	ADDQ        DI, R11
+	ADDQ        R8, R12
+	DECQ        R13
+	JNE         tap15
+	VXORPS      sign_avx2<>+0(SB), Y1, Y2
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y2, Y3
+	VMOVUPS     expMax_avx2<>+0(SB), Y4
+	VMINPS      Y2, Y4, Y2
+	VMULPS      log2E_avx2<>+0(SB), Y2, Y4
+	VROUNDPS    $0x00, Y4, Y4
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y4, Y2
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y4, Y2
+	VMOVUPS     expC6_avx2<>+0(SB), Y5
+	VFMADD213PS expC5_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS expC4_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS expC3_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS expC2_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS one_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS one_avx2<>+0(SB), Y2, Y5
+	VCVTPS2DQ   Y4, Y4
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      Y4, Y5, Y5
+	VANDPS      Y3, Y5, Y5
+	VADDPS      one_avx2<>+0(SB), Y5, Y5
+	VDIVPS      Y5, Y1, Y5
+	VMASKMOVPS  Y5, Y0, 32(AX)(R10*1)
+
+done7:
+	MOVQ ldd+24(FP), R10
+	LEAQ (AX)(R10*4), AX
+	ADDQ DI, CX
+	DECQ R9
+	JNE  loop3
+
+done4:
+	JMP done2
+
+plain1:
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  x_base+32(FP), CX
+	MOVQ  w_base+64(FP), DX
+	MOVQ  bias_base+96(FP), BX
+	MOVQ  n+128(FP), SI
+	MOVQ  ldx+56(FP), DI
+	MOVQ  ldw+88(FP), R8
+	SHLQ  $0x02, DI
+	SHLQ  $0x02, R8
+	MOVQ  rows+136(FP), R9
+	TESTQ R9, R9
+	JLE   done17
+
+loop16:
+	XORQ R10, R10
+	MOVQ SI, R11
+	CMPQ R11, $0x10
+	JLT  tail19
+
+loop18:
+	VXORPS  Y0, Y0, Y0
+	CMPQ    bias_len+104(FP), $0x00
+	JE      start21
+	VMOVUPS (BX)(R10*1), Y0
+	VMOVAPS Y0, Y0
+
+start21:
+	MOVQ CX, R12
+	MOVQ DX, R13
+	MOVQ taps+120(FP), R14
+
+tap22:
+	VMOVUPS     (R12)(R10*1), Y1
+	VMOVUPS     (R13)(R10*1), Y2
+	VFMADD231PS Y1, Y2, Y0
+	ADDQ        DI, R12
+	ADDQ        R8, R13
+	DECQ        R14
+	JNE         tap22
+	VMOVUPS     Y0, (AX)(R10*1)
+	VXORPS      Y0, Y0, Y0
+	CMPQ        bias_len+104(FP), $0x00
+	JE          start23
+	VMOVUPS     32(BX)(R10*1), Y0
+	VMOVAPS     Y0, Y0
+
+start23:
+	MOVQ CX, R12
+	MOVQ DX, R13
+	MOVQ taps+120(FP), R14
+
+tap24:
+	VMOVUPS     32(R12)(R10*1), Y1
+	VMOVUPS     32(R13)(R10*1), Y2
+	VFMADD231PS Y1, Y2, Y0
+	ADDQ        DI, R12
+	ADDQ        R8, R13
+	DECQ        R14
+	JNE         tap24
+	VMOVUPS     Y0, 32(AX)(R10*1)
+	ADDQ        $0x40, R10
+	SUBQ        $0x10, R11
+	CMPQ        R11, $0x10
+	JGE         loop18
+
+tail19:
+	TESTQ        R11, R11
+	JLE          done20
+	VMOVD        R11, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lane_avx2<>+0(SB), Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	CMPQ         bias_len+104(FP), $0x00
+	JE           start25
+	VMASKMOVPS   (BX)(R10*1), Y0, Y1
+	VMOVAPS      Y1, Y1
+
+start25:
+	MOVQ CX, R12
+	MOVQ DX, R13
+	MOVQ taps+120(FP), R14
+
+tap26:
+	VMASKMOVPS   (R12)(R10*1), Y0, Y2
+	VMASKMOVPS   (R13)(R10*1), Y0, Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         DI, R12
+	ADDQ         R8, R13
+	DECQ         R14
+	JNE          tap26
+	VMASKMOVPS   Y1, Y0, (AX)(R10*1)
+	VMOVD        R11, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lane_avx2<>+32(SB), Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	CMPQ         bias_len+104(FP), $0x00
+	JE           start27
+	VMASKMOVPS   32(BX)(R10*1), Y0, Y1
+	VMOVAPS      Y1, Y1
+
+start27:
+	MOVQ CX, R11
+	MOVQ DX, R12
+	MOVQ taps+120(FP), R13
+
+tap28:
+	VMASKMOVPS  32(R11)(R10*1), Y0, Y2
+	VMASKMOVPS  32(R12)(R10*1), Y0, Y3
+	VFMADD231PS Y2, Y3, Y1
+	ADDQ        DI, R11
+	ADDQ        R8, R12
+	DECQ        R13
+	JNE         tap28
+	VMASKMOVPS  Y1, Y0, 32(AX)(R10*1)
+
+done20:
+	MOVQ ldd+24(FP), R10
+	LEAQ (AX)(R10*4), AX
+	ADDQ DI, CX
+	DECQ R9
+	JNE  loop16
+
+done17:
+done2:
+	VZEROUPPER
+	RET
+
 // func softmax_avx2(p []float32, lo int, hi int) (m float32, l float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·softmax_avx2(SB), NOSPLIT, $0-48

@@ -758,6 +758,226 @@ done6:
 	VZEROUPPER
 	RET
 
+// func convolve_avx512(dst []float32, ldd int, x []float32, ldx int, w []float32, ldw int, bias []float32, taps int, n int, rows int, silu bool)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·convolve_avx512(SB), NOSPLIT, $0-145
+	CMPB         silu+144(FP), $0x00
+	JE           plain1
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+32(FP), CX
+	MOVQ         w_base+64(FP), DX
+	MOVQ         bias_base+96(FP), BX
+	MOVQ         n+128(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         ldw+88(FP), R8
+	SHLQ         $0x02, DI
+	SHLQ         $0x02, R8
+	VPBROADCASTD one_avx512<>+0(SB), Z0
+	VPBROADCASTD expMin_avx512<>+0(SB), Z1
+	VPBROADCASTD expMax_avx512<>+0(SB), Z2
+	VPBROADCASTD log2E_avx512<>+0(SB), Z3
+	VPBROADCASTD minusLn2Hi_avx512<>+0(SB), Z4
+	VPBROADCASTD minusLn2Lo_avx512<>+0(SB), Z5
+	VPBROADCASTD expC2_avx512<>+0(SB), Z6
+	VPBROADCASTD expC3_avx512<>+0(SB), Z7
+	VPBROADCASTD expC4_avx512<>+0(SB), Z8
+	VPBROADCASTD expC5_avx512<>+0(SB), Z9
+	VPBROADCASTD expC6_avx512<>+0(SB), Z10
+	VPBROADCASTD sign_avx512<>+0(SB), Z11
+	MOVQ         rows+136(FP), R9
+	TESTQ        R9, R9
+	JLE          done4
+
+loop3:
+	XORQ R10, R10
+	MOVQ SI, R11
+	CMPQ R11, $0x10
+	JLT  tail6
+
+loop5:
+	VXORPS  Z12, Z12, Z12
+	CMPQ    bias_len+104(FP), $0x00
+	JE      start8
+	VMOVUPS (BX)(R10*1), Z12
+	VMOVAPS Z12, Z12
+
+start8:
+	MOVQ CX, R12
+	MOVQ DX, R13
+	MOVQ taps+120(FP), R14
+
+tap9:
+	VMOVUPS     (R12)(R10*1), Z13
+	VMOVUPS     (R13)(R10*1), Z14
+	VFMADD231PS Z13, Z14, Z12
+	ADDQ        DI, R12
+	ADDQ        R8, R13
+	DECQ        R14
+	JNE         tap9
+	VXORPS      Z11, Z12, Z13
+	VCMPPS      $0x05, Z1, Z13, K1
+	VMINPS      Z13, Z2, Z13
+	VMULPS      Z3, Z13, Z14
+	VRNDSCALEPS $0x00, Z14, Z14
+	VFMADD231PS Z4, Z14, Z13
+	VFMADD231PS Z5, Z14, Z13
+	VMOVUPS     Z10, Z15
+	VFMADD213PS Z9, Z13, Z15
+	VFMADD213PS Z8, Z13, Z15
+	VFMADD213PS Z7, Z13, Z15
+	VFMADD213PS Z6, Z13, Z15
+	VFMADD213PS Z0, Z13, Z15
+	VFMADD213PS Z0, Z13, Z15
+	VCVTPS2DQ   Z14, Z14
+	VPSLLD      $0x17, Z14, Z14
+	VPADDD.Z    Z14, Z15, K1, Z15
+	VADDPS      Z0, Z15, Z15
+	VDIVPS      Z15, Z12, Z15
+	VMOVUPS     Z15, (AX)(R10*1)
+	ADDQ        $0x40, R10
+	SUBQ        $0x10, R11
+	CMPQ        R11, $0x10
+	JGE         loop5
+
+tail6:
+	TESTQ        R11, R11
+	JLE          done7
+	VPBROADCASTD R11, Z12
+	VPCMPGTD     lane_avx512<>+0(SB), Z12, K1
+	VXORPS       Z12, Z12, Z12
+	CMPQ         bias_len+104(FP), $0x00
+	JE           start10
+	VMOVUPS.Z    (BX)(R10*1), K1, Z12
+	VMOVAPS      Z12, Z12
+
+start10:
+	MOVQ CX, R11
+	MOVQ DX, R12
+	MOVQ taps+120(FP), R13
+
+tap11:
+	VMOVUPS.Z   (R11)(R10*1), K1, Z13
+	VMOVUPS.Z   (R12)(R10*1), K1, Z14
+	VFMADD231PS Z13, Z14, Z12
+	ADDQ        DI, R11
+	ADDQ        R8, R12
+	DECQ        R13
+	JNE         tap11
+	VXORPS      Z11, Z12, Z13
+	VCMPPS      $0x05, Z1, Z13, K2
+	VMINPS      Z13, Z2, Z13
+	VMULPS      Z3, Z13, Z14
+	VRNDSCALEPS $0x00, Z14, Z14
+	VFMADD231PS Z4, Z14, Z13
+	VFMADD231PS Z5, Z14, Z13
+	VMOVUPS     Z10, Z15
+	VFMADD213PS Z9, Z13, Z15
+	VFMADD213PS Z8, Z13, Z15
+	VFMADD213PS Z7, Z13, Z15
+	VFMADD213PS Z6, Z13, Z15
+	VFMADD213PS Z0, Z13, Z15
+	VFMADD213PS Z0, Z13, Z15
+	VCVTPS2DQ   Z14, Z14
+	VPSLLD      $0x17, Z14, Z14
+	VPADDD.Z    Z14, Z15, K2, Z15
+	VADDPS      Z0, Z15, Z15
+	VDIVPS      Z15, Z12, Z15
+	VMOVUPS     Z15, K1, (AX)(R10*1)
+
+done7:
+	MOVQ ldd+24(FP), R10
+	LEAQ (AX)(R10*4), AX
+	ADDQ DI, CX
+	DECQ R9
+	JNE  loop3
+
+done4:
+	JMP done2
+
+plain1:
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  x_base+32(FP), CX
+	MOVQ  w_base+64(FP), DX
+	MOVQ  bias_base+96(FP), BX
+	MOVQ  n+128(FP), SI
+	MOVQ  ldx+56(FP), DI
+	MOVQ  ldw+88(FP), R8
+	SHLQ  $0x02, DI
+	SHLQ  $0x02, R8
+	MOVQ  rows+136(FP), R9
+	TESTQ R9, R9
+	JLE   done13
+
+loop12:
+	XORQ R10, R10
+	MOVQ SI, R11
+	CMPQ R11, $0x10
+	JLT  tail15
+
+loop14:
+	VXORPS  Z0, Z0, Z0
+	CMPQ    bias_len+104(FP), $0x00
+	JE      start17
+	VMOVUPS (BX)(R10*1), Z0
+	VMOVAPS Z0, Z0
+
+start17:
+	MOVQ CX, R12
+	MOVQ DX, R13
+	MOVQ taps+120(FP), R14
+
+tap18:
+	VMOVUPS     (R12)(R10*1), Z1
+	VMOVUPS     (R13)(R10*1), Z2
+	VFMADD231PS Z1, Z2, Z0
+	ADDQ        DI, R12
+	ADDQ        R8, R13
+	DECQ        R14
+	JNE         tap18
+	VMOVUPS     Z0, (AX)(R10*1)
+	ADDQ        $0x40, R10
+	SUBQ        $0x10, R11
+	CMPQ        R11, $0x10
+	JGE         loop14
+
+tail15:
+	TESTQ        R11, R11
+	JLE          done16
+	VPBROADCASTD R11, Z0
+	VPCMPGTD     lane_avx512<>+0(SB), Z0, K1
+	VXORPS       Z0, Z0, Z0
+	CMPQ         bias_len+104(FP), $0x00
+	JE           start19
+	VMOVUPS.Z    (BX)(R10*1), K1, Z0
+	VMOVAPS      Z0, Z0
+
+start19:
+	MOVQ CX, R11
+	MOVQ DX, R12
+	MOVQ taps+120(FP), R13
+
+tap20:
+	VMOVUPS.Z   (R11)(R10*1), K1, Z1
+	VMOVUPS.Z   (R12)(R10*1), K1, Z2
+	VFMADD231PS Z1, Z2, Z0
+	ADDQ        DI, R11
+	ADDQ        R8, R12
+	DECQ        R13
+	JNE         tap20
+	VMOVUPS     Z0, K1, (AX)(R10*1)
+
+done16:
+	MOVQ ldd+24(FP), R10
+	LEAQ (AX)(R10*4), AX
+	ADDQ DI, CX
+	DECQ R9
+	JNE  loop12
+
+done13:
+done2:
+	VZEROUPPER
+	RET
+
 // func softmax_avx512(p []float32, lo int, hi int) (m float32, l float32)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·softmax_avx512(SB), NOSPLIT, $0-48

@@ -76,6 +76,11 @@ func (AVX2) GateNorm(dst, o, g []float32, eps float32) {
 	gateNorm_avx2(dst, o, g, eps)
 }
 
+// Convolve slides taps over rows, column by column.
+func (AVX2) Convolve(dst []float32, ldd int, x []float32, ldx int, w []float32, ldw int, bias []float32, taps, n, rows int, silu bool) {
+	convolve_avx2(dst, ldd, x, ldx, w, ldw, bias, taps, n, rows, silu)
+}
+
 // Softmax turns scores into weights, their maximum and their sum.
 func (AVX2) Softmax(p []float32, lo, hi int) (m, l float32) {
 	return softmax_avx2(p, lo, hi)
@@ -205,6 +210,11 @@ func (AVX512) RMSNorm(dst, x, gain []float32, eps float32) {
 // GateNorm normalizes a head and gates it by silu(g).
 func (AVX512) GateNorm(dst, o, g []float32, eps float32) {
 	gateNorm_avx512(dst, o, g, eps)
+}
+
+// Convolve slides taps over rows, column by column.
+func (AVX512) Convolve(dst []float32, ldd int, x []float32, ldx int, w []float32, ldw int, bias []float32, taps, n, rows int, silu bool) {
+	convolve_avx512(dst, ldd, x, ldx, w, ldw, bias, taps, n, rows, silu)
 }
 
 // Softmax turns scores into weights, their maximum and their sum.

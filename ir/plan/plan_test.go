@@ -166,6 +166,7 @@ func TestShape(t *testing.T) {
 		{plan.Weight{Form: plan.Table, Elem: ir.Q8, N: 7, K: 33}, []int{7, 68}, 7, 7 * 68},
 		{plan.Weight{Form: plan.Vector, N: 16, K: 1}, []int{16}, 16, 64},
 		{plan.Weight{Form: plan.Vector, N: 17, K: 1, Layers: 2}, []int{2, 32}, 17, 256},
+		{plan.Weight{Form: plan.Vector, N: 17, K: 4, Layers: 2}, []int{2, 4, 32}, 17, 1024},
 		{plan.Weight{Form: plan.Table, Elem: ir.BF16, N: 7, K: 5}, []int{7, 5}, 7, 70},
 	} {
 		if s := c.w.Tensors()[0].Shape(); !slices.Equal(s, c.shape) || c.w.Outputs() != c.outputs || c.w.Bytes() != c.bytes {

@@ -26,6 +26,7 @@ var (
 	LinearAdd    = &Routine{Name: "LinearAdd", Access: []Access{Write, Read, None, None, None}, Kernels: []*Kernel{RMSNorm, TileAdd}, Gemm: true}
 	LinearSwiGLU = &Routine{Name: "LinearSwiGLU", Access: []Access{Write, Read, None, None}, Kernels: []*Kernel{RMSNorm, TileSwiGLU}, Gemm: true}
 	Retain       = &Routine{Name: "Retain", Access: []Access{None, Write, Read, Read, Read, Read, Read, None, Read, None, None}, Kernels: []*Kernel{GemmF32, GateNorm, ExpDiff, Mul, Scale, Div}}
+	ShortConv    = &Routine{Name: "ShortConv", Access: []Access{None, Write, Read, None, None, None, None, None}, Kernels: []*Kernel{Convolve}}
 	AttendWindow = &Routine{Name: "AttendWindow", Access: []Access{None, Write, Read, Read, Read, None, Read, None, None}, Kernels: []*Kernel{GemmF32, Softmax, Scale, Merge, Div}}
 	Append       = &Routine{Name: "Append", Access: []Access{None, Write, Read, Read, None, Read, None, None}}
 	Attend       = &Routine{Name: "Attend", Access: []Access{None, Write, Read, None, Read, Read, Write, None, None}, Kernels: []*Kernel{RMSNorm, Softmax, Scale, Merge, Div}}

@@ -20,7 +20,7 @@ func TestRoutines(t *testing.T) {
 	byFormat := []*plan.Kernel{plan.GemmF32, plan.GemmBF16, plan.RopeInterleaved, plan.RopeHalf, plan.QuantizeRow, plan.SplitQuery, plan.ScoreQ8, plan.SplitWeights, plan.WeighQ8}
 	for _, r := range []*plan.Routine{
 		plan.Embed, plan.Rotate, plan.Linear, plan.LinearAdd, plan.LinearSwiGLU,
-		plan.Retain, plan.AttendWindow, plan.Append, plan.Attend,
+		plan.Retain, plan.ShortConv, plan.AttendWindow, plan.Append, plan.Attend,
 	} {
 		if len(funcs[r.Name]) != 1 {
 			t.Errorf("the runtime has %d functions %s", len(funcs[r.Name]), r.Name)

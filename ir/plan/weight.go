@@ -25,7 +25,7 @@ type Weight struct {
 	Elem    ir.Elem
 	Elems   []ir.Elem   // of each layer, where not all have Elem; else nil
 	Rounds  bool        // Matrix: what layers in BF16 multiply is rounded to BF16 too
-	N, K    int         // Matrix: outputs and inputs; Table: vocabulary and width; Vector: length in N, K = 1
+	N, K    int         // Matrix: outputs and inputs; Table: vocabulary and width; Vector: length in N, so many of them in K
 	Half    int         // Matrix: > 0 interleaves two stacked halves of Half rows each, 32 rows at a time, for SwiGLU
 	Layers  int         // that have one of their own; 0 if it is the same for all
 	Sources []ir.Source // what it is made of; every source says its rows
@@ -37,7 +37,7 @@ type Form uint8
 
 const (
 	Matrix Form = iota // panels of 64 output columns, k ascending: runtime/kernel.Matrix
-	Vector             // float32, padded to 16
+	Vector             // float32, padded to 16; of a weight [N … K] the K columns, one behind the other
 	Table              // row-major: runtime/kernel.Table
 )
 
@@ -110,7 +110,7 @@ func (w *Weight) Tensors() []Tensor {
 //
 //	matrix  [panels K 64], in bf16 [panels ceil(K/2) 64 2]: pairs of inputs lie together
 //	        in q8 and q4 [half panels, bytes of a half]
-//	vector  [N rounded up to 16]
+//	vector  [N rounded up to 16], several [K, N rounded up to 16]
 //	table   [N K], in q8 [N, bytes of a row]
 func (t Tensor) Shape() []int {
 	var shape []int
@@ -128,6 +128,8 @@ func (t Tensor) Shape() []int {
 		return append(shape, panels, (w.K+1)/2, Panel, 2)
 	case w.Form == Matrix:
 		return append(shape, panels, w.K, Panel)
+	case w.Form == Vector && w.K > 1:
+		return append(shape, w.K, roundUp(w.N, 16))
 	case w.Form == Vector:
 		return append(shape, roundUp(w.N, 16))
 	case t.Elem == ir.Q8:

@@ -19,10 +19,12 @@ func TestNoAllocations(t *testing.T) {
 	partial := make([]float32, attend.Partial(tokens))
 	m, _ := pack(rng, n, k, true)
 	table := &Table{Vocab: n, Dim: k, BF16: m.BF16, Packed: true}
+	conv := newConvCase(rng, 40, 4, tokens, true, true)
+	tail := conv.State(make([]float32, conv.StateFloats()))
 	in := Normed(random(rng, tokens, k), nil, 1e-5, blank(tokens, k))
 	dst, x := random(rng, tokens, n), blank(tokens, k)
 	ids := make([]int32, tokens)
-	scratch := max(LinearScratch(k, tokens), RetainScratch(24, tokens), AttendScratch(4, 2, 24, tokens), AttendScratch(2, 2, 16, tokens))
+	scratch := max(LinearScratch(k, tokens), RetainScratch(24, tokens), AttendScratch(4, 2, 24, tokens), AttendScratch(2, 2, 16, tokens), ConvScratch(4))
 	var b Barrier
 	w := NewWorker(0, 1, Portable{}, make([]float32, scratch), &b)
 	for _, rows := range []int{1, tokens} {
@@ -34,6 +36,9 @@ func TestNoAllocations(t *testing.T) {
 			"Rotate":       func() { Rotate(w, retain.ph, retain.Rope, 0, rows) },
 			"Retain": func() {
 				Retain(w, &retain.RetainSpec, retain.q, retain.q, retain.k, retain.v, retain.g, retain.a, &state, retain.ph, 0, rows)
+			},
+			"ShortConv": func() {
+				ShortConv(w, &conv.ConvSpec, x, conv.x, conv.weight, conv.bias, &tail, 0, rows)
 			},
 			"Append": func() { Append(w, attend.Cache, &cache, attend.k, attend.v, attend.Rope, attend.ph, 0, rows) },
 			"Attend": func() {

@@ -87,6 +87,14 @@ type Set interface {
 	// dst[i] = (g[i] / (1 + exp(-g[i]))) * (o[i]*inv) for i < len(dst). In place if dst is o or g.
 	GateNorm(dst, o, g []float32, eps float32)
 
+	// Convolve slides taps over rows, i ascending, one FMA a tap, for n columns:
+	//
+	//	dst[r*ldd+c] = fma(x[(r+i)*ldx+c], w[i*ldw+c], …) for i = 0..taps-1, 0 <= c < n, 0 <= r < rows
+	//
+	// starting from bias[c], or from +0 if bias is empty. With silu the result y is y / (1 + exp(-y)).
+	// n, rows >= 0, taps > 0.
+	Convolve(dst []float32, ldd int, x []float32, ldx int, w []float32, ldw int, bias []float32, taps, n, rows int, silu bool)
+
 	// Softmax turns scores p[lo:hi] into weights in place and clears the rest of p: with
 	// m = max(p[lo:hi]), p[j] = exp(p[j]-m); l = sum16 of all of p after that (lane = j%16).
 	// It returns m and l. 0 <= lo < hi <= len(p). A maximum of zero is +0; a NaN takes no part in it.
