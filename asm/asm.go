@@ -39,6 +39,7 @@ var writers = map[string]func(*emitter){
 	"RMSNorm":         rmsNorm,
 	"GateNorm":        gateNorm,
 	"Convolve":        convolve,
+	"SiLU":            silu,
 	"Softmax":         softmax,
 	"SplitQuery":      splitQuery,
 	"ScoreQ8":         scoreQ8,

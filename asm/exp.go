@@ -100,6 +100,13 @@ func (e *emitter) silu(x reg.VecVirtual, c *siluConstants) reg.VecVirtual {
 	return y
 }
 
+// silu is dst[i] = x[i]/(1+e^-x[i]).
+func silu(e *emitter) {
+	dst, x, n := e.ptr("dst"), e.ptr("x"), e.length("dst")
+	c := e.siluConstants()
+	e.each(n, func(s slot) { e.store(e.silu(e.load(x, s), c), dst, s) })
+}
+
 // expDiff is dst[j] = exp(from - g[j]).
 func expDiff(e *emitter) {
 	dst, g, n := e.ptr("dst"), e.ptr("g"), e.length("dst")

@@ -39,6 +39,11 @@ func gateNorm_avx2(dst []float32, o []float32, g []float32, eps float32)
 //go:noescape
 func convolve_avx2(dst []float32, ldd int, x []float32, ldx int, w []float32, ldw int, bias []float32, taps int, n int, rows int, silu bool)
 
+// siLU_avx2 multiplies by the logistic function; kernel.Portable.SiLU is the reference.
+//
+//go:noescape
+func siLU_avx2(dst []float32, x []float32)
+
 // softmax_avx2 turns scores into weights, their maximum and their sum; kernel.Portable.Softmax is the reference.
 //
 //go:noescape

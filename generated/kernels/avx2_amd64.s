@@ -1424,6 +1424,128 @@ done2:
 	VZEROUPPER
 	RET
 
+// func siLU_avx2(dst []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·siLU_avx2(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ dst_len+8(FP), DX
+	XORQ BX, BX
+	CMPQ DX, $0x10
+	JLT  tail2
+
+loop1:
+	VMOVUPS     (CX)(BX*1), Y0
+	VXORPS      sign_avx2<>+0(SB), Y0, Y1
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y1, Y2
+	VMOVUPS     expMax_avx2<>+0(SB), Y3
+	VMINPS      Y1, Y3, Y1
+	VMULPS      log2E_avx2<>+0(SB), Y1, Y3
+	VROUNDPS    $0x00, Y3, Y3
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y3, Y1
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y3, Y1
+	VMOVUPS     expC6_avx2<>+0(SB), Y4
+	VFMADD213PS expC5_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC4_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC3_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC2_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS one_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS one_avx2<>+0(SB), Y1, Y4
+	VCVTPS2DQ   Y3, Y3
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      Y3, Y4, Y4
+	VANDPS      Y2, Y4, Y4
+	VADDPS      one_avx2<>+0(SB), Y4, Y4
+	VDIVPS      Y4, Y0, Y4
+	VMOVUPS     Y4, (AX)(BX*1)
+	VMOVUPS     32(CX)(BX*1), Y0
+	VXORPS      sign_avx2<>+0(SB), Y0, Y1
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y1, Y2
+	VMOVUPS     expMax_avx2<>+0(SB), Y3
+	VMINPS      Y1, Y3, Y1
+	VMULPS      log2E_avx2<>+0(SB), Y1, Y3
+	VROUNDPS    $0x00, Y3, Y3
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y3, Y1
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y3, Y1
+	VMOVUPS     expC6_avx2<>+0(SB), Y4
+	VFMADD213PS expC5_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC4_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC3_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC2_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS one_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS one_avx2<>+0(SB), Y1, Y4
+	VCVTPS2DQ   Y3, Y3
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      Y3, Y4, Y4
+	VANDPS      Y2, Y4, Y4
+	VADDPS      one_avx2<>+0(SB), Y4, Y4
+	VDIVPS      Y4, Y0, Y4
+	VMOVUPS     Y4, 32(AX)(BX*1)
+	ADDQ        $0x40, BX
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         loop1
+
+tail2:
+	TESTQ        DX, DX
+	JLE          done3
+	VMOVD        DX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lane_avx2<>+0(SB), Y0, Y0
+	VMASKMOVPS   (CX)(BX*1), Y0, Y1
+	VXORPS       sign_avx2<>+0(SB), Y1, Y2
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y2, Y3
+	VMOVUPS      expMax_avx2<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMULPS       log2E_avx2<>+0(SB), Y2, Y4
+	VROUNDPS     $0x00, Y4, Y4
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y4, Y2
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y4, Y2
+	VMOVUPS      expC6_avx2<>+0(SB), Y5
+	VFMADD213PS  expC5_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC4_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC3_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC2_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VANDPS       Y3, Y5, Y5
+	VADDPS       one_avx2<>+0(SB), Y5, Y5
+	VDIVPS       Y5, Y1, Y5
+	VMASKMOVPS   Y5, Y0, (AX)(BX*1)
+	VMOVD        DX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lane_avx2<>+32(SB), Y0, Y0
+	VMASKMOVPS   32(CX)(BX*1), Y0, Y1
+	VXORPS       sign_avx2<>+0(SB), Y1, Y2
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y2, Y3
+	VMOVUPS      expMax_avx2<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMULPS       log2E_avx2<>+0(SB), Y2, Y4
+	VROUNDPS     $0x00, Y4, Y4
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y4, Y2
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y4, Y2
+	VMOVUPS      expC6_avx2<>+0(SB), Y5
+	VFMADD213PS  expC5_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC4_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC3_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC2_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VANDPS       Y3, Y5, Y5
+	VADDPS       one_avx2<>+0(SB), Y5, Y5
+	VDIVPS       Y5, Y1, Y5
+	VMASKMOVPS   Y5, Y0, 32(AX)(BX*1)
+
+done3:
+	VZEROUPPER
+	RET
+
 // func softmax_avx2(p []float32, lo int, hi int) (m float32, l float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·softmax_avx2(SB), NOSPLIT, $0-48

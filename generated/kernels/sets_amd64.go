@@ -81,6 +81,11 @@ func (AVX2) Convolve(dst []float32, ldd int, x []float32, ldx int, w []float32, 
 	convolve_avx2(dst, ldd, x, ldx, w, ldw, bias, taps, n, rows, silu)
 }
 
+// SiLU multiplies by the logistic function.
+func (AVX2) SiLU(dst, x []float32) {
+	siLU_avx2(dst, x)
+}
+
 // Softmax turns scores into weights, their maximum and their sum.
 func (AVX2) Softmax(p []float32, lo, hi int) (m, l float32) {
 	return softmax_avx2(p, lo, hi)
@@ -215,6 +220,11 @@ func (AVX512) GateNorm(dst, o, g []float32, eps float32) {
 // Convolve slides taps over rows, column by column.
 func (AVX512) Convolve(dst []float32, ldd int, x []float32, ldx int, w []float32, ldw int, bias []float32, taps, n, rows int, silu bool) {
 	convolve_avx512(dst, ldd, x, ldx, w, ldw, bias, taps, n, rows, silu)
+}
+
+// SiLU multiplies by the logistic function.
+func (AVX512) SiLU(dst, x []float32) {
+	siLU_avx512(dst, x)
 }
 
 // Softmax turns scores into weights, their maximum and their sum.

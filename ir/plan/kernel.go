@@ -58,7 +58,7 @@ const (
 )
 
 // Kernels are all the kernels, in the order in which they are emitted.
-var Kernels = []*Kernel{GemmF32, GemmBF16, GemmBF16Dot, RoundRow, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, GateNorm, Convolve, Softmax, SplitQuery, ScoreQ8, SplitWeights, WeighQ8, ExpDiff, Mul, Scale, Merge, Div, RopeInterleaved, RopeHalf}
+var Kernels = []*Kernel{GemmF32, GemmBF16, GemmBF16Dot, RoundRow, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, GateNorm, Convolve, SiLU, Softmax, SplitQuery, ScoreQ8, SplitWeights, WeighQ8, ExpDiff, Mul, Scale, Merge, Div, RopeInterleaved, RopeHalf}
 
 // Parameters that kernels share.
 var (
@@ -75,6 +75,7 @@ var (
 	RMSNorm  = &Kernel{Name: "RMSNorm", Doc: "normalizes a row to unit root mean square", Params: params("dst", f32s, "x", f32s, "gain", f32s, "eps", "float32")}
 	GateNorm = &Kernel{Name: "GateNorm", Doc: "normalizes a head and gates it by silu(g)", Params: params("dst", f32s, "o", f32s, "g", f32s, "eps", "float32")}
 	Convolve = &Kernel{Name: "Convolve", Doc: "slides taps over rows, column by column", Params: params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "w", f32s, "ldw", "int", "bias", f32s, "taps", "int", "n", "int", "rows", "int", "silu", "bool")}
+	SiLU     = &Kernel{Name: "SiLU", Doc: "multiplies by the logistic function", Params: params("dst", f32s, "x", f32s)}
 	Softmax  = &Kernel{Name: "Softmax", Doc: "turns scores into weights, their maximum and their sum", Params: params("p", f32s, "lo", "int", "hi", "int"), Results: params("m", "float32", "l", "float32")}
 	ExpDiff  = &Kernel{Name: "ExpDiff", Doc: "exponentiates differences", Params: params("dst", f32s, "g", f32s, "from", "float32")}
 	Mul      = &Kernel{Name: "Mul", Doc: "multiplies elementwise", Params: params("dst", f32s, "a", f32s, "b", f32s)}

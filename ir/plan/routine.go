@@ -26,8 +26,14 @@ var (
 	LinearAdd    = &Routine{Name: "LinearAdd", Access: []Access{Write, Read, None, None, None}, Kernels: []*Kernel{RMSNorm, TileAdd}, Gemm: true}
 	LinearSwiGLU = &Routine{Name: "LinearSwiGLU", Access: []Access{Write, Read, None, None}, Kernels: []*Kernel{RMSNorm, TileSwiGLU}, Gemm: true}
 	Retain       = &Routine{Name: "Retain", Access: []Access{None, Write, Read, Read, Read, Read, Read, None, Read, None, None}, Kernels: []*Kernel{GemmF32, GateNorm, ExpDiff, Mul, Scale, Div}}
+	Activate     = &Routine{Name: "Activate", Access: []Access{Write, Read, None, None}, Kernels: []*Kernel{SiLU}}
 	ShortConv    = &Routine{Name: "ShortConv", Access: []Access{None, Write, Read, None, None, None, None, None}, Kernels: []*Kernel{Convolve}}
+	Delta        = &Routine{Name: "Delta", Access: []Access{None, Write, Read, Read, Read, Read, Read, None, None, None, None, None, None}, Kernels: deltaKernels}
+	DeltaGated   = &Routine{Name: "DeltaGated", Access: []Access{None, Write, Read, Read, Read, Read, Read, Read, None, None, None, None, None, None}, Kernels: append(deltaKernels, GateNorm)}
 	AttendWindow = &Routine{Name: "AttendWindow", Access: []Access{None, Write, Read, Read, Read, None, Read, None, None}, Kernels: []*Kernel{GemmF32, Softmax, Scale, Merge, Div}}
 	Append       = &Routine{Name: "Append", Access: []Access{None, Write, Read, Read, None, Read, None, None}}
 	Attend       = &Routine{Name: "Attend", Access: []Access{None, Write, Read, None, Read, Read, Write, None, None}, Kernels: []*Kernel{RMSNorm, Softmax, Scale, Merge, Div}}
 )
+
+// deltaKernels are the kernels of the delta rule without its gate.
+var deltaKernels = []*Kernel{GemmF32, RMSNorm, ExpDiff, Mul, Scale, Div}

@@ -20,7 +20,7 @@ func TestRoutines(t *testing.T) {
 	byFormat := []*plan.Kernel{plan.GemmF32, plan.GemmBF16, plan.RopeInterleaved, plan.RopeHalf, plan.QuantizeRow, plan.SplitQuery, plan.ScoreQ8, plan.SplitWeights, plan.WeighQ8}
 	for _, r := range []*plan.Routine{
 		plan.Embed, plan.Rotate, plan.Linear, plan.LinearAdd, plan.LinearSwiGLU,
-		plan.Retain, plan.ShortConv, plan.AttendWindow, plan.Append, plan.Attend,
+		plan.Retain, plan.Activate, plan.ShortConv, plan.Delta, plan.DeltaGated, plan.AttendWindow, plan.Append, plan.Attend,
 	} {
 		if len(funcs[r.Name]) != 1 {
 			t.Errorf("the runtime has %d functions %s", len(funcs[r.Name]), r.Name)
@@ -59,6 +59,7 @@ func TestRoutines(t *testing.T) {
 // notCalled are the kernels that a routine seems to call, and why it does not.
 var notCalled = map[string]string{
 	"AttendWindow RMSNorm": "only queries of the shared cache are normalized",
+	"Delta GateNorm":       "it has no gate",
 	"Append Scale":         "a method of that name belongs to retention",
 }
 

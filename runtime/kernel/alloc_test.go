@@ -21,10 +21,12 @@ func TestNoAllocations(t *testing.T) {
 	table := &Table{Vocab: n, Dim: k, BF16: m.BF16, Packed: true}
 	conv := newConvCase(rng, 40, 4, tokens, true, true)
 	tail := conv.State(make([]float32, conv.StateFloats()))
+	delta := newDeltaCase(rng, 2, 4, 24, 24, tokens, true)
+	deltaState := delta.State(make([]float32, delta.StateFloats()))
 	in := Normed(random(rng, tokens, k), nil, 1e-5, blank(tokens, k))
 	dst, x := random(rng, tokens, n), blank(tokens, k)
 	ids := make([]int32, tokens)
-	scratch := max(LinearScratch(k, tokens), RetainScratch(24, tokens), AttendScratch(4, 2, 24, tokens), AttendScratch(2, 2, 16, tokens), ConvScratch(4))
+	scratch := max(LinearScratch(k, tokens), RetainScratch(24, tokens), AttendScratch(4, 2, 24, tokens), AttendScratch(2, 2, 16, tokens), ConvScratch(4), DeltaScratch(24, tokens))
 	var b Barrier
 	w := NewWorker(0, 1, Portable{}, make([]float32, scratch), &b)
 	for _, rows := range []int{1, tokens} {
@@ -39,6 +41,11 @@ func TestNoAllocations(t *testing.T) {
 			},
 			"ShortConv": func() {
 				ShortConv(w, &conv.ConvSpec, x, conv.x, conv.weight, conv.bias, &tail, 0, rows)
+			},
+			"Activate": func() { Activate(w, x, conv.x, k, rows) },
+			"DeltaGated": func() {
+				x := &delta.in
+				DeltaGated(w, &delta.DeltaSpec, dst, x.q, x.k, x.v, x.a, x.b, x.g, x.aLog, x.dt, x.norm, &deltaState, 0, rows)
 			},
 			"Append": func() { Append(w, attend.Cache, &cache, attend.k, attend.v, attend.Rope, attend.ph, 0, rows) },
 			"Attend": func() {

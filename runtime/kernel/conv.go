@@ -75,6 +75,14 @@ func ShortConv(w *Worker, s *ConvSpec, dst, x Rows, weight, bias []float32, st *
 	}
 }
 
+// Activate writes silu of x, n wide, to dst, row by row; dst may be x. Workers share rows.
+func Activate(w *Worker, dst, x Rows, n, rows int) {
+	lo, hi := w.Share(rows)
+	for r := lo; r < hi; r++ {
+		w.Set.SiLU(dst.Row(r, n), x.Row(r, n))
+	}
+}
+
 // Export returns the state after any number of tokens, [Taps-1][Channels].
 func (s *ConvSpec) Export(st *ConvState, _ int) []float32 {
 	return append([]float32(nil), st.rows...)

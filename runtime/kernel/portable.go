@@ -75,6 +75,13 @@ func (Portable) GateNorm(dst, o, g []float32, eps float32) {
 	}
 }
 
+// SiLU implements Set.
+func (Portable) SiLU(dst, x []float32) {
+	for i := range dst {
+		dst[i] = silu(x[i])
+	}
+}
+
 // Softmax implements Set. A maximum of zero is +0 whatever the signs of the zeros; scores that
 // are not numbers do not take part in the maximum.
 func (Portable) Softmax(p []float32, lo, hi int) (m, l float32) {

@@ -95,6 +95,9 @@ type Set interface {
 	// n, rows >= 0, taps > 0.
 	Convolve(dst []float32, ldd int, x []float32, ldx int, w []float32, ldw int, bias []float32, taps, n, rows int, silu bool)
 
+	// SiLU is dst[i] = x[i] / (1 + exp(-x[i])) for i < len(dst). In place if dst is x.
+	SiLU(dst, x []float32)
+
 	// Softmax turns scores p[lo:hi] into weights in place and clears the rest of p: with
 	// m = max(p[lo:hi]), p[j] = exp(p[j]-m); l = sum16 of all of p after that (lane = j%16).
 	// It returns m and l. 0 <= lo < hi <= len(p). A maximum of zero is +0; a NaN takes no part in it.
