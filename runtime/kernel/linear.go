@@ -8,7 +8,7 @@ package kernel
 // does not depend on the number of workers, on the blocks, or on the rows beside it. What follows
 // (bias, sum, gate) is applied to the finished tile while it is in the nearest cache. A half of a quantized
 // panel is a stream of its own, and its kernel asks memory for what it will read next, beyond the end of
-// the half too: up to blockRows rows it is one call, so that this is right.
+// a call too: what follows is the next one's, since a call takes all rows.
 //
 //	           64
 //	        ┌──────┐  block of k: stays in the L2 cache
@@ -24,9 +24,9 @@ const (
 	fewRows   = 32       // up to here tiles pass over weights so seldom that memory is the bottleneck
 	nearBlock = 16 << 10 // bytes of a panel, a third of the nearest cache
 	farBlock  = 64 << 10
-	blockK    = 512 // of quantized weights
-	blockRows = 96  // rows in one call: 3.1 MFLOP in float32, 15 µs
-	tileRows  = 512 // rows of a private tile: 128 KB
+	blockRows = 96        // rows in one call: 3.1 MFLOP in float32, 15 µs
+	callSize  = 768 << 10 // rows times inputs of a quantized call: 50 million operations, 50 µs with VNNI
+	tileRows  = 512       // rows of a private tile: 128 KB
 )
 
 // LinearScratch is the scratch of the linear routines, in floats: a normed row, a quantized or rounded one,
@@ -75,35 +75,35 @@ func linear(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int, 
 
 // multiply fills a tile, [rows][64], with x times panel p.
 func multiply(set Set, tile []float32, x factor, m *Matrix, p, rows int) {
-	step, parts := m.step(rows), 1
+	step, height, parts := m.step(rows), blockRows, 1
 	if x.block > 0 { // a half is a stream, and its kernel reads it once for all the rows of a call
-		parts = PanelCols / halfCols
+		height, parts = rows, PanelCols/halfCols
 	}
 	for part := range parts {
 		for from := 0; from < m.K; from += step {
 			to := min(from+step, m.K)
-			for r := 0; r < rows; r += blockRows {
-				n := min(blockRows, rows-r)
+			for r := 0; r < rows; r += height {
+				n := min(height, rows-r)
 				m.gemm(set, tile[r*PanelCols:], x.rowsFrom(r), p, part, from, to, n)
 			}
 		}
 	}
 }
 
-// step is how many inputs a block over k has. One row reads its panel once, and quantized halves are read once
-// a call. Few rows take blocks that stay in the nearest cache while tiles pass over them, as the kernels fetch
-// the next block meanwhile; for more rows memory has time enough, and larger blocks mean that outputs are
-// reloaded less often.
+// step is how many inputs a block over k has. One row reads its panel once. Quantized halves are read once a
+// call, which takes as many inputs as it may: while a kernel runs, a collection of garbage waits for it. Few
+// rows take blocks that stay in the nearest cache while tiles pass over them, as the kernels fetch the next
+// block meanwhile; for more rows memory has time enough, and larger blocks mean that outputs are reloaded
+// less often.
 func (m *Matrix) step(rows int) int {
 	size := 4 * PanelCols // bytes of an input
 	if m.BF16 != nil {
 		size = 2 * PanelCols
 	}
 	switch {
-	case m.block() > 0 && rows <= blockRows:
-		return m.K
 	case m.block() > 0:
-		return blockK
+		calls := max(1, (m.K*rows+callSize-1)/callSize)
+		return roundUp((m.K+calls-1)/calls, Q8Block)
 	case rows == 1:
 		return oneRowK
 	case rows <= fewRows:
