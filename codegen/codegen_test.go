@@ -189,7 +189,7 @@ func TestDepth(t *testing.T) {
 	numbers := regexp.MustCompile(`[0-9a-f]{32}|\d+`) // the fingerprint, too
 	for _, path := range specs {
 		compile := func(layers int) (*plan.Plan, map[string][]byte) {
-			p, out := files(t, path, passes.Target{}, func(s *models.Spec) { s.Self.Layers, s.Cross.Layers = layers, layers })
+			p, out := files(t, path, passes.Target{}, func(s *models.Spec) { s.Self.Blocks[0].Repeat, s.Cross.Blocks[0].Repeat = layers, layers })
 			for name := range out {
 				out[name] = bytes.Join(bytes.Fields(numbers.ReplaceAll(out[name], []byte("N"))), []byte(" "))
 			}

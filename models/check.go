@@ -26,16 +26,13 @@ func (s *Spec) check(bad map[string]bool) Errors {
 	for p := range bad {
 		c.bad[p] = true
 	}
-	walk(s, &form, "", func(f *field, at string) bool {
+	walk(s, func(f *field, at string, owner any) bool {
 		if c.bad[at] {
 			return false
 		}
-		c.value(f, at)
+		c.value(f, at, owner)
 		return true
 	})
-	if !c.bad["self.mixer"] && s.Self.Mixer == nil {
-		c.fail("self.mixer", "is missing")
-	}
 	c.sizes()
 	return c.errs
 }
@@ -57,18 +54,18 @@ func (c *checker) ok(paths ...string) bool {
 }
 
 // value checks one key by itself.
-func (c *checker) value(f *field, at string) {
+func (c *checker) value(f *field, at string, owner any) {
 	switch f.shape {
 	case integer:
-		if v := f.get(c.spec).(int); !f.inRange(float64(v)) {
+		if v := f.get(owner).(int); !f.inRange(float64(v)) {
 			c.fail(at, "%d is out of range: want %s", v, f.want())
 		}
 	case number:
-		if v := f.get(c.spec).(float64); !f.inRange(v) {
+		if v := f.get(owner).(float64); !f.inRange(v) {
 			c.fail(at, "%s is out of range: want %s", formatNumber(v), f.want())
 		}
 	case text:
-		v := f.get(c.spec).(string)
+		v := f.get(owner).(string)
 		if f.enum != nil && !slices.Contains(f.enum, v) {
 			c.fail(at, "%q is unknown: want %s%s", v, f.want(), didYouMean(v, f.enum))
 		}
@@ -78,7 +75,7 @@ func (c *checker) value(f *field, at string) {
 			}
 		}
 	case path:
-		if v := f.get(c.spec).(string); !utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl) {
+		if v := f.get(owner).(string); !utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl) {
 			c.fail(at, "%q is no path: want UTF-8 without control characters", v)
 		}
 	}
@@ -87,14 +84,16 @@ func (c *checker) value(f *field, at string) {
 // sizes checks the rules between keys.
 func (c *checker) sizes() {
 	s := c.spec
-	c.heads("cross.heads", s.Cross.Heads)
-	c.divides("cache.kv_heads", s.Cache.KVHeads, "cross.heads", s.Cross.Heads)
-	switch m := s.Self.Mixer.(type) {
-	case *GatedRetention:
-		c.heads("self.mixer.heads", m.Heads)
-	case *SlidingWindow:
-		c.heads("self.mixer.heads", m.Heads)
-		c.divides("self.mixer.kv_heads", m.KVHeads, "self.mixer.heads", m.Heads)
+	places := s.Places()
+	c.stacks(places)
+	for _, p := range places {
+		switch {
+		case !c.ok(p.At, p.Mixed):
+		case p.Mixer == nil:
+			c.fail(p.Mixed, "is missing")
+		default:
+			p.Mixer.check(c, p.Mixed)
+		}
 	}
 	if len(c.errs) == 0 && len(c.bad) == 0 {
 		c.precision()
@@ -104,22 +103,59 @@ func (c *checker) sizes() {
 	}
 }
 
-// heads checks that dim is so many heads of an even width: rotation works on pairs.
-func (c *checker) heads(at string, n int) {
-	dim := c.spec.Dim
-	switch {
-	case !c.ok("dim", at):
-	case dim%n != 0:
-		c.fail(at, "%d does not divide dim (%d)", n, dim)
-	case dim/n%2 != 0:
-		c.fail(at, "%d makes heads of %d elements (dim is %d): want an even width", n, dim/n, dim)
+// stacks checks which halves there are, and that there is one shared cache where it is read.
+func (c *checker) stacks(places []Place) {
+	s := c.spec
+	for _, half := range []struct {
+		name  string
+		stack Stack
+	}{{"self", s.Self}, {"cross", s.Cross}} {
+		if n := half.stack.Len(); len(half.stack.Blocks) > 1 && n > maxLayers && c.ok(half.name) {
+			c.fail(half.name, "%d layers: want at most %d", n, maxLayers)
+		}
+	}
+	if !c.ok("self", "cache", "cross") {
+		return
+	}
+	reads, shares := false, ""
+	for i, p := range places {
+		switch m := p.Mixer.(type) {
+		case *CrossAttention:
+			reads = true
+		case *Attention:
+			last := p.Half == "self" && p.Repeat == 1 && (i+1 == len(places) || places[i+1].Half == "cross")
+			switch {
+			case !m.Shares:
+			case !last:
+				c.fail(join(p.Mixed, "shares"), "only the last layer of the self-decoder, not repeated, can share its keys and values")
+			case s.Cache != nil:
+				c.fail(join(p.Mixed, "shares"), "there is a cache already: want either")
+			default:
+				shares = join(p.Mixed, "shares")
+			}
+		}
+	}
+	switch cached := s.Cache != nil || shares != ""; {
+	case len(c.errs) > 0: // of them
+	case len(s.Self.Blocks) == 0:
+		c.fail("self", "is missing: want %s", form.child("self").want())
+	case cached && len(s.Cross.Blocks) == 0:
+		c.fail("cross", "is missing: want %s, which reads the cache", form.child("cross").want())
+	case !cached && len(s.Cross.Blocks) > 0:
+		c.fail("cache", "is missing: want %s, which the cross-decoder reads", form.child("cache").want())
+	case cached && !reads && c.readable(places):
+		c.fail("cross", "no layer reads the shared cache: want %s in some", crossAttention.kind)
 	}
 }
 
-func (c *checker) divides(at string, n int, of string, m int) {
-	if c.ok(at, of) && m%n != 0 {
-		c.fail(at, "%d does not divide %s (%d)", n, of, m)
-	}
+// readable reports whether the mixers of all places could be read.
+func (c *checker) readable(places []Place) bool {
+	return !slices.ContainsFunc(places, func(p Place) bool { return p.Mixer == nil || !c.ok(p.Mixed) })
+}
+
+// child is the key of that name.
+func (f *field) child(key string) *field {
+	return &f.fields[slices.IndexFunc(f.fields, func(c field) bool { return c.key == key })]
 }
 
 // want says in words what the key accepts.
@@ -140,14 +176,18 @@ func (f *field) want() string {
 		return "text: " + f.doc
 	case union:
 		return "a mapping with the key kind and those of that kind"
+	case choice:
+		return "a mapping with keys " + strings.Join(keys(f.variants[0].fields), ", ") + ", or with " + f.variants[1].kind
+	case list:
+		return "a list of at least one: " + f.doc
 	case formats:
 		return "a mapping with roles as keys, such as self.ffn.down, and formats: " + strings.Join(precisions, ", ")
 	}
-	var keys []string
-	for _, c := range f.fields {
-		keys = append(keys, c.key)
+	want := "a mapping with keys " + strings.Join(keys(f.fields), ", ")
+	if f.none {
+		want += ", or none"
 	}
-	return "a mapping with keys " + strings.Join(keys, ", ")
+	return want
 }
 
 func didYouMean(word string, candidates []string) string {

@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -55,8 +56,8 @@ func (d *decoder) mapping(n *yaml.Node, f *field, at string) bool {
 	return false
 }
 
-// fields reads the mapping n. Its own key, for errors about what is not there, is owner.
-func (d *decoder) fields(n *yaml.Node, fields []field, at string, owner *yaml.Node) {
+// fields reads the mapping n into owner. Its own key is for errors about what is not there.
+func (d *decoder) fields(n *yaml.Node, fields []field, at string, key *yaml.Node, owner any) {
 	seen := map[string]*yaml.Node{}
 	var meant []string // what misspelt keys were probably meant to be
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -77,7 +78,7 @@ func (d *decoder) fields(n *yaml.Node, fields []field, at string, owner *yaml.No
 		}
 		seen[k.Value] = k
 		d.spec.src.at[p] = place{k.Line, k.Column}
-		d.value(v, &fields[j], p, k)
+		d.value(v, &fields[j], p, k, owner)
 	}
 	for i := range fields {
 		f := &fields[i]
@@ -87,7 +88,7 @@ func (d *decoder) fields(n *yaml.Node, fields []field, at string, owner *yaml.No
 		case slices.Contains(meant, f.key):
 			d.bad[p] = true
 		case f.required:
-			d.fail(owner, p, "is missing: want %s", d.missing(f))
+			d.fail(key, p, "is missing: want %s", d.missing(f))
 		}
 	}
 }
@@ -114,17 +115,25 @@ func (d *decoder) unknown(k *yaml.Node, fields []field, at string) string {
 }
 
 // value reads one key's value.
-func (d *decoder) value(v *yaml.Node, f *field, at string, key *yaml.Node) {
+func (d *decoder) value(v *yaml.Node, f *field, at string, key *yaml.Node, owner any) {
 	switch f.shape {
 	case group:
-		if d.mapping(v, f, at) {
-			d.fields(v, f.fields, at, key)
+		if none := f.none && v.Kind == yaml.ScalarNode && v.Value == "none"; !none && d.mapping(v, f, at) {
+			d.fields(v, f.fields, at, key, f.create(owner))
 		}
 		return
 	case union:
 		if d.mapping(v, f, at) {
-			d.union(v, f, at, key)
+			d.union(v, f, at, key, owner)
 		}
+		return
+	case choice:
+		if d.mapping(v, f, at) {
+			d.choice(v, f, at, key, owner)
+		}
+		return
+	case list:
+		d.list(v, f, at, owner)
 		return
 	case formats:
 		if d.mapping(v, f, at) {
@@ -142,16 +151,49 @@ func (d *decoder) value(v *yaml.Node, f *field, at string, key *yaml.Node) {
 		d.fail(v, at, "got %s, want %s%s", describe(v), f.want(), digits)
 		return
 	}
-	f.set(d.spec, got)
+	f.set(owner, got)
+}
+
+// choice reads a mapping in the form that its keys tell.
+func (d *decoder) choice(n *yaml.Node, f *field, at string, key *yaml.Node, owner any) {
+	v := &f.variants[0]
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if k := n.Content[i]; k.Kind == yaml.ScalarNode && k.Value == f.variants[1].kind {
+			v = &f.variants[1]
+			d.spec.src.long[at] = true
+		}
+	}
+	if v.start != nil {
+		v.start(f.at(owner))
+	}
+	d.fields(n, v.fields, at, key, f.value(owner))
+}
+
+// list reads the elements of a list, at least one.
+func (d *decoder) list(n *yaml.Node, f *field, at string, owner any) {
+	switch {
+	case n.Kind != yaml.SequenceNode || n.ShortTag() != "!!seq":
+		d.fail(n, at, "got %s, want %s", describe(n), f.want())
+		return
+	case len(n.Content) == 0:
+		d.fail(n, at, "is an empty list: want %s", f.want())
+		return
+	}
+	f.resize(owner, len(n.Content))
+	for i, e := range f.elements(owner) {
+		v, p := n.Content[i], join(at, strconv.Itoa(i))
+		d.spec.src.at[p] = place{v.Line, v.Column}
+		d.value(v, f.element, p, v, e)
+	}
 }
 
 // union reads a mapping whose key "kind" says what the other keys are.
-func (d *decoder) union(n *yaml.Node, f *field, at string, key *yaml.Node) {
+func (d *decoder) union(n *yaml.Node, f *field, at string, key *yaml.Node, owner any) {
 	var kinds []string
 	for _, v := range f.variants {
 		kinds = append(kinds, v.kind)
 	}
-	kind := field{key: "kind", shape: text, enum: kinds, required: true, at: func(*Spec) any { return new(string) }}
+	kind := field{key: "kind", shape: text, enum: kinds, required: true, at: func(any) any { return new(string) }}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		if k.Value != "kind" || k.Kind != yaml.ScalarNode {
@@ -168,8 +210,8 @@ func (d *decoder) union(n *yaml.Node, f *field, at string, key *yaml.Node) {
 			d.fail(v, p, "%s is unknown: known kinds are %s%s", describe(v), strings.Join(kinds, ", "), didYouMean(v.Value, kinds))
 			d.bad[at] = true
 		default:
-			f.variants[j].make(d.spec)
-			d.fields(n, append([]field{kind}, f.variants[j].fields...), at, key)
+			reflect.ValueOf(f.at(owner)).Elem().Set(reflect.ValueOf(f.variants[j].make()))
+			d.fields(n, append([]field{kind}, f.variants[j].fields...), at, key, f.value(owner))
 		}
 		return
 	}
@@ -238,25 +280,30 @@ func describe(n *yaml.Node) string {
 // only if that one is.
 func (d *decoder) defaults() {
 	absent := func(at string) bool { _, given := d.spec.src.at[at]; return !given && !d.bad[at] }
-	walk(d.spec, &form, "", func(f *field, at string) bool {
-		if f.def != nil && absent(at) {
-			f.set(d.spec, f.def)
+	walk(d.spec, func(f *field, at string, owner any) bool {
+		switch {
+		case f.key == "" || !absent(at): // an element of a list is there
+		case f.def != nil:
+			f.set(owner, f.def)
+		case f.none:
+			f.create(owner)
 		}
 		return true
 	})
-	walk(d.spec, &form, "", func(f *field, at string) bool {
-		if f.same == "" || !absent(at) {
+	walk(d.spec, func(f *field, at string, owner any) bool {
+		if f.sameAs == nil || !absent(at) {
 			return true
 		}
-		if d.unusable(f.same) {
+		v, from := f.sameAs(d.spec, owner, at[:max(strings.LastIndexByte(at, '.'), 0)])
+		if v == nil || d.unusable(from) {
 			d.bad[at] = true
 		} else {
-			f.set(d.spec, valueAt(d.spec, f.same))
+			f.set(owner, v)
 		}
 		return true
 	})
 	// A group that could not be read leaves the keys in it without values.
-	walk(d.spec, &form, "", func(f *field, at string) bool {
+	walk(d.spec, func(f *field, at string, _ any) bool {
 		if d.unusable(at) {
 			d.bad[at] = true
 		}
@@ -273,15 +320,4 @@ func (d *decoder) unusable(at string) bool {
 		at = at[:max(strings.LastIndexByte(at, '.'), 0)]
 	}
 	return false
-}
-
-// valueAt reads the key at a path, nil if s has none there.
-func valueAt(s *Spec, path string) (v any) {
-	walk(s, &form, "", func(f *field, at string) bool {
-		if at == path {
-			v = f.get(s)
-		}
-		return v == nil && strings.HasPrefix(path, at)
-	})
-	return v
 }

@@ -1,9 +1,6 @@
 package models
 
-import (
-	"math"
-	"reflect"
-)
+import "slices"
 
 // This file is the YAML form of a Spec as a table. Reading (decode.go), checking (check.go),
 // writing (marshal.go) and schema.json (schema.go) walk it; a new key is a row here and, where
@@ -28,9 +25,11 @@ const (
 	boolean              // *bool
 	text                 // pointer to a string type
 	path                 // *string, a file path: relative to the spec's folder, resolved on reading
-	group                // a mapping of fields
+	group                // a mapping of fields, read into a struct or a pointer to one, nil if the key is left out
 	formats              // *[]Precision: a mapping from keys that the spec decides to formats
-	union                // a mapping whose key "kind" chooses one of variants
+	union                // a mapping whose key "kind" chooses one of variants, read into an interface
+	choice               // a mapping in the first form of variants or, if it has that one's key, the second
+	list                 // a list of elements, read into a slice
 )
 
 // A field is one key of the form.
@@ -40,234 +39,239 @@ type field struct {
 	shape    shape
 	required bool
 	flow     bool // written on one line, {a: 1, b: 2}
+	quiet    bool // not written if it is the default
+	none     bool // of a group that is a pointer: may be the text none, which is nil; left out it has its defaults
 
-	min, max float64  // of an integer or number, both included
-	enum     []string // allowed texts, nil for any
-	def      any      // default: the value itself
-	same     string   // default: the value of the key with this path
+	min, max float64                                                  // of an integer or number, both included
+	enum     []string                                                 // allowed texts, nil for any
+	def      any                                                      // default: the value itself
+	same     string                                                   // default: the value of another key, which one in words …
+	sameAs   func(s *Spec, owner any, at string) (v any, path string) // … and that value and key, for a key of the mapping at
 
-	at       func(*Spec) any // pointer to the value: of integer, number, boolean, text, path
-	fields   []field         // of a group
-	variants []variant       // of a union
-	chosen   func(*Spec) any // the union's value: what variant.make gave
+	at       func(owner any) any // from a pointer to what the mapping around it is read into, to a pointer to the key's own value
+	fields   []field             // of a group
+	variants []variant           // of a union or a choice
+	element  *field              // of a list
 }
 
-// A variant is one kind of a union.
+// A variant is one kind of a union, or one form of a choice.
 type variant struct {
-	kind   string
+	kind   string // the kind, or the key that tells this form from the first
 	doc    string
-	make   func(*Spec) // puts an empty value of the kind into the spec
-	is     func(any) bool
+	make   func() any       // of a union: an empty value of the kind
+	fits   func(v any) bool // of a choice: whether the value behind a pointer can be written so
+	start  func(v any)      // of a choice: makes the value behind a pointer one that the form's fields can be read into
 	fields []field
 }
 
+// in makes the accessor of a field out of one of its owner's type.
+func in[T any](at func(*T) any) func(any) any {
+	return func(owner any) any { return at(owner.(*T)) }
+}
+
+func this(owner any) any { return owner }
+
 // form is the whole spec.
-var form = field{shape: group, fields: []field{
+var form = field{shape: group, at: this, fields: []field{
 	{
 		key: "name", doc: "name of the generated Go package: lower-case letters and digits", shape: text, required: true,
-		at: func(s *Spec) any { return &s.Name },
+		at: in(func(s *Spec) any { return &s.Name }),
 	},
 	{
 		key: "vocab", doc: "tokens in the vocabulary", shape: integer, required: true, min: 1, max: maxVocab,
-		at: func(s *Spec) any { return &s.Vocab },
+		at: in(func(s *Spec) any { return &s.Vocab }),
 	},
 	{
 		key: "dim", doc: "width of the residual stream", shape: integer, required: true, min: 2, max: maxWidth,
-		at: func(s *Spec) any { return &s.Dim },
+		at: in(func(s *Spec) any { return &s.Dim }),
 	},
 	{
 		key: "context", doc: "default context length in tokens; not a limit", shape: integer, min: 1, max: maxTokens, def: 2048,
-		at: func(s *Spec) any { return &s.Context },
+		at: in(func(s *Spec) any { return &s.Context }),
 	},
 	{
-		key: "norm_eps", doc: "eps of every RMSNorm but the query norm", shape: number, min: 1e-12, max: 1, def: 1e-5,
-		at: func(s *Spec) any { return &s.NormEps },
+		key: "norm", doc: "the norm before mixers, feed-forward networks and the head: RMSNorm with a gain, or LayerNorm with a gain and a bias", shape: text,
+		enum: []string{string(RMSNorm), string(LayerNorm)}, def: string(RMSNorm), quiet: true,
+		at: in(func(s *Spec) any { return &s.Norm }),
+	},
+	{
+		key: "norm_eps", doc: "eps of every norm but the query norm", shape: number, min: 1e-12, max: 1, def: 1e-5,
+		at: in(func(s *Spec) any { return &s.NormEps }),
 	},
 	{
 		key: "tie_embeddings", doc: "the output projection is the embedding table", shape: boolean, def: false,
-		at: func(s *Spec) any { return &s.TieEmbeddings },
+		at: in(func(s *Spec) any { return &s.TieEmbeddings }),
 	},
-	{key: "self", doc: "the self-decoder", shape: group, required: true, fields: []field{
-		layers(func(s *Spec) any { return &s.Self.Layers }),
-		{
-			key: "mixer", doc: "what a self-decoder layer does across tokens", shape: union, required: true,
-			chosen:   func(s *Spec) any { return s.Self.Mixer },
-			variants: []variant{gatedRetention, slidingWindow},
+	{
+		key: "embed_scale", doc: "what embeddings are multiplied by: the square root of dim, or nothing", shape: text,
+		enum: []string{string(SqrtDim), string(NoScale)}, def: string(SqrtDim), quiet: true,
+		at: in(func(s *Spec) any { return &s.EmbedScale }),
+	},
+	{
+		key: "self", doc: "the self-decoder", shape: choice, required: true,
+		at: in(func(s *Spec) any { return &s.Self }),
+		variants: []variant{
+			{
+				fits: func(v any) bool { return v.(*Stack).short("self") }, start: oneLayer(nil),
+				fields: []field{
+					layers(),
+					{
+						key: "mixer", doc: "what a self-decoder layer does across tokens", shape: union, required: true, variants: selfMixers,
+						at: in(func(s *Stack) any { return &s.Blocks[0].Layers[0].Mixer }),
+					},
+					ffn(func(s *Stack) any { return &s.Blocks[0].Layers[0].FFN }),
+				},
+			},
+			stack("self", selfMixers),
 		},
-		ffn(func(s *Spec) any { return &s.Self.FFN.Hidden }),
-	}},
-	{key: "cache", doc: "the one key/value cache, written once a token", shape: group, required: true, fields: []field{
+	},
+	{key: "cache", doc: "the shared key/value cache, written once a token; left out if there is no cross-decoder, or if the self-decoder's last layer shares its own", shape: group, at: in(func(s *Spec) any { return &s.Cache }), fields: []field{
 		{
 			key: "kv_heads", doc: "key/value heads, each dim/cross.heads wide; divides cross.heads", shape: integer, min: 1, max: maxWidth,
-			same: "cross.heads", at: func(s *Spec) any { return &s.Cache.KVHeads },
+			same: "cross.heads", sameAs: crossHeads,
+			at: in(func(c *Cache) any { return &c.KVHeads }),
 		},
-		{
-			key: "bias", doc: "k and v have a bias", shape: boolean, def: false,
-			at: func(s *Spec) any { return &s.Cache.Bias },
-		},
-		rope(func(s *Spec) *Rope { return &s.Cache.Rope }),
-	}},
-	{key: "cross", doc: "the cross-decoder", shape: group, required: true, fields: []field{
-		layers(func(s *Spec) any { return &s.Cross.Layers }),
-		{
-			key: "heads", doc: "query heads, each dim/heads wide", shape: integer, required: true, min: 1, max: maxWidth,
-			at: func(s *Spec) any { return &s.Cross.Heads },
-		},
-		{
-			key: "bias", doc: "q has a bias", shape: boolean, def: false,
-			at: func(s *Spec) any { return &s.Cross.Bias },
-		},
-		{
-			key: "q_norm", doc: "RMSNorm with a gain on every query head before its rotation, eps 1e-5", shape: boolean, def: false,
-			at: func(s *Spec) any { return &s.Cross.QNorm },
-		},
-		ffn(func(s *Spec) any { return &s.Cross.FFN.Hidden }),
+		toggle("bias", "k and v have a bias", false, func(c *Cache) *bool { return &c.Bias }),
+		positions(func(c *Cache) any { return &c.Rope }),
 	}},
 	{
-		key: "precision", doc: "formats of matrices, by role or the beginning of one, that do not have the model's own: the last that names one counts",
-		shape: formats, at: func(s *Spec) any { return &s.Precision },
+		key: "cross", doc: "the cross-decoder; left out of a model without one", shape: choice,
+		at: in(func(s *Spec) any { return &s.Cross }),
+		variants: []variant{
+			{
+				fits: func(v any) bool { return v.(*Stack).short("cross") }, start: oneLayer(func() Mixer { return new(CrossAttention) }),
+				fields: slices.Concat(
+					[]field{layers()},
+					within(crossAttention.fields, func(s *Stack) any { return s.Blocks[0].Layers[0].Mixer }),
+					[]field{ffn(func(s *Stack) any { return &s.Blocks[0].Layers[0].FFN })},
+				),
+			},
+			stack("cross", crossMixers),
+		},
 	},
-	{key: "checkpoint", doc: "where the trained tensors are", shape: group, flow: true, fields: []field{
+	{
+		key: "precision", doc: "formats of matrices, by role or the beginning of one, that do not have the model's own: the last that names one counts",
+		shape: formats, at: in(func(s *Spec) any { return &s.Precision }),
+	},
+	{key: "checkpoint", doc: "where the trained tensors are", shape: group, flow: true, at: in(func(s *Spec) any { return &s.Checkpoint }), fields: []field{
 		{
 			key: "path", doc: "folder of the checkpoint, relative to this file", shape: path, def: "",
-			at: func(s *Spec) any { return &s.Checkpoint.Path },
+			at: in(func(c *Checkpoint) any { return &c.Path }),
 		},
 		{
 			key: "names", doc: "whose tensor names it carries", shape: text, enum: []string{string(Unilm), string(FLA)}, def: string(Unilm),
-			at: func(s *Spec) any { return &s.Checkpoint.Names },
+			at: in(func(c *Checkpoint) any { return &c.Names }),
 		},
 	}},
 	{
 		key: "tokenizer", doc: "path of a tokenizer.json, relative to this file", shape: path, def: "",
-		at: func(s *Spec) any { return &s.Tokenizer },
+		at: in(func(s *Spec) any { return &s.Tokenizer }),
 	},
 }}
 
-// gatedRetention is the paper's section 3.2; defaults are those of microsoft/unilm.
-var gatedRetention = variant{
-	kind: "gated-retention", doc: "gated retention: a matrix of state per head, decayed by a gate",
-	make: func(s *Spec) { s.Self.Mixer = new(GatedRetention) },
-	is:   func(m any) bool { _, ok := m.(*GatedRetention); return ok },
-	fields: []field{
+// stack is the long form of a half: a list of blocks, each one layer or a list of them.
+func stack(half string, mixers []variant) variant {
+	repeat := field{
+		key: "repeat", doc: "how many times the block is there", shape: integer, min: 1, max: maxLayers, def: 1,
+		at: in(func(b *Block) any { return &b.Repeat }),
+	}
+	layer := []field{
 		{
-			key: "heads", doc: "heads, each dim/heads wide", shape: integer, required: true, min: 1, max: maxWidth,
-			at: func(s *Spec) any { return &s.Self.Mixer.(*GatedRetention).Heads },
+			key: "mixer", doc: "what the layer does across tokens", shape: union, required: true, variants: mixers,
+			at: in(func(l *Layer) any { return &l.Mixer }),
 		},
+		ffn(func(l *Layer) any { return &l.FFN }),
+	}
+	block := &field{doc: "a block: a layer, or the list of them", shape: choice, at: this, variants: []variant{
 		{
-			key: "gate_normalizer", doc: "the decay's logsigmoid is divided by it", shape: number, min: 1e-3, max: 1e6, def: 16.0,
-			at: func(s *Spec) any { return &s.Self.Mixer.(*GatedRetention).GateNormalizer },
+			fits: func(v any) bool { return len(v.(*Block).Layers) == 1 }, start: func(v any) { v.(*Block).Layers = make([]Layer, 1) },
+			fields: slices.Concat([]field{repeat}, within(layer, func(b *Block) any { return &b.Layers[0] })),
 		},
-		rope(func(s *Spec) *Rope { return &s.Self.Mixer.(*GatedRetention).Rope }),
-	},
+		{kind: "layers", fields: []field{repeat, {
+			key: "layers", doc: "the layers of the block, in order", shape: list, required: true,
+			at:      in(func(b *Block) any { return &b.Layers }),
+			element: &field{doc: "a layer", shape: group, at: this, fields: layer},
+		}}},
+	}}
+	return variant{kind: "stack", fields: []field{{
+		key: "stack", doc: "the blocks of the " + half + "-decoder, in order", shape: list, required: true,
+		at: in(func(s *Stack) any { return &s.Blocks }), element: block,
+	}}}
 }
 
-// slidingWindow is the paper's section 3.3.
-var slidingWindow = variant{
-	kind: "sliding-window", doc: "attention to the last tokens",
-	make: func(s *Spec) { s.Self.Mixer = new(SlidingWindow) },
-	is:   func(m any) bool { _, ok := m.(*SlidingWindow); return ok },
-	fields: []field{
-		{
-			key: "heads", doc: "query heads, each dim/heads wide", shape: integer, required: true, min: 1, max: maxWidth,
-			at: func(s *Spec) any { return &s.Self.Mixer.(*SlidingWindow).Heads },
-		},
-		{
-			key: "kv_heads", doc: "key/value heads; divides heads", shape: integer, min: 1, max: maxWidth, same: "self.mixer.heads",
-			at: func(s *Spec) any { return &s.Self.Mixer.(*SlidingWindow).KVHeads },
-		},
-		{
-			key: "window", doc: "tokens attended to, the token itself included", shape: integer, required: true, min: 1, max: maxTokens,
-			at: func(s *Spec) any { return &s.Self.Mixer.(*SlidingWindow).Window },
-		},
-		{
-			key: "bias", doc: "q, k and v have a bias", shape: boolean, def: false,
-			at: func(s *Spec) any { return &s.Self.Mixer.(*SlidingWindow).Bias },
-		},
-		rope(func(s *Spec) *Rope { return &s.Self.Mixer.(*SlidingWindow).Rope }),
-	},
+// oneLayer starts a stack in the short form, with a mixer if that is not a key's choice.
+func oneLayer(mixer func() Mixer) func(any) {
+	return func(v any) {
+		var l Layer
+		if mixer != nil {
+			l.Mixer = mixer()
+		}
+		*v.(*Stack) = Stack{[]Block{{Layers: []Layer{l}}}}
+	}
 }
 
-func layers(at func(*Spec) any) field {
-	return field{key: "layers", doc: "number of equal layers", shape: integer, required: true, min: 1, max: maxLayers, at: at}
+// within gives fields whose owner is found inside another one.
+func within[T any](fields []field, inner func(*T) any) []field {
+	fs := slices.Clone(fields)
+	for i := range fs {
+		at, same := fs[i].at, fs[i].sameAs
+		fs[i].at = func(owner any) any { return at(inner(owner.(*T))) }
+		if same != nil {
+			fs[i].sameAs = func(s *Spec, owner any, path string) (any, string) { return same(s, inner(owner.(*T)), path) }
+		}
+	}
+	return fs
 }
 
-func ffn(at func(*Spec) any) field {
-	return field{key: "ffn", doc: "SwiGLU feed-forward network", shape: group, required: true, flow: true, fields: []field{
-		{key: "hidden", doc: "width of the gated layer", shape: integer, required: true, min: 1, max: maxWidth, at: at},
+// crossHeads is the number of query heads of the first layer that attends to the shared cache, nil if
+// there is none.
+func crossHeads(s *Spec, _ any, _ string) (any, string) {
+	for _, p := range s.Places() {
+		if m, ok := p.Mixer.(*CrossAttention); ok {
+			return m.Heads, join(p.Mixed, "heads")
+		}
+	}
+	return nil, "cross"
+}
+
+func layers() field {
+	return field{
+		key: "layers", doc: "number of equal layers", shape: integer, required: true, min: 1, max: maxLayers,
+		at: in(func(s *Stack) any { return &s.Blocks[0].Repeat }),
+	}
+}
+
+func ffn[T any](at func(*T) any) field {
+	return field{key: "ffn", doc: "SwiGLU feed-forward network", shape: group, required: true, flow: true, at: in(at), fields: []field{
+		{
+			key: "hidden", doc: "width of the gated layer", shape: integer, required: true, min: 1, max: maxWidth,
+			at: in(func(f *FFN) any { return &f.Hidden }),
+		},
 	}}
 }
 
-func rope(at func(*Spec) *Rope) field {
-	return field{key: "rope", doc: "rotary position embedding over whole heads", shape: group, flow: true, fields: []field{
+// positions is the rotation of attention, or none.
+func positions[T any](at func(*T) any) field {
+	f := rope(at)
+	f.doc, f.none = f.doc+", or none", true
+	return f
+}
+
+func rope[T any](at func(*T) any) field {
+	return field{key: "rope", doc: "rotary position embedding over whole heads", shape: group, flow: true, at: in(at), fields: []field{
 		{
 			key: "theta", doc: "base of the frequencies", shape: number, min: 1, max: 1e18, def: 10000.0,
-			at: func(s *Spec) any { return &at(s).Theta },
+			at: in(func(r *Rope) any { return &r.Theta }),
 		},
 		{
 			key: "freq", doc: "spacing of the n = d/2 frequencies: yoco is theta^(-i/(n-1)), fla is theta^(-2i/d)", shape: text,
 			enum: []string{string(FreqYOCO), string(FreqFLA)}, def: string(FreqYOCO),
-			at: func(s *Spec) any { return &at(s).Freq },
+			at: in(func(r *Rope) any { return &r.Freq }),
 		},
 		{
 			key: "pairing", doc: "which elements rotate together: (2i, 2i+1) or (i, i+d/2)", shape: text,
 			enum: []string{string(Interleaved), string(HalfSplit)}, def: string(Interleaved),
-			at: func(s *Spec) any { return &at(s).Pairing },
+			at: in(func(r *Rope) any { return &r.Pairing }),
 		},
 	}}
-}
-
-// walk calls visit for every field that s has (of a union, those of the chosen kind), parents
-// before children, with its path. It stops at fields for which visit is false.
-func walk(s *Spec, f *field, at string, visit func(f *field, at string) bool) {
-	for i := range f.fields {
-		c := &f.fields[i]
-		p := join(at, c.key)
-		if !visit(c, p) {
-			continue
-		}
-		switch c.shape {
-		case group:
-			walk(s, c, p, visit)
-		case union:
-			if v := c.variant(s); v != nil {
-				walk(s, &field{fields: v.fields}, p, visit)
-			}
-		}
-	}
-}
-
-// variant gives the kind that s has chosen for the union f, nil if none.
-func (f *field) variant(s *Spec) *variant {
-	for i := range f.variants {
-		if f.variants[i].is(f.chosen(s)) {
-			return &f.variants[i]
-		}
-	}
-	return nil
-}
-
-// get reads the field's value: an int, float64, bool or string.
-func (f *field) get(s *Spec) any {
-	v := reflect.ValueOf(f.at(s)).Elem()
-	if v.Kind() == reflect.String {
-		return v.String()
-	}
-	return v.Interface()
-}
-
-// set stores v, an int, float64, bool or string as the field's shape wants.
-func (f *field) set(s *Spec, v any) {
-	p := reflect.ValueOf(f.at(s)).Elem()
-	p.Set(reflect.ValueOf(v).Convert(p.Type()))
-}
-
-func (f *field) inRange(v float64) bool {
-	return v >= f.min && v <= f.max && !math.IsNaN(v)
-}
-
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
 }

@@ -56,7 +56,7 @@ func Parse(file string, text []byte) (*Spec, error) {
 	if !d.mapping(root, &form, "") {
 		return nil, d.errs.Sort()
 	}
-	d.fields(root, form.fields, "", &yaml.Node{Line: 1, Column: 1})
+	d.fields(root, form.fields, "", &yaml.Node{Line: 1, Column: 1}, s)
 	d.defaults()
 	if es := append(d.errs, s.check(d.bad)...); len(es) > 0 {
 		return nil, es.Sort()

@@ -25,8 +25,11 @@ func TestParse(t *testing.T) {
 				}
 				roundTrip(t, s)
 				return string(s.Marshal())
-			case "weights": // the spec of testdata/good.yaml; layers > 1 left out
+			case "weights": // the spec, or that of testdata/good.yaml; repeats left out
 				s, err := Load("testdata/good.yaml")
+				if d.Input != "" {
+					s, err = Parse("m.yaml", []byte(d.Input))
+				}
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -70,7 +73,11 @@ func listWeights(s *Spec) string {
 	for _, w := range s.Weights() {
 		n += w.Elems()
 		if w.Layer < 1 {
-			fmt.Fprintf(&b, "%-15s %2d %-9s %s\n", w.Role, w.Layer, fmt.Sprint(w.Shape), filepath.ToSlash(w.Pos))
+			fmt.Fprintf(&b, "%-15s %2d %-9s %s", w.Role, w.Layer, fmt.Sprint(w.Shape), filepath.ToSlash(w.Pos))
+			if w.Kind != w.Role {
+				fmt.Fprintf(&b, " is %s %d", w.Kind, w.At)
+			}
+			b.WriteByte('\n')
 		}
 	}
 	fmt.Fprintf(&b, "%d weights, %d elements, %d parameters\n", len(s.Weights()), n, s.Params())

@@ -18,7 +18,7 @@ import (
 // relative to; see MarshalFor. For a spec that Check accepts, Parse gives an equal one back.
 func (s *Spec) Marshal() []byte {
 	var w writer
-	w.fields(s, form.fields, "", "")
+	w.fields(s, form.fields, "", "", s)
 	return w.Bytes()
 }
 
@@ -60,16 +60,16 @@ func (s *Spec) Equal(t *Spec) bool {
 type writer struct{ bytes.Buffer }
 
 // fields writes one key a line, those of flow mappings on the line of their owner.
-func (w *writer) fields(s *Spec, fields []field, at, indent string) {
+func (w *writer) fields(s *Spec, fields []field, at, indent string, owner any) {
 	for i := range fields {
 		f := &fields[i]
 		p := join(at, f.key)
-		if f.empty(s) {
+		if f.empty(s, owner) {
 			continue
 		}
 		switch {
 		case f.flow:
-			w.line(indent+f.key+": "+flow(s, f), comments(s, f, p))
+			w.line(indent+f.key+": "+flow(s, f, owner), comments(s, f, p))
 		case f.shape == formats:
 			w.line(indent+f.key+":", s.comment(p))
 			for _, e := range s.Precision {
@@ -77,15 +77,34 @@ func (w *writer) fields(s *Spec, fields []field, at, indent string) {
 			}
 		case f.shape == group:
 			w.line(indent+f.key+":", s.comment(p))
-			w.fields(s, f.fields, p, indent+"  ")
+			w.fields(s, f.fields, p, indent+"  ", f.value(owner))
 		case f.shape == union:
-			v := f.variant(s)
+			v := f.variant(owner)
 			w.line(indent+f.key+":", s.comment(p))
 			w.line(indent+"  kind: "+v.kind, "")
-			w.fields(s, v.fields, p, indent+"  ")
+			w.fields(s, v.fields, p, indent+"  ", f.value(owner))
+		case f.shape == choice:
+			w.line(indent+f.key+":", s.comment(p))
+			w.fields(s, f.canonical(owner).fields, p, indent+"  ", f.value(owner))
+		case f.shape == list:
+			w.line(indent+f.key+":", s.comment(p))
+			w.list(s, f, p, indent+"  ", owner)
 		default:
-			w.line(indent+f.key+": "+formatValue(f, f.get(s)), s.comment(p))
+			w.line(indent+f.key+": "+formatValue(f, f.get(owner)), s.comment(p))
 		}
+	}
+}
+
+// list writes the mappings that are a list's elements, each after a dash.
+func (w *writer) list(s *Spec, f *field, at, indent string, owner any) {
+	for i, e := range f.elements(owner) {
+		fields := f.element.fields
+		if f.element.shape == choice {
+			fields = f.element.canonical(e).fields
+		}
+		var sub writer
+		sub.fields(s, fields, join(at, strconv.Itoa(i)), indent+"  ", f.element.value(e))
+		w.WriteString(indent + "- " + strings.TrimPrefix(sub.String(), indent+"  "))
 	}
 }
 
@@ -97,26 +116,16 @@ func (w *writer) line(text, comment string) {
 	w.WriteByte('\n')
 }
 
-// empty reports whether the key is left out: a path that names nothing, a union without a kind, no
-// precisions.
-func (f *field) empty(s *Spec) bool {
-	switch f.shape {
-	case path:
-		return f.get(s) == ""
-	case union:
-		return f.variant(s) == nil
-	case formats:
-		return len(s.Precision) == 0
-	}
-	return false
-}
-
 // flow writes a mapping on one line.
-func flow(s *Spec, f *field) string {
+func flow(s *Spec, f *field, owner any) string {
+	v := f.value(owner)
+	if v == nil {
+		return "none"
+	}
 	var parts []string
 	for i := range f.fields {
-		if c := &f.fields[i]; !c.empty(s) {
-			parts = append(parts, c.key+": "+formatValue(c, c.get(s)))
+		if c := &f.fields[i]; !c.empty(s, v) {
+			parts = append(parts, c.key+": "+formatValue(c, c.get(v)))
 		}
 	}
 	return "{" + strings.Join(parts, ", ") + "}"

@@ -13,8 +13,9 @@ import (
 // A Precision is the format of some of the model's matrices, where they do not have the one that is
 // asked for when the model is compiled. Of several that name a matrix the last counts.
 //
-// Its key is a role, or the beginning of some; after self and cross may stand a layer or a range of
-// them, from 0, the last included: head, self, cross.ffn, self.ffn.down, self.0, self.0-1.ffn.
+// Its key is a role as if all layers were equal, or the beginning of some; after self and cross may
+// stand a layer of that half or a range of them, from 0, the last included: head, self, cross.ffn,
+// self.ffn.down, self.0, self.0-1.ffn.
 type Precision struct {
 	Key    string
 	Format string // f32, bf16, q8 or q4
@@ -26,7 +27,7 @@ var precisions = []string{"f32", "bf16", "q8", "q4"}
 // A MatrixFormat is a Precision of one role.
 type MatrixFormat struct {
 	Role     Role
-	From, To int // layers, the last included; both -1 of a role that no layer repeats
+	From, To int // repeats of its place, the last included; both -1 of a role that no layer repeats
 	Format   string
 }
 
@@ -52,9 +53,9 @@ func (s *Spec) matrices(p Precision) ([]MatrixFormat, error) {
 		if to = from; m[3] != "" {
 			to, _ = strconv.Atoi(m[3])
 		}
-		layers := s.Self.Layers
+		layers := s.Self.Len()
 		if m[1] == "cross" {
-			layers = s.Cross.Layers
+			layers = s.Cross.Len()
 		}
 		if from > to || to >= layers {
 			return nil, fmt.Errorf("there are no such layers: want some of 0-%d", layers-1)
@@ -62,23 +63,25 @@ func (s *Spec) matrices(p Precision) ([]MatrixFormat, error) {
 	}
 	var found []MatrixFormat
 	var known []string
-	vector := false
-	s.eachWeight(func(w WeightSpec, layers int) {
-		role := string(w.Role)
+	vector, elsewhere := false, false
+	s.eachWeight(func(w WeightSpec, place *Place) {
+		kind := string(w.Kind)
 		if len(w.Shape) != 2 {
-			vector = vector || role == name
+			vector = vector || kind == name
 			return
 		}
-		known = append(known, role)
-		if role != name && !strings.HasPrefix(role, name+".") {
+		if !slices.Contains(known, kind) {
+			known = append(known, kind)
+		}
+		if kind != name && !strings.HasPrefix(kind, name+".") {
 			return
 		}
 		f := MatrixFormat{w.Role, -1, -1, p.Format}
-		if layers > 0 {
-			f.From, f.To = 0, layers-1
-		}
-		if from >= 0 {
-			f.From, f.To = from, to
+		if place != nil {
+			f.From, f.To = place.repeats(from, to)
+			if elsewhere = elsewhere || f.From > f.To; f.From > f.To {
+				return
+			}
 		}
 		found = append(found, f)
 	})
@@ -87,12 +90,27 @@ func (s *Spec) matrices(p Precision) ([]MatrixFormat, error) {
 		return nil, fmt.Errorf("%s is a vector, and vectors are always f32", name)
 	case name == "head" && s.TieEmbeddings:
 		return nil, fmt.Errorf("the head is the embedding table: want embed")
+	case len(found) == 0 && elsewhere:
+		return nil, fmt.Errorf("names no matrix of these layers, though of others: matrices are %s", strings.Join(known, ", "))
 	case len(found) == 0:
 		return nil, fmt.Errorf("names no matrix of this model%s: matrices are %s", didYouMean(name, known), strings.Join(known, ", "))
 	case p.Key == "embed" && p.Format == "q4" && !s.TieEmbeddings:
 		return nil, fmt.Errorf("a table that is not the head too has no q4: want f32, bf16 or q8")
 	}
 	return found, nil
+}
+
+// repeats are those whose layers are among from to to of the half, all of them if from is negative;
+// the first is larger than the last if there are none.
+func (p *Place) repeats(from, to int) (first, last int) {
+	if from < 0 {
+		return 0, p.Repeat - 1
+	}
+	first = max(0, (from-p.First+p.Step-1)/p.Step)
+	if to < p.First {
+		return 1, 0
+	}
+	return first, min(p.Repeat-1, (to-p.First)/p.Step)
 }
 
 // precision checks the spec's precisions, of a model that is well described otherwise.
@@ -123,10 +141,9 @@ func (c *checker) precision() {
 			}
 		}
 	}
-	for _, half := range []string{"self", "cross"} {
-		gate, up := Role(half+".ffn.gate"), Role(half+".ffn.up")
-		for l := range max(s.Self.Layers, s.Cross.Layers) {
-			a, b := matrix{gate, l}, matrix{up, l}
+	for _, p := range s.Places() {
+		for l := range p.Repeat {
+			a, b := matrix{Role(p.Prefix + ".ffn.gate"), l}, matrix{Role(p.Prefix + ".ffn.up"), l}
 			if formats[a] == formats[b] {
 				continue
 			}
@@ -134,7 +151,7 @@ func (c *checker) precision() {
 			if at == "" {
 				at = keys[b]
 			}
-			c.fail(at, "%s and %s are multiplied as one matrix: want the same format for both", gate, up)
+			c.fail(at, "%s and %s are multiplied as one matrix: want the same format for both", p.Half+".ffn.gate", p.Half+".ffn.up")
 			return
 		}
 	}

@@ -56,6 +56,19 @@ func (f *field) schema() map[string]any {
 		m["additionalProperties"] = map[string]any{"enum": precisions, "type": "string"}
 	case group:
 		object(m, f.fields)
+		if f.none {
+			return map[string]any{"description": f.doc, "oneOf": []any{m, map[string]any{"const": "none"}}}
+		}
+	case choice:
+		var of []any
+		for _, v := range f.variants {
+			o := map[string]any{}
+			object(o, v.fields)
+			of = append(of, o)
+		}
+		m["oneOf"] = of
+	case list:
+		m["type"], m["minItems"], m["items"] = "array", 1, f.element.schema()
 	case union:
 		var of []any
 		for _, v := range f.variants {

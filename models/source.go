@@ -13,6 +13,7 @@ type source struct {
 	file     string
 	lines    []string
 	at       map[string]place
+	long     map[string]bool   // mappings written in the second form of a choice, by path
 	comments map[string]string // for Marshal, by path
 }
 
@@ -23,8 +24,10 @@ func newSource(file string, text []byte) *source {
 	for i, l := range lines {
 		lines[i] = strings.TrimSuffix(l, "\r")
 	}
-	return &source{file: file, lines: lines, at: map[string]place{}}
+	return &source{file: file, lines: lines, at: map[string]place{}, long: map[string]bool{}}
 }
+
+func (src *source) isLong(path string) bool { return src != nil && src.long[path] }
 
 // line gives line n, from 1, without its end; "" if there is none.
 func (src *source) line(n int) string {
@@ -47,7 +50,10 @@ func (src *source) place(path string) (p place, found bool) {
 
 // err is an error about a key.
 func (src *source) err(path, msg string) *Error {
-	p, _ := src.place(path)
+	p, found := src.place(path)
+	if !found && src != nil && src.at != nil {
+		p = place{1, 1} // it should be in the text, and nothing around it is either
+	}
 	return src.errAt(p.line, p.col, path, msg)
 }
 

@@ -1,18 +1,21 @@
 package models
 
-// A Spec describes one decoder-decoder model: its sizes, its two halves, the one key/value
-// cache between them, and where its weights and tokenizer are. Load fills every default in, so
-// a loaded Spec has no zero that means "the default".
+// A Spec describes one model: its sizes, its two halves, the one key/value cache between them, and
+// where its weights and tokenizer are. A model without a cross-decoder has no shared cache either:
+// a plain Transformer is a self-decoder of layers with caches of their own. Load fills every default
+// in, so a loaded Spec has no zero that means "the default", but for the width of heads.
 type Spec struct {
 	Name          string      // a Go package name: lower-case letters and digits
 	Vocab         int         // tokens
 	Dim           int         // width of the residual stream
 	Context       int         // default context length in tokens; not a limit
-	NormEps       float64     // eps of every RMSNorm but the query norm
+	Norm          Norm        // which norm stands before mixers, feed-forward networks and the head
+	NormEps       float64     // eps of every norm but the query norm
 	TieEmbeddings bool        // the output projection is the embedding table
-	Self          Self        // the self-decoder: layers with a state of constant size
-	Cache         Cache       // the global key/value cache, written once a token
-	Cross         Cross       // the cross-decoder: layers that read the cache
+	EmbedScale    EmbedScale  // what embeddings are multiplied by
+	Self          Stack       // the self-decoder
+	Cache         *Cache      // the shared cache, written once a token; nil if there is none or if the self-decoder's last layer shares its own
+	Cross         Stack       // the cross-decoder: layers that read the shared cache; empty if there is none
 	Precision     []Precision // formats of matrices that do not have the model's own
 	Checkpoint    Checkpoint  // where the trained tensors are, and under which names
 	Tokenizer     string      // path of a tokenizer.json, resolved; empty if the spec names none
@@ -20,52 +23,31 @@ type Spec struct {
 	src *source // where each value stands in the YAML text; nil if the spec was built in memory
 }
 
-// Self is the self-decoder: Layers equal layers.
-type Self struct {
-	Layers int
-	Mixer  Mixer
-	FFN    FFN
-}
+// Norm is a kind of norm.
+type Norm string
 
-// A Mixer is what a self-decoder layer does across tokens: *GatedRetention or *SlidingWindow.
-type Mixer interface{ mixer() }
+const (
+	RMSNorm   Norm = "rms"   // x/rms(x), with a gain
+	LayerNorm Norm = "layer" // (x-mean(x))/deviation(x), with a gain and a bias
+)
 
-// GatedRetention is the mixer of the paper's section 3.2; every head is Dim/Heads wide.
-type GatedRetention struct {
-	Heads          int
-	GateNormalizer float64 // the decay's logsigmoid is divided by it
-	Rope           Rope
-}
+// EmbedScale is what embeddings are multiplied by.
+type EmbedScale string
 
-// SlidingWindow is causal attention to the last Window tokens, the token itself included;
-// every head is Dim/Heads wide and KVHeads divides Heads.
-type SlidingWindow struct {
-	Heads, KVHeads int
-	Window         int
-	Bias           bool // on q, k and v
-	Rope           Rope
-}
-
-func (*GatedRetention) mixer() {}
-func (*SlidingWindow) mixer()  {}
+const (
+	SqrtDim EmbedScale = "sqrt-dim" // the square root of the stream's width
+	NoScale EmbedScale = "none"
+)
 
 // FFN is a SwiGLU feed-forward network of width Hidden.
 type FFN struct{ Hidden int }
 
-// Cache is the shared cache and the projections that fill it; a head is Dim/Cross.Heads wide.
+// Cache is the shared cache and the projections that fill it; a head is as wide as those of the
+// cross-decoder.
 type Cache struct {
 	KVHeads int
-	Bias    bool // on k and v
-	Rope    Rope // of the keys here and of the queries of every cross layer
-}
-
-// Cross is the cross-decoder: Layers equal layers of Heads query heads.
-type Cross struct {
-	Layers int
-	Heads  int
-	Bias   bool // on q
-	QNorm  bool // RMSNorm with a gain on every query head before its rotation; eps is always 1e-5
-	FFN    FFN
+	Bias    bool  // on k and v
+	Rope    *Rope // of the keys here and of the queries of every cross layer; nil for no positions
 }
 
 // Rope is a rotary position embedding over whole heads.
@@ -104,13 +86,3 @@ const (
 	Unilm Dialect = "unilm" // microsoft/unilm YOCO: params.json
 	FLA   Dialect = "fla"   // flash-linear-attention and Hugging Face: config.json
 )
-
-// Role says which weight of the model a tensor is, in the paper's words and whatever the
-// checkpoint calls it: "embed", "head", "final.norm", "self.norm", "self.q", "self.k",
-// "self.v", "self.g" (retention output gate), "self.decay" (retention decay gate),
-// "self.o", "self.q.bias", "self.k.bias", "self.v.bias", "self.ffn.norm", "self.ffn.gate"
-// (under silu), "self.ffn.up" (the linear branch), "self.ffn.down", "cache.norm", "cache.k",
-// "cache.v", "cache.k.bias", "cache.v.bias", "cross.norm", "cross.q", "cross.q.bias",
-// "cross.q.norm", "cross.o", "cross.ffn.norm", "cross.ffn.gate", "cross.ffn.up",
-// "cross.ffn.down". Roles under self. and cross. exist once a layer.
-type Role string

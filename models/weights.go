@@ -1,9 +1,22 @@
 package models
 
+// Role says which weight of the model a tensor is, in the paper's words and whatever the
+// checkpoint calls it: "embed", "head", "final.norm", "self.norm", "self.q", "self.k",
+// "self.v", "self.g" (retention output gate), "self.decay" (retention decay gate),
+// "self.o", "self.q.bias", "self.k.bias", "self.v.bias", "self.ffn.norm", "self.ffn.gate"
+// (under silu), "self.ffn.up" (the linear branch), "self.ffn.down", "cache.norm", "cache.k",
+// "cache.v", "cache.k.bias", "cache.v.bias", "cross.norm", "cross.q", "cross.q.bias",
+// "cross.q.norm", "cross.o", "cross.ffn.norm", "cross.ffn.gate", "cross.ffn.up",
+// "cross.ffn.down". Roles under self. and cross. exist once a layer. In a half whose layers are
+// not all equal they have the prefix of their place instead: "self2.q", "self2.1.q".
+type Role string
+
 // A WeightSpec is one weight that a model of a given spec has.
 type WeightSpec struct {
 	Role  Role
-	Layer int    // within its half, from 0; -1 for a weight that no layer owns
+	Layer int    // which repeat of its place, from 0; -1 for a weight that no layer owns
+	Kind  Role   // the role that it would have if all layers were equal: what name maps look up
+	At    int    // number of the layer in its half, from 0; -1 for a weight that no layer owns
 	Shape []int  // rows (outputs) first, as y = x·Wᵀ has them: [out in], or [n]
 	Pos   string // "file:line:col" of what asked for it in the spec, "" if built in memory
 }
@@ -20,25 +33,33 @@ func (w WeightSpec) Elems() int64 {
 // Weights lists every weight of the model in the order in which it is used. A tied head is not
 // listed: it is the embedding.
 func (s *Spec) Weights() []WeightSpec {
-	var ws, group []WeightSpec // group: what the layer at hand consists of
-	times := 0
+	type placed struct {
+		WeightSpec
+		step int
+	}
+	var ws []WeightSpec
+	var block []placed // what one repeat of the block at hand consists of
+	times, stage := 0, ""
 	flush := func() {
 		for layer := range times {
-			for _, w := range group {
+			for _, w := range block {
 				w.Layer = layer
-				ws = append(ws, w)
+				w.At += layer * w.step
+				ws = append(ws, w.WeightSpec)
 			}
 		}
-		group = group[:0]
+		block, times = block[:0], 0
 	}
-	s.eachWeight(func(w WeightSpec, layers int) {
-		if layers != 0 {
-			group, times = append(group, w), layers
+	s.eachWeight(func(w WeightSpec, p *Place) {
+		if p == nil || p.Stage != stage {
+			flush()
+		}
+		if p == nil {
+			ws = append(ws, w)
 			return
 		}
-		flush()
-		w.Layer = -1
-		ws = append(ws, w)
+		stage, times = p.Stage, p.Repeat
+		block = append(block, placed{w, p.Step})
 	})
 	return ws
 }
@@ -46,75 +67,101 @@ func (s *Spec) Weights() []WeightSpec {
 // Params is the number of trained parameters; a tied head counts once.
 func (s *Spec) Params() int64 {
 	var n int64
-	s.eachWeight(func(w WeightSpec, layers int) { n += w.Elems() * int64(max(layers, 1)) })
+	s.eachWeight(func(w WeightSpec, p *Place) {
+		if p == nil {
+			n += w.Elems()
+		} else {
+			n += w.Elems() * int64(p.Repeat)
+		}
+	})
 	return n
 }
 
-// eachWeight yields the weights in order, those of equal layers once with their number.
-func (s *Spec) eachWeight(yield func(w WeightSpec, layers int)) {
-	layers := 0
-	add := func(role Role, asked string, shape ...int) {
-		yield(WeightSpec{Role: role, Shape: shape, Pos: s.Pos(asked)}, layers)
-	}
-	d := s.Dim
-	ffn := func(half string, hidden int) {
-		add(Role(half+".ffn.norm"), half+".ffn", d)
-		at := half + ".ffn.hidden"
-		add(Role(half+".ffn.gate"), at, hidden, d)
-		add(Role(half+".ffn.up"), at, hidden, d)
-		add(Role(half+".ffn.down"), at, d, hidden)
-	}
-
-	add("embed", "vocab", s.Vocab, d)
-
-	layers = s.Self.Layers
-	add("self.norm", "self.layers", d)
-	switch m := s.Self.Mixer.(type) {
-	case *GatedRetention:
-		for _, r := range []Role{"self.q", "self.k", "self.v", "self.g"} {
-			add(r, "self.mixer", d, d)
+// eachWeight yields the weights in order: those of a place once, as those of its first layer.
+func (s *Spec) eachWeight(yield func(w WeightSpec, p *Place)) {
+	w := &weigher{spec: s, dim: s.Dim, yield: yield}
+	w.own("embed", "vocab", s.Vocab, w.dim)
+	places := s.Places()
+	for i := range places {
+		if places[i].Half == "self" {
+			w.layer(&places[i])
 		}
-		add("self.decay", "self.mixer.heads", m.Heads, d)
-	case *SlidingWindow:
-		kv := d / m.Heads * m.KVHeads
-		project := func(role Role, at string, rows int) {
-			add(role, at, rows, d)
-			if m.Bias {
-				add(role+".bias", "self.mixer.bias", rows)
+	}
+	if c, ok := s.Shared(); ok && s.Cache != nil {
+		w.normed(func(name string, shape ...int) { w.own(name, "cache", shape...) }, "cache.norm")
+		for _, r := range []string{"cache.k", "cache.v"} {
+			w.own(r, "cache.kv_heads", c.HeadDim*c.KVHeads, w.dim)
+			if s.Cache.Bias {
+				w.own(r+".bias", "cache.bias", c.HeadDim*c.KVHeads)
 			}
 		}
-		project("self.q", "self.mixer", d)
-		project("self.k", "self.mixer.kv_heads", kv)
-		project("self.v", "self.mixer.kv_heads", kv)
 	}
-	add("self.o", "self.mixer", d, d)
-	ffn("self", s.Self.FFN.Hidden)
-
-	layers = 0
-	add("cache.norm", "cache", d)
-	head := d / s.Cross.Heads
-	for _, r := range []Role{"cache.k", "cache.v"} {
-		add(r, "cache.kv_heads", head*s.Cache.KVHeads, d)
-		if s.Cache.Bias {
-			add(r+".bias", "cache.bias", head*s.Cache.KVHeads)
+	for i := range places {
+		if places[i].Half == "cross" {
+			w.layer(&places[i])
 		}
 	}
-
-	layers = s.Cross.Layers
-	add("cross.norm", "cross.layers", d)
-	add("cross.q", "cross.heads", d, d)
-	if s.Cross.Bias {
-		add("cross.q.bias", "cross.bias", d)
-	}
-	if s.Cross.QNorm {
-		add("cross.q.norm", "cross.q_norm", head)
-	}
-	add("cross.o", "cross.heads", d, d)
-	ffn("cross", s.Cross.FFN.Hidden)
-
-	layers = 0
-	add("final.norm", "dim", d)
+	w.normed(func(name string, shape ...int) { w.own(name, "dim", shape...) }, "final.norm")
 	if !s.TieEmbeddings {
-		add("head", "vocab", s.Vocab, d)
+		w.own("head", "vocab", s.Vocab, w.dim)
 	}
+}
+
+// A weigher lists weights: of the place at hand, with the roles that its prefix gives.
+type weigher struct {
+	spec  *Spec
+	dim   int
+	place *Place
+	yield func(w WeightSpec, p *Place)
+}
+
+// own lists a weight that no layer owns; asked is the path of the key that says so.
+func (w *weigher) own(role, asked string, shape ...int) {
+	w.yield(WeightSpec{Role: Role(role), Layer: -1, Kind: Role(role), At: -1, Shape: shape, Pos: w.spec.Pos(asked)}, nil)
+}
+
+// of lists a weight of the place.
+func (w *weigher) of(name, asked string, shape ...int) {
+	p := w.place
+	w.yield(WeightSpec{Role: Role(p.Prefix + "." + name), Kind: Role(p.Half + "." + name), At: p.First, Shape: shape, Pos: w.spec.Pos(asked)}, p)
+}
+
+// add lists a weight of the place's mixer, whose key asks for it; "" is the mixer as a whole.
+func (w *weigher) add(name, key string, shape ...int) {
+	asked := w.place.Mixed
+	if key != "" {
+		asked = join(asked, key)
+	}
+	w.of(name, asked, shape...)
+}
+
+// affine lists the matrix of a projection and, if it has one, its bias.
+func (w *weigher) affine(name, key string, out, in int, bias bool, biasKey string) {
+	w.add(name, key, out, in)
+	if bias {
+		w.add(name+".bias", biasKey, out)
+	}
+}
+
+// normed lists what the model's kind of norm has.
+func (w *weigher) normed(list func(name string, shape ...int), name string) {
+	list(name, w.dim)
+	if w.spec.Norm == LayerNorm {
+		list(name+".bias", w.dim)
+	}
+}
+
+// layer lists the weights of a place.
+func (w *weigher) layer(p *Place) {
+	w.place = p
+	w.normed(func(name string, shape ...int) { w.of(name, p.Count, shape...) }, "norm")
+	if p.Mixer != nil {
+		p.Mixer.weights(w)
+	}
+	ffn := join(p.At, "ffn")
+	w.normed(func(name string, shape ...int) { w.of(name, ffn, shape...) }, "ffn.norm")
+	hidden := join(ffn, "hidden")
+	w.of("ffn.gate", hidden, p.FFN.Hidden, w.dim)
+	w.of("ffn.up", hidden, p.FFN.Hidden, w.dim)
+	w.of("ffn.down", hidden, w.dim, p.FFN.Hidden)
 }

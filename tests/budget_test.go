@@ -40,7 +40,7 @@ func TestDepth(t *testing.T) {
 		t.Fatal(err)
 	}
 	compile := func(layers int) map[string][]byte {
-		spec.Self.Layers, spec.Cross.Layers = layers, layers
+		spec.Self.Blocks[0].Repeat, spec.Cross.Blocks[0].Repeat = layers, layers
 		p, err := driver.Compile(spec, driver.Formats{Checkpoint: ir.BF16, Weights: ir.BF16, KV: ir.F32}, "")
 		if err != nil {
 			t.Fatal(err)

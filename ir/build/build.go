@@ -14,32 +14,43 @@ import (
 	"github.com/yococ/yococ/models"
 )
 
-// Program is the model that a spec describes: stages embed, self, share, cross and head over one
-// shared cache, and the entries prefill, decode and score.
+// Program is the model that a spec describes: stages embed, one for each block of the self-decoder,
+// share, one for each block of the cross-decoder, and head over their states, and the entries
+// prefill, decode and score. A model without a shared cache has no stage share.
 func Program(spec *models.Spec) (*ir.Program, error) {
 	if err := spec.Check(); err != nil {
 		return nil, err
 	}
 	b := &builder{spec: spec, asked: spec.Weights(), p: &ir.Program{Name: spec.Name}}
-	hd := spec.Dim / spec.Cross.Heads
-	kv := ir.Of(spec.Cache.KVHeads, hd)
-	b.cache = b.state(&ir.State{Name: "kv", Kind: ir.Shared, Layers: 1, Parts: []ir.Part{{Name: "k", Type: kv}, {Name: "v", Type: kv}}})
+	if c, ok := spec.Shared(); ok {
+		b.shared = c
+		kv := ir.Of(c.KVHeads, c.HeadDim)
+		b.cache = b.state(&ir.State{Name: "kv", Kind: ir.Shared, Layers: 1, Parts: []ir.Part{{Name: "k", Type: kv}, {Name: "v", Type: kv}}})
+	}
 
 	b.stage("embed", 1, b.embed)
-	b.stage("self", spec.Self.Layers, func() *ir.Value { return b.self(b.param("self")) })
-	b.stage("share", 1, func() *ir.Value { return b.share(b.param("cache")) })
-	b.stage("cross", spec.Cross.Layers, func() *ir.Value { return b.cross(b.param("cross")) })
+	places := spec.Places()
+	for i := 0; i < len(places); {
+		n := 1
+		for i+n < len(places) && places[i+n].Stage == places[i].Stage {
+			n++
+		}
+		if places[i].Half == "cross" {
+			b.startCross()
+		}
+		b.block(places[i : i+n])
+		i += n
+	}
 	b.stage("head", 1, func() *ir.Value { return b.head(b.param("")) })
 	if b.err != nil {
 		return nil, b.err
 	}
-	const head = 4
 	for _, e := range []struct {
 		name string
 		want ir.Rows
 	}{{"prefill", ir.Last}, {"decode", ir.Last}, {"score", ir.All}} {
 		rows := make([]ir.Rows, len(b.p.Stages))
-		rows[head] = e.want
+		rows[len(rows)-1] = e.want
 		b.p.Entries = append(b.p.Entries, &ir.Entry{Name: e.name, Rows: rows, Want: e.want})
 	}
 	return b.p, nil
@@ -51,25 +62,64 @@ type builder struct {
 	spec   *models.Spec
 	p      *ir.Program
 	f      *ir.Func
-	layers int // of that stage if it is made of layers, else 0
+	place  *models.Place // in work, nil outside of layers
 	asked  []models.WeightSpec
-	cache  *ir.State // the shared one
+	cache  *ir.State     // the shared one, nil if there is none …
+	shared models.Shared // … and what the spec says about it
+	filled bool          // the stage that fills it is there
 	err    error
 }
 
 // stage appends a stage whose result body gives.
 func (b *builder) stage(name string, repeat int, body func() *ir.Value) {
-	b.f, b.layers = &ir.Func{Name: name}, 0
-	if name == "self" || name == "cross" {
-		b.layers = repeat
-	}
+	b.f = &ir.Func{Name: name}
 	b.f.Result = body()
+	b.place = nil
 	b.p.Stages = append(b.p.Stages, &ir.Stage{Name: name, Func: b.f, Repeat: repeat})
+}
+
+// block appends the stage of a block of layers.
+func (b *builder) block(places []models.Place) {
+	b.stage(places[0].Stage, places[0].Repeat, func() *ir.Value {
+		x := b.param(places[0].Half)
+		for i := range places {
+			b.place = &places[i]
+			x = b.layer(x)
+		}
+		return x
+	})
+}
+
+// startCross appends, before the cross-decoder, the stage that fills the cache that it reads.
+func (b *builder) startCross() {
+	if !b.filled && b.spec.Cache != nil {
+		b.stage("share", 1, func() *ir.Value { return b.share(b.param("cache")) })
+	}
+	b.filled = true
 }
 
 func (b *builder) state(s *ir.State) *ir.State {
 	b.p.States = append(b.p.States, s)
 	return s
+}
+
+// layered makes a state of the place in work.
+func (b *builder) layered(s *ir.State) *ir.State {
+	s.Name, s.Layers = b.place.State(s.Name), b.place.Repeat
+	return b.state(s)
+}
+
+// role is that of a weight of the place in work: norm, q, ffn.gate, …
+func (b *builder) role(name string) models.Role {
+	return models.Role(b.place.Prefix + "." + name)
+}
+
+// key is the path of a key of the mixer in work, "" for the mixer as a whole.
+func (b *builder) key(name string) string {
+	if name == "" {
+		return b.place.Mixed
+	}
+	return b.place.Mixed + "." + name
 }
 
 // weight is the weight of that role, made on first use.
@@ -82,8 +132,11 @@ func (b *builder) weight(role models.Role) *ir.Weight {
 		panic(fmt.Sprintf("BUG: the spec asks for no weight %s", role))
 	}
 	w := &ir.Weight{
-		Name: string(role), Type: ir.Of(b.asked[i].Shape...), Layers: b.layers, Pos: b.asked[i].Pos,
+		Name: string(role), Type: ir.Of(b.asked[i].Shape...), Pos: b.asked[i].Pos,
 		Pack: ir.Pack{Sources: []ir.Source{{Role: string(role), Scale: 1}}},
+	}
+	if b.place != nil {
+		w.Layers = b.place.Repeat
 	}
 	b.p.Weights = append(b.p.Weights, w)
 	return w
@@ -106,6 +159,9 @@ func (b *builder) param(path string) *ir.Value {
 
 // norm is RMSNorm with a gain.
 func (b *builder) norm(x *ir.Value, role models.Role) *ir.Value {
+	if b.spec.Norm != models.RMSNorm {
+		b.err = fmt.Errorf("%s: no equations for the norm %s", b.spec.Pos("norm"), b.spec.Norm)
+	}
 	return b.weighted(ir.Gain, role, b.op(ir.RMSNorm, "norm_eps", ir.RMSNormAttr{Eps: b.spec.NormEps}, x))
 }
 
@@ -123,12 +179,21 @@ func (b *builder) affine(x *ir.Value, role models.Role, bias bool) *ir.Value {
 	return y
 }
 
+// headNorm is RMSNorm over every head of x, with a gain.
+func (b *builder) headNorm(x *ir.Value, eps float64, role models.Role, path string) *ir.Value {
+	return b.weighted(ir.Gain, role, b.op(ir.RMSNorm, path, ir.RMSNormAttr{Eps: eps}, x))
+}
+
 // heads gives a flat row its heads.
 func (b *builder) heads(x *ir.Value, path string, n int) *ir.Value {
 	return b.op(ir.Reshape, path, ir.ReshapeAttr{Shape: []int{n, x.Type.Size() / n}}, x)
 }
 
-func (b *builder) rope(x *ir.Value, r models.Rope, path string) *ir.Value {
+// rope rotates x, unless there are no positions.
+func (b *builder) rope(x *ir.Value, r *models.Rope, path string) *ir.Value {
+	if r == nil {
+		return x
+	}
 	attr := ir.RopeAttr{Theta: r.Theta, Freq: string(r.Freq), Pairing: string(r.Pairing)}
 	return b.op(ir.Rope, path, ir.RotateAttr{Rope: attr}, x)
 }
@@ -136,27 +201,32 @@ func (b *builder) rope(x *ir.Value, r models.Rope, path string) *ir.Value {
 // attentionScale is what q·k is multiplied by for heads of d elements.
 func attentionScale(d int) float64 { return 1 / math.Sqrt(float64(d)) }
 
-// embed is √D · embed[token].
+// embed is √D · embed[token], or the row as it is.
 func (b *builder) embed() *ir.Value {
 	x := b.weighted(ir.Embed, "embed")
+	if b.spec.EmbedScale == models.NoScale {
+		return x
+	}
 	return b.op(ir.Scale, "dim", ir.ScaleAttr{By: math.Sqrt(float64(b.spec.Dim))}, x)
 }
 
-// self is one layer of the self-decoder: x += mixer(norm(x)); x += FFN(norm(x)).
-func (b *builder) self(x *ir.Value) *ir.Value {
-	n := b.norm(x, "self.norm")
+// layer is one layer of either half: x += mixer(norm(x)); x += FFN(norm(x)).
+func (b *builder) layer(x *ir.Value) *ir.Value {
+	n := b.norm(x, b.role("norm"))
 	var y *ir.Value
-	switch m := b.spec.Self.Mixer.(type) {
+	switch m := b.place.Mixer.(type) {
 	case *models.GatedRetention:
 		y = b.retention(n, m)
 	case *models.SlidingWindow:
 		y = b.window(n, m)
+	case *models.CrossAttention:
+		y = b.crossAttention(n, m)
 	default:
-		b.err = fmt.Errorf("%s: no equations for the mixer %T", b.spec.Pos("self.mixer"), m)
+		b.err = fmt.Errorf("%s: no equations for the mixer %s", b.spec.Pos(b.key("")), models.MixerKind(m))
 		return x
 	}
-	x = b.op(ir.Add, "self.mixer", nil, b.linear(y, "self.o"), x)
-	return b.ffn(x, "self")
+	x = b.op(ir.Add, b.key(""), nil, y, x)
+	return b.ffn(x)
 }
 
 // share fills the shared cache from the self-decoder's last residual stream, which goes on
@@ -170,22 +240,6 @@ func (b *builder) share(x *ir.Value) *ir.Value {
 	v = b.heads(v, "cache.kv_heads", c.KVHeads)
 	b.f.Add(ir.Share, nil, []*ir.Value{k, v}, nil, b.cache, b.spec.Pos("cache"))
 	return x
-}
-
-// cross is one layer of the cross-decoder: x += Wo attend(rope(Wq norm(x))); x += FFN(norm(x)).
-func (b *builder) cross(x *ir.Value) *ir.Value {
-	c, hd := b.spec.Cross, b.spec.Dim/b.spec.Cross.Heads
-	n := b.norm(x, "cross.norm")
-	q := b.heads(b.affine(n, "cross.q", c.Bias), "cross.heads", c.Heads)
-	if c.QNorm {
-		const eps = 1e-5 // whatever norm_eps is
-		q = b.op(ir.RMSNorm, "cross.q_norm", ir.RMSNormAttr{Eps: eps}, q)
-		q = b.weighted(ir.Gain, "cross.q.norm", q)
-	}
-	q = b.rope(q, b.spec.Cache.Rope, "cache.rope")
-	o := b.f.Add(ir.Attend, ir.AttendAttr{Scale: attentionScale(hd)}, []*ir.Value{q}, nil, b.cache, b.spec.Pos("cross.heads"))
-	x = b.op(ir.Add, "cross", nil, b.linear(o, "cross.o"), x)
-	return b.ffn(x, "cross")
 }
 
 // head is the final norm and the output projection.

@@ -162,7 +162,7 @@ func (c *comparer) steps(key string, g golden, logits []float64) {
 func (c *comparer) memory(key string) {
 	type part struct{ tensor, state, part string }
 	parts := map[part]int{{"shared_k", "kv", "k"}: 0, {"shared_v", "kv", "v"}: 0}
-	for l := range c.spec.Self.Layers {
+	for l := range c.spec.Self.Len() {
 		self := "self" + strconv.Itoa(l) + "."
 		if c.p.State("retention") != nil {
 			parts[part{self + "S", "retention", "S"}] = l

@@ -29,7 +29,7 @@ func Bind(spec *models.Spec, f *Files) (*Bound, error) {
 	used := map[string]bool{}
 	elems := map[DType]int{}
 	for _, w := range spec.Weights() {
-		name := Name(spec.Checkpoint.Names, spec, w.Role, w.Layer)
+		name := Name(spec.Checkpoint.Names, spec, w)
 		t, ok := f.Tensor(name)
 		switch used[name] = true; {
 		case name == "":
@@ -53,7 +53,7 @@ func Bind(spec *models.Spec, f *Files) (*Bound, error) {
 	for _, name := range f.Names() {
 		if !used[name] && !harmless(name) {
 			t, _ := f.Tensor(name)
-			m.add(Unused, models.WeightSpec{Layer: -1}, name, t)
+			m.add(Unused, models.WeightSpec{Layer: -1, At: -1}, name, t)
 		}
 	}
 	if len(m.Items) > 0 {
@@ -71,14 +71,14 @@ func Bind(spec *models.Spec, f *Files) (*Bound, error) {
 // tie gives the head of a tied model: the embedding.
 func (b *Bound) tie(spec *models.Spec, f *Files, m *Misfit, used map[string]bool) {
 	embed, ok := b.weights[weightKey{"embed", -1}]
-	name := Name(spec.Checkpoint.Names, spec, "head", -1)
+	name := Name(spec.Checkpoint.Names, spec, global("head"))
 	used[name] = true
 	if !ok {
 		return // reported
 	}
 	b.weights[weightKey{"head", -1}] = embed
 	if head, both := f.Tensor(name); both && !Same(head, embed) {
-		m.add(NotTied, models.WeightSpec{Role: "head", Layer: -1, Shape: embed.Shape, Pos: spec.Pos("tie_embeddings")}, name, head)
+		m.add(NotTied, models.WeightSpec{Role: "head", Layer: -1, Kind: "head", At: -1, Shape: embed.Shape, Pos: spec.Pos("tie_embeddings")}, name, head)
 	}
 }
 

@@ -80,12 +80,12 @@ func TestFiles(t *testing.T) {
 // TestNamesAreDistinct: no two weights share a tensor, and fla names every weight there is.
 func TestNamesAreDistinct(t *testing.T) {
 	s := &models.Spec{Name: "m", Vocab: 4, Dim: 8, Context: 1, NormEps: 1e-5}
-	s.Self = models.Self{Layers: 2, Mixer: &models.SlidingWindow{Heads: 2, KVHeads: 1, Window: 4, Bias: true}, FFN: models.FFN{Hidden: 4}}
-	s.Cache = models.Cache{KVHeads: 1, Bias: true}
-	s.Cross = models.Cross{Layers: 2, Heads: 2, Bias: true, QNorm: true, FFN: models.FFN{Hidden: 4}}
+	s.Self = models.Equal(2, &models.SlidingWindow{Heads: 2, KVHeads: 1, Window: 4, Bias: true}, models.FFN{Hidden: 4})
+	s.Cache = &models.Cache{KVHeads: 1, Bias: true}
+	s.Cross = models.Equal(2, &models.CrossAttention{Heads: 2, Bias: true, QNorm: true}, models.FFN{Hidden: 4})
 	seen := map[string]models.WeightSpec{}
 	for _, w := range s.Weights() {
-		name := Name(models.FLA, s, w.Role, w.Layer)
+		name := Name(models.FLA, s, w)
 		if other, twice := seen[name]; name == "" || twice {
 			t.Errorf("%v and %v are both %q", w, other, name)
 		}

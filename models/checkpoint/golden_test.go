@@ -113,7 +113,7 @@ func checkBound(t *testing.T, s *models.Spec, f *Files) int64 {
 	if s.TieEmbeddings && !Same(b.Weight("head", -1), b.Weight("embed", -1)) {
 		t.Error("the head of a tied model is not its embedding")
 	}
-	first, _ := f.Tensor(Name(s.Checkpoint.Names, s, "embed", -1))
+	first, _ := f.Tensor(Name(s.Checkpoint.Names, s, global("embed")))
 	if b.DType() != first.DType {
 		t.Errorf("type is %s, want %s", b.DType(), first.DType)
 	}
@@ -152,7 +152,7 @@ func TestPyTorchFolder(t *testing.T) {
 	write(t, dir, "params.json", `{"dim": 64, "n_layers": 5, "hidden_dim": 160, "n_self_heads": 2, "n_attn_heads": 4, "n_attn_kv_heads": 2, "vocab_size": 256}`)
 	write(t, dir, "checkpoint.pth", "PK")
 	s, notes, err := Import(dir)
-	if err != nil || s.Self.Layers != 2 || len(notes) != 3 {
+	if err != nil || s.Self.Len() != 2 || len(notes) != 3 {
 		t.Fatal(s, notes, err)
 	}
 	if _, err := Open(dir); !errors.Is(err, errNoTensors) || !strings.Contains(err.Error(), "checkpoint.pth is not read") {

@@ -92,7 +92,7 @@ func parseConfig(file string, text []byte, read func(*config, *models.Spec, *Fil
 		return nil, nil, c.errs
 	}
 	c.root = section{config: c, value: root}
-	spec := &models.Spec{Name: "model"}
+	spec := &models.Spec{Name: "model", Norm: models.RMSNorm, EmbedScale: models.SqrtDim}
 	read(c, spec, f)
 	if len(c.errs) == 0 {
 		c.check(spec)

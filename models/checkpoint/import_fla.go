@@ -57,7 +57,6 @@ func flaSpec(c *config, s *models.Spec, f *Files) {
 	s.Dim, s.Vocab = r.integer("hidden_size", 2048), r.integer("vocab_size", 32000)
 	s.Context = r.integer("max_position_embeddings", 2048)
 	s.NormEps = r.float("norm_eps", 1e-6)
-	s.Self.Layers, s.Cross.Layers = layers, total-layers
 	if len(c.errs) == 0 && total <= layers {
 		v, ok := r.value.get("num_hidden_layers")
 		if !ok {
@@ -65,19 +64,15 @@ func flaSpec(c *config, s *models.Spec, f *Files) {
 		}
 		c.fail(v.at, "num_hidden_layers", "%d layers in all, %d of them in the self-decoder, leave no cross-decoder: not supported", total, layers)
 	}
-	hidden := c.flaHidden(s.Dim)
-	s.Self.FFN.Hidden, s.Cross.FFN.Hidden = hidden, hidden
-	flaMixer(self, s)
+	ffn := models.FFN{Hidden: c.flaHidden(s.Dim)}
+	s.Self = models.Equal(layers, flaMixer(self), ffn)
 
-	s.Cross.Heads = cross.integer("num_heads", 32)
-	s.Cache.KVHeads = s.Cross.Heads
+	m := &models.CrossAttention{Heads: cross.integer("num_heads", 32), Bias: cross.boolean("qkv_bias", false), QNorm: cross.boolean("qk_norm", false)}
+	s.Cross = models.Equal(total-layers, m, ffn)
+	s.Cache = &models.Cache{KVHeads: m.Heads, Bias: m.Bias, Rope: cross.rope()}
 	if !cross.isNull("num_kv_heads") {
 		s.Cache.KVHeads = cross.integer("num_kv_heads", nil)
 	}
-	s.Cross.Bias = cross.boolean("qkv_bias", false)
-	s.Cache.Bias = s.Cross.Bias
-	s.Cross.QNorm = cross.boolean("qk_norm", false)
-	s.Cache.Rope = cross.rope()
 	if !cross.isNull("window_size") {
 		c.note("cross_decoder_attn.window_size is ignored, as fla's model ignores it")
 	}
@@ -92,14 +87,14 @@ func flaSpec(c *config, s *models.Spec, f *Files) {
 	c.flaPlaces(self, cross)
 }
 
-// flaMixer reads self_decoder_attn.
-func flaMixer(self section, s *models.Spec) {
+// flaMixer reads self_decoder_attn; nil stands for an error.
+func flaMixer(self section) models.Mixer {
 	heads := self.integer("num_heads", 6)
 	switch t := self.str("type", "gated_deltanet"); t {
 	case "gated_retention":
-		s.Self.Mixer = &models.GatedRetention{Heads: heads, GateNormalizer: self.float("gate_logit_normalizer", 16.0), Rope: self.rope()}
 		self.from("self.mixer.gate_normalizer", self, "gate_logit_normalizer")
 		self.from("self.mixer.rope.freq", self, "rope_inv_freq")
+		return &models.GatedRetention{Heads: heads, GateNormalizer: self.float("gate_logit_normalizer", 16.0), Rope: *self.rope()}
 	case "swa":
 		m := &models.SlidingWindow{Heads: heads, KVHeads: heads, Bias: self.boolean("qkv_bias", false), Rope: self.rope()}
 		m.Rope.Freq, m.Rope.Pairing = models.FreqFLA, models.HalfSplit
@@ -114,10 +109,10 @@ func flaMixer(self section, s *models.Spec) {
 		if self.str("rope_inv_freq", "fla") != "fla" {
 			self.note("self_decoder_attn.rope_inv_freq is ignored, as fla's swa ignores it: the frequencies are fla's")
 		}
-		s.Self.Mixer = m
 		self.from("self.mixer.kv_heads", self, "num_v_heads")
 		self.from("self.mixer.window", self, "window_size")
 		self.from("self.mixer.bias", self, "qkv_bias")
+		return m
 	default:
 		v, ok := self.value.get("type")
 		if !ok {
@@ -128,17 +123,18 @@ func flaMixer(self section, s *models.Spec) {
 			what = "is gated_deltanet"
 		}
 		self.fail(v.at, self.path("type"), "%s, which is not supported: want \"gated_retention\" or \"swa\"", what)
+		return nil
 	}
 }
 
 // rope reads a section's rotation: interleaved pairs.
-func (s section) rope() models.Rope {
+func (s section) rope() *models.Rope {
 	freq := models.Freq(s.str("rope_inv_freq", "fla"))
 	if freq != models.FreqFLA && freq != models.FreqYOCO {
 		v, _ := s.value.get("rope_inv_freq")
 		s.fail(v.at, s.path("rope_inv_freq"), "is %s: want \"fla\" or \"yoco\"", v)
 	}
-	return models.Rope{Theta: s.float("rope_theta", 10000.0), Freq: freq, Pairing: models.Interleaved}
+	return &models.Rope{Theta: s.float("rope_theta", 10000.0), Freq: freq, Pairing: models.Interleaved}
 }
 
 // flaHidden gives the FFN's width: intermediate_size or, if that is null, two thirds of

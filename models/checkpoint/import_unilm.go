@@ -43,16 +43,15 @@ func unilmSpec(c *config, s *models.Spec, f *Files) {
 	}
 	hidden := r.integer("hidden_dim", nil)
 	heads := r.integer("n_self_heads", nil)
-	s.Self.Layers, s.Self.FFN.Hidden = layers/2, hidden
+	ffn := models.FFN{Hidden: hidden}
 	if r.isNull("sliding_window") {
-		s.Self.Mixer = &models.GatedRetention{Heads: heads, GateNormalizer: 16, Rope: rope}
+		s.Self = models.Equal(layers/2, &models.GatedRetention{Heads: heads, GateNormalizer: 16, Rope: rope}, ffn)
 	} else {
-		s.Self.Mixer = &models.SlidingWindow{Heads: heads, KVHeads: heads, Window: r.integer("sliding_window", nil), Rope: rope}
+		s.Self = models.Equal(layers/2, &models.SlidingWindow{Heads: heads, KVHeads: heads, Window: r.integer("sliding_window", nil), Rope: &rope}, ffn)
 		c.from("self.mixer.window", r, "sliding_window")
 	}
-	s.Cross.Layers, s.Cross.FFN.Hidden = layers/2, hidden
-	s.Cross.Heads = r.integer("n_attn_heads", nil)
-	s.Cache.KVHeads, s.Cache.Rope = r.integer("n_attn_kv_heads", nil), rope
+	s.Cross = models.Equal(layers/2, &models.CrossAttention{Heads: r.integer("n_attn_heads", nil)}, ffn)
+	s.Cache = &models.Cache{KVHeads: r.integer("n_attn_kv_heads", nil), Rope: &rope}
 	s.Checkpoint.Names = models.Unilm
 
 	for path, key := range map[string]string{
@@ -71,8 +70,8 @@ func unilmSpec(c *config, s *models.Spec, f *Files) {
 // unilmTied tells a tied head by the tensors, since params.json does not: there is none, or one
 // equal to the embedding.
 func (c *config) unilmTied(s *models.Spec, f *Files) bool {
-	embed, ok := f.Tensor(Name(models.Unilm, s, "embed", -1))
-	head, both := f.Tensor(Name(models.Unilm, s, "head", -1))
+	embed, ok := f.Tensor(Name(models.Unilm, s, global("embed")))
+	head, both := f.Tensor(Name(models.Unilm, s, global("head")))
 	switch {
 	case !ok: // Bind says so
 	case !both:

@@ -65,7 +65,7 @@ func (m *Misfit) advise(spec *models.Spec, f *Files) {
 			continue
 		}
 		missing++
-		if _, ok := f.Tensor(Name(other, spec, d.Weight.Role, d.Weight.Layer)); ok {
+		if _, ok := f.Tensor(Name(other, spec, d.Weight)); ok {
 			inOther++
 		}
 		if missing <= 100 && len(unused) <= 2000 { // or it would take long and help nobody
@@ -76,7 +76,7 @@ func (m *Misfit) advise(spec *models.Spec, f *Files) {
 	case missing > 0 && 2*inOther > missing:
 		m.otherDialect = true
 		m.Hint = fmt.Sprintf("the tensors have the names of %s: set checkpoint.names to that", other)
-	case slices.ContainsFunc(m.Items, func(d Difference) bool { return d.Kind == Missing && d.Weight.Role == "head" }):
+	case slices.ContainsFunc(m.Items, func(d Difference) bool { return d.Kind == Missing && d.Weight.Kind == "head" }):
 		m.Hint = "if the head is the embedding, set tie_embeddings to true"
 	}
 }
@@ -164,12 +164,12 @@ func (m *Misfit) groups(k Kind) []string {
 		if d.Kind != k {
 			continue
 		}
-		key := fmt.Sprint(d.Weight.Role, d.Found, d.DType, d.Nearest != "")
+		key := fmt.Sprint(d.Weight.Kind, d.Weight.Shape, d.Found, d.DType, d.Nearest != "")
 		if k == Unused {
 			key = pattern(d.Tensor) + fmt.Sprint(d.Found)
 		}
 		if g := by[key]; g != nil {
-			g.layers = append(g.layers, d.Weight.Layer)
+			g.layers = append(g.layers, d.Weight.At)
 			g.others++
 			continue
 		}
@@ -195,8 +195,8 @@ func (d Difference) line() string {
 	if d.Weight.Pos != "" {
 		b.WriteString(d.Weight.Pos + ": ")
 	}
-	if d.Weight.Role != "" {
-		b.WriteString(string(d.Weight.Role) + ": ")
+	if d.Weight.Kind != "" {
+		b.WriteString(string(d.Weight.Kind) + ": ")
 	}
 	want := fmt.Sprint(d.Weight.Shape)
 	switch name := show(d.Tensor); d.Kind {

@@ -79,15 +79,20 @@ var fla = map[models.Role]string{
 }
 
 // Name gives the tensor that holds a weight in checkpoints of a dialect, "" if the dialect has
-// none: microsoft/unilm has neither biases nor a query norm. Both dialects name a weight the
-// same in every model, so spec may be nil.
-func Name(d models.Dialect, spec *models.Spec, role models.Role, layer int) string {
-	name := dialect(d)[role]
+// none: microsoft/unilm has neither biases nor a query norm. It goes by the weight's kind and the
+// number of its layer.
+func Name(d models.Dialect, spec *models.Spec, w models.WeightSpec) string {
+	name := dialect(d)[w.Kind]
 	before, after, perLayer := strings.Cut(name, ".N.")
 	if !perLayer {
 		return name
 	}
-	return before + "." + strconv.Itoa(layer) + "." + after
+	return before + "." + strconv.Itoa(w.At) + "." + after
+}
+
+// global is a weight that no layer owns.
+func global(role models.Role) models.WeightSpec {
+	return models.WeightSpec{Role: role, Layer: -1, Kind: role, At: -1}
 }
 
 func dialect(d models.Dialect) map[models.Role]string {

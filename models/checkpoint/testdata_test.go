@@ -166,10 +166,10 @@ func arraysOf(s *models.Spec, d models.Dialect) []array {
 	var arrays []array
 	for i, w := range s.Weights() {
 		data := bytes.Repeat([]byte{byte(i), 1}, int(w.Elems()))
-		arrays = append(arrays, array{Name(d, s, w.Role, w.Layer), "BF16", w.Shape, data})
+		arrays = append(arrays, array{Name(d, s, w), "BF16", w.Shape, data})
 	}
 	if s.TieEmbeddings {
-		arrays = append(arrays, array{Name(d, s, "head", -1), "BF16", arrays[0].shape, bytes.Clone(arrays[0].data)})
+		arrays = append(arrays, array{Name(d, s, global("head")), "BF16", arrays[0].shape, bytes.Clone(arrays[0].data)})
 	}
 	return arrays
 }

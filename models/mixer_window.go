@@ -1,0 +1,48 @@
+package models
+
+// SlidingWindow is causal attention to the last Window tokens, the token itself included (the
+// paper's section 3.3); KVHeads divides Heads.
+type SlidingWindow struct {
+	Heads, KVHeads int
+	HeadDim        int // width of a head; 0 for Dim/Heads
+	Window         int
+	Bias           bool  // on q, k and v
+	OutBias        bool  // on the output projection
+	Rope           *Rope // nil for no positions
+}
+
+var slidingWindow = variant{
+	kind: "sliding-window", doc: "attention to the last tokens",
+	make: func() any { return new(SlidingWindow) },
+	fields: []field{
+		{
+			key: "heads", doc: "query heads, each dim/heads wide", shape: integer, required: true, min: 1, max: maxWidth,
+			at: in(func(m *SlidingWindow) any { return &m.Heads }),
+		},
+		kvHeads(func(m *SlidingWindow) *int { return &m.KVHeads }, func(m *SlidingWindow) *int { return &m.Heads }),
+		width(func(m *SlidingWindow) *int { return &m.HeadDim }),
+		{
+			key: "window", doc: "tokens attended to, the token itself included", shape: integer, required: true, min: 1, max: maxTokens,
+			at: in(func(m *SlidingWindow) any { return &m.Window }),
+		},
+		toggle("bias", "q, k and v have a bias", false, func(m *SlidingWindow) *bool { return &m.Bias }),
+		toggle("out_bias", "the output projection has a bias", true, func(m *SlidingWindow) *bool { return &m.OutBias }),
+		positions(func(m *SlidingWindow) any { return &m.Rope }),
+	},
+}
+
+// Width is that of a head in a model of a width.
+func (m *SlidingWindow) Width(dim int) int { return headDim(dim, m.Heads, m.HeadDim) }
+
+func (m *SlidingWindow) check(c *checker, at string) {
+	c.heads(at, m.Heads, m.HeadDim, m.Rope != nil)
+	c.divides(join(at, "kv_heads"), m.KVHeads, join(at, "heads"), m.Heads)
+}
+
+func (m *SlidingWindow) weights(w *weigher) {
+	hd := m.Width(w.dim)
+	w.affine("q", "", m.Heads*hd, w.dim, m.Bias, "bias")
+	w.affine("k", "kv_heads", m.KVHeads*hd, w.dim, m.Bias, "bias")
+	w.affine("v", "kv_heads", m.KVHeads*hd, w.dim, m.Bias, "bias")
+	w.affine("o", "", w.dim, m.Heads*hd, m.OutBias, "out_bias")
+}
