@@ -19,6 +19,17 @@ func mul(e *emitter) {
 	})
 }
 
+// swiGLU is dst[i] = silu(g[i]) * x[i].
+func swiGLU(e *emitter) {
+	dst, g, x, n := e.ptr("dst"), e.ptr("g"), e.ptr("x"), e.length("dst")
+	c := e.siluConstants()
+	e.each(n, func(s slot) {
+		y := e.silu(e.load(g, s), c)
+		e.VMULPS(e.load(x, s), y, y)
+		e.store(y, dst, s)
+	})
+}
+
 // scale is dst[i] = x[i] * s.
 func scale(e *emitter) {
 	dst, x, n := e.ptr("dst"), e.ptr("x"), e.length("dst")

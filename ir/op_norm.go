@@ -19,6 +19,39 @@ var RMSNorm = define(&Op{
 	},
 })
 
+// LayerNormAttr is the attribute of layernorm.
+type LayerNormAttr struct{ Eps float64 }
+
+// LayerNorm brings every row to mean zero and unit variance, then applies a gain and a shift.
+var LayerNorm = define(&Op{
+	Name:    "layernorm",
+	Doc:     "y = (x - mean(x)) / sqrt(mean((x - mean(x))²) + eps) ∘ gain + shift, x flattened; weights gain, shift",
+	MinArgs: 1, MaxArgs: 1,
+	Weights: 2, MaxWeights: 2,
+	Attr: LayerNormAttr{},
+	Infer: func(v *Value) (Type, error) {
+		t := v.Args[0].Type
+		for i := range v.Weights {
+			if err := checkWeight(v, i, t.Size()); err != nil {
+				return Type{}, err
+			}
+		}
+		return t, checkPositive("eps", AttrOf[LayerNormAttr](v).Eps)
+	},
+	Eval: func(v *Value, e *Env) []float64 {
+		n := v.Type.Size()
+		y := make([]float64, 0, e.Rows*n)
+		for x := e.arg(v, 0); len(x) > 0; x = x[n:] {
+			mean := 0.0
+			for _, a := range x[:n] {
+				mean += a / float64(n)
+			}
+			y = append(y, elementwise(func(a float64) float64 { return a - mean }, x[:n])...)
+		}
+		return biased(gained(normalized(y, n, AttrOf[LayerNormAttr](v).Eps), e.weight(v, 0)), e.weight(v, 1))
+	},
+})
+
 // Gain multiplies every vector along the last axis by a weight, elementwise.
 var Gain = define(&Op{
 	Name:    "gain",

@@ -899,6 +899,162 @@ done5:
 DATA single_avx2<>+0(SB)/4, $0x3f800000
 GLOBL single_avx2<>(SB), RODATA|NOPTR, $4
 
+// func layerNorm_avx2(dst []float32, x []float32, gain []float32, shift []float32, eps float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·layerNorm_avx2(SB), NOSPLIT, $0-100
+	MOVQ   dst_base+0(FP), AX
+	MOVQ   x_base+24(FP), CX
+	MOVQ   gain_base+48(FP), DX
+	MOVQ   shift_base+72(FP), BX
+	MOVQ   x_len+32(FP), SI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	XORQ   DI, DI
+	MOVQ   SI, R8
+	CMPQ   R8, $0x10
+	JLT    tail2
+
+loop1:
+	VMOVUPS (CX)(DI*1), Y2
+	VADDPS  Y2, Y0, Y0
+	VMOVUPS 32(CX)(DI*1), Y2
+	VADDPS  Y2, Y1, Y1
+	ADDQ    $0x40, DI
+	SUBQ    $0x10, R8
+	CMPQ    R8, $0x10
+	JGE     loop1
+
+tail2:
+	TESTQ        R8, R8
+	JLE          done3
+	VMOVD        R8, X2
+	VPBROADCASTD X2, Y2
+	VPCMPGTD     lane_avx2<>+0(SB), Y2, Y2
+	VMASKMOVPS   (CX)(DI*1), Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VMOVD        R8, X2
+	VPBROADCASTD X2, Y2
+	VPCMPGTD     lane_avx2<>+32(SB), Y2, Y2
+	VMASKMOVPS   32(CX)(DI*1), Y2, Y2
+	VADDPS       Y2, Y1, Y1
+
+done3:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVHLPS     X0, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VADDPS       X1, X0, X0
+	VXORPS       X1, X1, X1
+	VCVTSI2SSQ   SI, X1, X1
+	VDIVSS       X1, X0, X0
+	VBROADCASTSS X0, Y2
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	XORQ         DI, DI
+	MOVQ         SI, R8
+	CMPQ         R8, $0x10
+	JLT          tail5
+
+loop4:
+	VMOVUPS     (CX)(DI*1), Y3
+	VSUBPS      Y2, Y3, Y3
+	VFMADD231PS Y3, Y3, Y0
+	VMOVUPS     32(CX)(DI*1), Y3
+	VSUBPS      Y2, Y3, Y3
+	VFMADD231PS Y3, Y3, Y1
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, R8
+	CMPQ        R8, $0x10
+	JGE         loop4
+
+tail5:
+	TESTQ        R8, R8
+	JLE          done6
+	VMOVD        R8, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     lane_avx2<>+0(SB), Y3, Y3
+	VMASKMOVPS   (CX)(DI*1), Y3, Y4
+	VSUBPS       Y2, Y4, Y4
+	VANDPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y4, Y0
+	VMOVD        R8, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     lane_avx2<>+32(SB), Y3, Y3
+	VMASKMOVPS   32(CX)(DI*1), Y3, Y4
+	VSUBPS       Y2, Y4, Y4
+	VANDPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y4, Y1
+
+done6:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVHLPS     X0, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VADDPS       X1, X0, X0
+	VXORPS       X1, X1, X1
+	VCVTSI2SSQ   SI, X1, X1
+	VDIVSS       X1, X0, X0
+	VADDSS       eps+96(FP), X0, X0
+	VSQRTSS      X0, X0, X0
+	VMOVSS       single_avx2<>+0(SB), X1
+	VDIVSS       X0, X1, X1
+	VBROADCASTSS X1, Y0
+	XORQ         DI, DI
+	CMPQ         SI, $0x10
+	JLT          tail8
+
+loop7:
+	VMOVUPS     (CX)(DI*1), Y1
+	VSUBPS      Y2, Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMOVUPS     (BX)(DI*1), Y3
+	VMOVUPS     (DX)(DI*1), Y4
+	VFMADD213PS Y3, Y4, Y1
+	VMOVUPS     Y1, (AX)(DI*1)
+	VMOVUPS     32(CX)(DI*1), Y1
+	VSUBPS      Y2, Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMOVUPS     32(BX)(DI*1), Y3
+	VMOVUPS     32(DX)(DI*1), Y4
+	VFMADD213PS Y3, Y4, Y1
+	VMOVUPS     Y1, 32(AX)(DI*1)
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         loop7
+
+tail8:
+	TESTQ        SI, SI
+	JLE          done9
+	VMOVD        SI, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
+	VMASKMOVPS   (CX)(DI*1), Y1, Y3
+	VSUBPS       Y2, Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMASKMOVPS   (BX)(DI*1), Y1, Y4
+	VMASKMOVPS   (DX)(DI*1), Y1, Y5
+	VFMADD213PS  Y4, Y5, Y3
+	VMASKMOVPS   Y3, Y1, (AX)(DI*1)
+	VMOVD        SI, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+32(SB), Y1, Y1
+	VMASKMOVPS   32(CX)(DI*1), Y1, Y3
+	VSUBPS       Y2, Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMASKMOVPS   32(BX)(DI*1), Y1, Y0
+	VMASKMOVPS   32(DX)(DI*1), Y1, Y2
+	VFMADD213PS  Y0, Y2, Y3
+	VMASKMOVPS   Y3, Y1, 32(AX)(DI*1)
+
+done9:
+	VZEROUPPER
+	RET
+
 // func gateNorm_avx2(dst []float32, o []float32, g []float32, eps float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·gateNorm_avx2(SB), NOSPLIT, $0-76
@@ -1079,6 +1235,137 @@ tail5:
 	VMASKMOVPS   Y6, Y1, 32(AX)(SI*1)
 
 done6:
+	VZEROUPPER
+	RET
+
+// func swiGLU_avx2(dst []float32, g []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·swiGLU_avx2(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), AX
+	MOVQ g_base+24(FP), CX
+	MOVQ x_base+48(FP), DX
+	MOVQ dst_len+8(FP), BX
+	XORQ SI, SI
+	CMPQ BX, $0x10
+	JLT  tail2
+
+loop1:
+	VMOVUPS     (CX)(SI*1), Y0
+	VXORPS      sign_avx2<>+0(SB), Y0, Y1
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y1, Y2
+	VMOVUPS     expMax_avx2<>+0(SB), Y3
+	VMINPS      Y1, Y3, Y1
+	VMULPS      log2E_avx2<>+0(SB), Y1, Y3
+	VROUNDPS    $0x00, Y3, Y3
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y3, Y1
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y3, Y1
+	VMOVUPS     expC6_avx2<>+0(SB), Y4
+	VFMADD213PS expC5_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC4_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC3_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC2_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS one_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS one_avx2<>+0(SB), Y1, Y4
+	VCVTPS2DQ   Y3, Y3
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      Y3, Y4, Y4
+	VANDPS      Y2, Y4, Y4
+	VADDPS      one_avx2<>+0(SB), Y4, Y4
+	VDIVPS      Y4, Y0, Y4
+	VMOVUPS     (DX)(SI*1), Y0
+	VMULPS      Y0, Y4, Y4
+	VMOVUPS     Y4, (AX)(SI*1)
+	VMOVUPS     32(CX)(SI*1), Y0
+	VXORPS      sign_avx2<>+0(SB), Y0, Y1
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y1, Y2
+	VMOVUPS     expMax_avx2<>+0(SB), Y3
+	VMINPS      Y1, Y3, Y1
+	VMULPS      log2E_avx2<>+0(SB), Y1, Y3
+	VROUNDPS    $0x00, Y3, Y3
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y3, Y1
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y3, Y1
+	VMOVUPS     expC6_avx2<>+0(SB), Y4
+	VFMADD213PS expC5_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC4_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC3_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS expC2_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS one_avx2<>+0(SB), Y1, Y4
+	VFMADD213PS one_avx2<>+0(SB), Y1, Y4
+	VCVTPS2DQ   Y3, Y3
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      Y3, Y4, Y4
+	VANDPS      Y2, Y4, Y4
+	VADDPS      one_avx2<>+0(SB), Y4, Y4
+	VDIVPS      Y4, Y0, Y4
+	VMOVUPS     32(DX)(SI*1), Y0
+	VMULPS      Y0, Y4, Y4
+	VMOVUPS     Y4, 32(AX)(SI*1)
+	ADDQ        $0x40, SI
+	SUBQ        $0x10, BX
+	CMPQ        BX, $0x10
+	JGE         loop1
+
+tail2:
+	TESTQ        BX, BX
+	JLE          done3
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lane_avx2<>+0(SB), Y0, Y0
+	VMASKMOVPS   (CX)(SI*1), Y0, Y1
+	VXORPS       sign_avx2<>+0(SB), Y1, Y2
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y2, Y3
+	VMOVUPS      expMax_avx2<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMULPS       log2E_avx2<>+0(SB), Y2, Y4
+	VROUNDPS     $0x00, Y4, Y4
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y4, Y2
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y4, Y2
+	VMOVUPS      expC6_avx2<>+0(SB), Y5
+	VFMADD213PS  expC5_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC4_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC3_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC2_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VANDPS       Y3, Y5, Y5
+	VADDPS       one_avx2<>+0(SB), Y5, Y5
+	VDIVPS       Y5, Y1, Y5
+	VMASKMOVPS   (DX)(SI*1), Y0, Y1
+	VMULPS       Y1, Y5, Y5
+	VMASKMOVPS   Y5, Y0, (AX)(SI*1)
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lane_avx2<>+32(SB), Y0, Y0
+	VMASKMOVPS   32(CX)(SI*1), Y0, Y1
+	VXORPS       sign_avx2<>+0(SB), Y1, Y2
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y2, Y3
+	VMOVUPS      expMax_avx2<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMULPS       log2E_avx2<>+0(SB), Y2, Y4
+	VROUNDPS     $0x00, Y4, Y4
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y4, Y2
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y4, Y2
+	VMOVUPS      expC6_avx2<>+0(SB), Y5
+	VFMADD213PS  expC5_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC4_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC3_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  expC2_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VANDPS       Y3, Y5, Y5
+	VADDPS       one_avx2<>+0(SB), Y5, Y5
+	VDIVPS       Y5, Y1, Y5
+	VMASKMOVPS   32(DX)(SI*1), Y0, Y1
+	VMULPS       Y1, Y5, Y5
+	VMASKMOVPS   Y5, Y0, 32(AX)(SI*1)
+
+done3:
 	VZEROUPPER
 	RET
 
@@ -1545,6 +1832,277 @@ tail2:
 done3:
 	VZEROUPPER
 	RET
+
+// func scan_avx2(dst []float32, ldd int, s []float32, a []float32, lda int, skip []float32, v []float32, ldv int, d []float32, lds int, b []float32, ldb int, c []float32, ldc int, states int, rows int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·scan_avx2(SB), NOSPLIT, $0-256
+	MOVQ s_base+32(FP), AX
+	MOVQ a_base+56(FP), CX
+	MOVQ skip_len+96(FP), BX
+	XORQ DX, DX
+
+group1:
+	TESTQ BX, BX
+	JLE   done6
+	MOVQ  dst_base+0(FP), SI
+	ADDQ  DX, SI
+	MOVQ  v_base+112(FP), DI
+	ADDQ  DX, DI
+	MOVQ  d_base+144(FP), R8
+	ADDQ  DX, R8
+	MOVQ  b_base+176(FP), R9
+	MOVQ  c_base+208(FP), R10
+	MOVQ  rows+248(FP), R11
+	MOVQ  skip_base+88(FP), R12
+	ADDQ  DX, R12
+	TESTQ R11, R11
+	JLE   nextGroup4
+
+token2:
+	XORQ         R13, R13
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lane_avx2<>+0(SB), Y0, Y0
+	VMASKMOVPS   (DI)(R13*1), Y0, Y1
+	VMASKMOVPS   (R12)(R13*1), Y0, Y2
+	VMULPS       Y1, Y2, Y2
+	VMASKMOVPS   (R8)(R13*1), Y0, Y0
+	VBROADCASTSS sign_avx2<>+0(SB), Y4
+	VORPS        Y4, Y0, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y4, Y0
+	VMOVUPS      expMax_avx2<>+0(SB), Y5
+	VMINPS       Y4, Y5, Y4
+	VMULPS       log2E_avx2<>+0(SB), Y4, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y5, Y4
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y5, Y4
+	VMOVUPS      expC6_avx2<>+0(SB), Y6
+	VFMADD213PS  expC5_avx2<>+0(SB), Y4, Y6
+	VFMADD213PS  expC4_avx2<>+0(SB), Y4, Y6
+	VFMADD213PS  expC3_avx2<>+0(SB), Y4, Y6
+	VFMADD213PS  expC2_avx2<>+0(SB), Y4, Y6
+	VFMADD213PS  one_avx2<>+0(SB), Y4, Y6
+	VFMADD213PS  one_avx2<>+0(SB), Y4, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VANDPS       Y0, Y6, Y6
+	VBROADCASTSS softplusS8_avx2<>+0(SB), Y0
+	VBROADCASTSS softplusS7_avx2<>+0(SB), Y4
+	VFMADD213PS  Y4, Y6, Y0
+	VBROADCASTSS softplusS6_avx2<>+0(SB), Y4
+	VFMADD213PS  Y4, Y6, Y0
+	VBROADCASTSS softplusS5_avx2<>+0(SB), Y4
+	VFMADD213PS  Y4, Y6, Y0
+	VBROADCASTSS softplusS4_avx2<>+0(SB), Y4
+	VFMADD213PS  Y4, Y6, Y0
+	VBROADCASTSS softplusS3_avx2<>+0(SB), Y4
+	VFMADD213PS  Y4, Y6, Y0
+	VBROADCASTSS softplusS2_avx2<>+0(SB), Y4
+	VFMADD213PS  Y4, Y6, Y0
+	VBROADCASTSS softplusS1_avx2<>+0(SB), Y4
+	VFMADD213PS  Y4, Y6, Y0
+	VBROADCASTSS softplusS0_avx2<>+0(SB), Y4
+	VFMADD213PS  Y4, Y6, Y0
+	VFMADD213PS  one_avx2<>+0(SB), Y6, Y0
+	VFMADD213PS  Y3, Y6, Y0
+	VMULPS       Y0, Y1, Y1
+	XORQ         R13, R13
+	XORQ         R14, R14
+	XORQ         R15, R15
+	CMPQ         R15, states+240(FP)
+	JGE          outputs5part0
+
+state3part0:
+	VMOVUPS      (CX)(R14*4), Y3
+	VMULPS       Y0, Y3, Y3
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y3, Y4
+	VMOVUPS      expMax_avx2<>+0(SB), Y5
+	VMINPS       Y3, Y5, Y3
+	VMULPS       log2E_avx2<>+0(SB), Y3, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y5, Y3
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y5, Y3
+	VMOVUPS      expC6_avx2<>+0(SB), Y6
+	VFMADD213PS  expC5_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS  expC4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS  expC3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS  expC2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS  one_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS  one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VANDPS       Y4, Y6, Y6
+	VBROADCASTSS (R9)(R15*4), Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      (AX)(R13*1), Y4
+	VFMADD213PS  Y3, Y4, Y6
+	VMOVUPS      Y6, (AX)(R13*1)
+	VBROADCASTSS (R10)(R15*4), Y3
+	VFMADD231PS  Y3, Y6, Y2
+	ADDQ         $0x40, R13
+	ADDQ         lda+80(FP), R14
+	INCQ         R15
+	CMPQ         R15, states+240(FP)
+	JL           state3part0
+
+outputs5part0:
+	XORQ         R13, R13
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lane_avx2<>+0(SB), Y0, Y0
+	VMASKMOVPS   Y2, Y0, (SI)(R13*1)
+	XORQ         R13, R13
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lane_avx2<>+32(SB), Y0, Y0
+	VMASKMOVPS   32(DI)(R13*1), Y0, Y1
+	VMASKMOVPS   32(R12)(R13*1), Y0, Y2
+	VMULPS       Y1, Y2, Y2
+	VMASKMOVPS   32(R8)(R13*1), Y0, Y0
+	VBROADCASTSS sign_avx2<>+0(SB), Y4
+	VORPS        Y4, Y0, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y4, Y0
+	VMOVUPS      expMax_avx2<>+0(SB), Y5
+	VMINPS       Y4, Y5, Y4
+	VMULPS       log2E_avx2<>+0(SB), Y4, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y5, Y4
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y5, Y4
+	VMOVUPS      expC6_avx2<>+0(SB), Y6
+	VFMADD213PS  expC5_avx2<>+0(SB), Y4, Y6
+	VFMADD213PS  expC4_avx2<>+0(SB), Y4, Y6
+	VFMADD213PS  expC3_avx2<>+0(SB), Y4, Y6
+	VFMADD213PS  expC2_avx2<>+0(SB), Y4, Y6
+	VFMADD213PS  one_avx2<>+0(SB), Y4, Y6
+	VFMADD213PS  one_avx2<>+0(SB), Y4, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VANDPS       Y0, Y6, Y6
+	VBROADCASTSS softplusS8_avx2<>+0(SB), Y0
+	VBROADCASTSS softplusS7_avx2<>+0(SB), Y4
+	VFMADD213PS  Y4, Y6, Y0
+	VBROADCASTSS softplusS6_avx2<>+0(SB), Y4
+	VFMADD213PS  Y4, Y6, Y0
+	VBROADCASTSS softplusS5_avx2<>+0(SB), Y4
+	VFMADD213PS  Y4, Y6, Y0
+	VBROADCASTSS softplusS4_avx2<>+0(SB), Y4
+	VFMADD213PS  Y4, Y6, Y0
+	VBROADCASTSS softplusS3_avx2<>+0(SB), Y4
+	VFMADD213PS  Y4, Y6, Y0
+	VBROADCASTSS softplusS2_avx2<>+0(SB), Y4
+	VFMADD213PS  Y4, Y6, Y0
+	VBROADCASTSS softplusS1_avx2<>+0(SB), Y4
+	VFMADD213PS  Y4, Y6, Y0
+	VBROADCASTSS softplusS0_avx2<>+0(SB), Y4
+	VFMADD213PS  Y4, Y6, Y0
+	VFMADD213PS  one_avx2<>+0(SB), Y6, Y0
+	VFMADD213PS  Y3, Y6, Y0
+	VMULPS       Y0, Y1, Y1
+	XORQ         R13, R13
+	XORQ         R14, R14
+	XORQ         R15, R15
+	CMPQ         R15, states+240(FP)
+	JGE          outputs5part1
+
+state3part1:
+	VMOVUPS      32(CX)(R14*4), Y3
+	VMULPS       Y0, Y3, Y3
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y3, Y4
+	VMOVUPS      expMax_avx2<>+0(SB), Y5
+	VMINPS       Y3, Y5, Y3
+	VMULPS       log2E_avx2<>+0(SB), Y3, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y5, Y3
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y5, Y3
+	VMOVUPS      expC6_avx2<>+0(SB), Y6
+	VFMADD213PS  expC5_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS  expC4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS  expC3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS  expC2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS  one_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS  one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VANDPS       Y4, Y6, Y6
+	VBROADCASTSS (R9)(R15*4), Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      32(AX)(R13*1), Y4
+	VFMADD213PS  Y3, Y4, Y6
+	VMOVUPS      Y6, 32(AX)(R13*1)
+	VBROADCASTSS (R10)(R15*4), Y3
+	VFMADD231PS  Y3, Y6, Y2
+	ADDQ         $0x40, R13
+	ADDQ         lda+80(FP), R14
+	INCQ         R15
+	CMPQ         R15, states+240(FP)
+	JL           state3part1
+
+outputs5part1:
+	XORQ         R13, R13
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lane_avx2<>+32(SB), Y0, Y0
+	VMASKMOVPS   Y2, Y0, 32(SI)(R13*1)
+	MOVQ         ldd+24(FP), R13
+	LEAQ         (SI)(R13*4), SI
+	MOVQ         ldv+136(FP), R13
+	LEAQ         (DI)(R13*4), DI
+	MOVQ         lds+168(FP), R13
+	LEAQ         (R8)(R13*4), R8
+	MOVQ         ldb+200(FP), R13
+	LEAQ         (R9)(R13*4), R9
+	MOVQ         ldc+232(FP), R13
+	LEAQ         (R10)(R13*4), R10
+	DECQ         R11
+	JNE          token2
+
+nextGroup4:
+	MOVQ states+240(FP), R13
+	SHLQ $0x06, R13
+	ADDQ R13, AX
+	ADDQ $0x40, CX
+	ADDQ $0x40, DX
+	SUBQ $0x10, BX
+	JMP  group1
+
+done6:
+	VZEROUPPER
+	RET
+
+DATA softplusS8_avx2<>+0(SB)/4, $0xbb92594c
+GLOBL softplusS8_avx2<>(SB), RODATA|NOPTR, $4
+
+DATA softplusS7_avx2<>+0(SB)/4, $0x3ccea2ad
+GLOBL softplusS7_avx2<>(SB), RODATA|NOPTR, $4
+
+DATA softplusS6_avx2<>+0(SB)/4, $0xbd88b846
+GLOBL softplusS6_avx2<>(SB), RODATA|NOPTR, $4
+
+DATA softplusS5_avx2<>+0(SB)/4, $0x3decc95e
+GLOBL softplusS5_avx2<>(SB), RODATA|NOPTR, $4
+
+DATA softplusS4_avx2<>+0(SB)/4, $0xbe224771
+GLOBL softplusS4_avx2<>(SB), RODATA|NOPTR, $4
+
+DATA softplusS3_avx2<>+0(SB)/4, $0x3e4b4e59
+GLOBL softplusS3_avx2<>(SB), RODATA|NOPTR, $4
+
+DATA softplusS2_avx2<>+0(SB)/4, $0xbe7fdcae
+GLOBL softplusS2_avx2<>(SB), RODATA|NOPTR, $4
+
+DATA softplusS1_avx2<>+0(SB)/4, $0x3eaaaa06
+GLOBL softplusS1_avx2<>(SB), RODATA|NOPTR, $4
+
+DATA softplusS0_avx2<>+0(SB)/4, $0xbeffffff
+GLOBL softplusS0_avx2<>(SB), RODATA|NOPTR, $4
 
 // func softmax_avx2(p []float32, lo int, hi int) (m float32, l float32)
 // Requires: AVX, AVX2, FMA3

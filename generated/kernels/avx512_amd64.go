@@ -29,10 +29,20 @@ func tileSwiGLU_avx512(dst []float32, ldd int, tile []float32, scale []float32, 
 //go:noescape
 func rmsNorm_avx512(dst []float32, x []float32, gain []float32, eps float32)
 
+// layerNorm_avx512 normalizes a row to mean zero and unit variance; kernel.Portable.LayerNorm is the reference.
+//
+//go:noescape
+func layerNorm_avx512(dst []float32, x []float32, gain []float32, shift []float32, eps float32)
+
 // gateNorm_avx512 normalizes a head and gates it by silu(g); kernel.Portable.GateNorm is the reference.
 //
 //go:noescape
 func gateNorm_avx512(dst []float32, o []float32, g []float32, eps float32)
+
+// swiGLU_avx512 gates elementwise by silu; kernel.Portable.SwiGLU is the reference.
+//
+//go:noescape
+func swiGLU_avx512(dst []float32, g []float32, x []float32)
 
 // convolve_avx512 slides taps over rows, column by column; kernel.Portable.Convolve is the reference.
 //
@@ -43,6 +53,11 @@ func convolve_avx512(dst []float32, ldd int, x []float32, ldx int, w []float32, 
 //
 //go:noescape
 func siLU_avx512(dst []float32, x []float32)
+
+// scan_avx512 runs a selective scan over tokens; kernel.Portable.Scan is the reference.
+//
+//go:noescape
+func scan_avx512(dst []float32, ldd int, s []float32, a []float32, lda int, skip []float32, v []float32, ldv int, d []float32, lds int, b []float32, ldb int, c []float32, ldc int, states int, rows int)
 
 // softmax_avx512 turns scores into weights, their maximum and their sum; kernel.Portable.Softmax is the reference.
 //

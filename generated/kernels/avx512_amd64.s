@@ -631,6 +631,125 @@ done5:
 DATA single_avx512<>+0(SB)/4, $0x3f800000
 GLOBL single_avx512<>(SB), RODATA|NOPTR, $4
 
+// func layerNorm_avx512(dst []float32, x []float32, gain []float32, shift []float32, eps float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·layerNorm_avx512(SB), NOSPLIT, $0-100
+	MOVQ   dst_base+0(FP), AX
+	MOVQ   x_base+24(FP), CX
+	MOVQ   gain_base+48(FP), DX
+	MOVQ   shift_base+72(FP), BX
+	MOVQ   x_len+32(FP), SI
+	VXORPS Z0, Z0, Z0
+	XORQ   DI, DI
+	MOVQ   SI, R8
+	CMPQ   R8, $0x10
+	JLT    tail2
+
+loop1:
+	VMOVUPS (CX)(DI*1), Z1
+	VADDPS  Z1, Z0, Z0
+	ADDQ    $0x40, DI
+	SUBQ    $0x10, R8
+	CMPQ    R8, $0x10
+	JGE     loop1
+
+tail2:
+	TESTQ        R8, R8
+	JLE          done3
+	VPBROADCASTD R8, Z1
+	VPCMPGTD     lane_avx512<>+0(SB), Z1, K1
+	VMOVUPS.Z    (CX)(DI*1), K1, Z1
+	VADDPS       Z1, Z0, Z0
+
+done3:
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDPS        X1, X0, X0
+	VXORPS        X1, X1, X1
+	VCVTSI2SSQ    SI, X1, X1
+	VDIVSS        X1, X0, X0
+	VBROADCASTSS  X0, Z1
+	VXORPS        Z0, Z0, Z0
+	XORQ          DI, DI
+	MOVQ          SI, R8
+	CMPQ          R8, $0x10
+	JLT           tail5
+
+loop4:
+	VMOVUPS     (CX)(DI*1), Z2
+	VSUBPS      Z1, Z2, Z2
+	VFMADD231PS Z2, Z2, Z0
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, R8
+	CMPQ        R8, $0x10
+	JGE         loop4
+
+tail5:
+	TESTQ        R8, R8
+	JLE          done6
+	VPBROADCASTD R8, Z2
+	VPCMPGTD     lane_avx512<>+0(SB), Z2, K1
+	VMOVUPS.Z    (CX)(DI*1), K1, Z2
+	VSUBPS       Z1, Z2, Z2
+	VMOVAPS.Z    Z2, K1, Z2
+	VFMADD231PS  Z2, Z2, Z0
+
+done6:
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VMOVHLPS      X0, X0, X2
+	VADDPS        X2, X0, X0
+	VMOVSHDUP     X0, X2
+	VADDPS        X2, X0, X0
+	VXORPS        X2, X2, X2
+	VCVTSI2SSQ    SI, X2, X2
+	VDIVSS        X2, X0, X0
+	VADDSS        eps+96(FP), X0, X0
+	VSQRTSS       X0, X0, X0
+	VMOVSS        single_avx512<>+0(SB), X2
+	VDIVSS        X0, X2, X2
+	VBROADCASTSS  X2, Z0
+	XORQ          DI, DI
+	CMPQ          SI, $0x10
+	JLT           tail8
+
+loop7:
+	VMOVUPS     (CX)(DI*1), Z2
+	VSUBPS      Z1, Z2, Z2
+	VMULPS      Z0, Z2, Z2
+	VMOVUPS     (BX)(DI*1), Z3
+	VMOVUPS     (DX)(DI*1), Z4
+	VFMADD213PS Z3, Z4, Z2
+	VMOVUPS     Z2, (AX)(DI*1)
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         loop7
+
+tail8:
+	TESTQ        SI, SI
+	JLE          done9
+	VPBROADCASTD SI, Z2
+	VPCMPGTD     lane_avx512<>+0(SB), Z2, K1
+	VMOVUPS.Z    (CX)(DI*1), K1, Z2
+	VSUBPS       Z1, Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS.Z    (BX)(DI*1), K1, Z0
+	VMOVUPS.Z    (DX)(DI*1), K1, Z1
+	VFMADD213PS  Z0, Z1, Z2
+	VMOVUPS      Z2, K1, (AX)(DI*1)
+
+done9:
+	VZEROUPPER
+	RET
+
 // func gateNorm_avx512(dst []float32, o []float32, g []float32, eps float32)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gateNorm_avx512(SB), NOSPLIT, $0-76
@@ -755,6 +874,91 @@ tail5:
 	VMOVUPS      Z3, K1, (AX)(SI*1)
 
 done6:
+	VZEROUPPER
+	RET
+
+// func swiGLU_avx512(dst []float32, g []float32, x []float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·swiGLU_avx512(SB), NOSPLIT, $0-72
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         g_base+24(FP), CX
+	MOVQ         x_base+48(FP), DX
+	MOVQ         dst_len+8(FP), BX
+	VPBROADCASTD one_avx512<>+0(SB), Z0
+	VPBROADCASTD expMin_avx512<>+0(SB), Z1
+	VPBROADCASTD expMax_avx512<>+0(SB), Z2
+	VPBROADCASTD log2E_avx512<>+0(SB), Z3
+	VPBROADCASTD minusLn2Hi_avx512<>+0(SB), Z4
+	VPBROADCASTD minusLn2Lo_avx512<>+0(SB), Z5
+	VPBROADCASTD expC2_avx512<>+0(SB), Z6
+	VPBROADCASTD expC3_avx512<>+0(SB), Z7
+	VPBROADCASTD expC4_avx512<>+0(SB), Z8
+	VPBROADCASTD expC5_avx512<>+0(SB), Z9
+	VPBROADCASTD expC6_avx512<>+0(SB), Z10
+	VPBROADCASTD sign_avx512<>+0(SB), Z11
+	XORQ         SI, SI
+	CMPQ         BX, $0x10
+	JLT          tail2
+
+loop1:
+	VMOVUPS     (CX)(SI*1), Z12
+	VXORPS      Z11, Z12, Z13
+	VCMPPS      $0x05, Z1, Z13, K1
+	VMINPS      Z13, Z2, Z13
+	VMULPS      Z3, Z13, Z14
+	VRNDSCALEPS $0x00, Z14, Z14
+	VFMADD231PS Z4, Z14, Z13
+	VFMADD231PS Z5, Z14, Z13
+	VMOVUPS     Z10, Z15
+	VFMADD213PS Z9, Z13, Z15
+	VFMADD213PS Z8, Z13, Z15
+	VFMADD213PS Z7, Z13, Z15
+	VFMADD213PS Z6, Z13, Z15
+	VFMADD213PS Z0, Z13, Z15
+	VFMADD213PS Z0, Z13, Z15
+	VCVTPS2DQ   Z14, Z14
+	VPSLLD      $0x17, Z14, Z14
+	VPADDD.Z    Z14, Z15, K1, Z15
+	VADDPS      Z0, Z15, Z15
+	VDIVPS      Z15, Z12, Z15
+	VMOVUPS     (DX)(SI*1), Z12
+	VMULPS      Z12, Z15, Z15
+	VMOVUPS     Z15, (AX)(SI*1)
+	ADDQ        $0x40, SI
+	SUBQ        $0x10, BX
+	CMPQ        BX, $0x10
+	JGE         loop1
+
+tail2:
+	TESTQ        BX, BX
+	JLE          done3
+	VPBROADCASTD BX, Z12
+	VPCMPGTD     lane_avx512<>+0(SB), Z12, K1
+	VMOVUPS.Z    (CX)(SI*1), K1, Z12
+	VXORPS       Z11, Z12, Z11
+	VCMPPS       $0x05, Z1, Z11, K2
+	VMINPS       Z11, Z2, Z11
+	VMULPS       Z3, Z11, Z1
+	VRNDSCALEPS  $0x00, Z1, Z1
+	VFMADD231PS  Z4, Z1, Z11
+	VFMADD231PS  Z5, Z1, Z11
+	VMOVUPS      Z10, Z2
+	VFMADD213PS  Z9, Z11, Z2
+	VFMADD213PS  Z8, Z11, Z2
+	VFMADD213PS  Z7, Z11, Z2
+	VFMADD213PS  Z6, Z11, Z2
+	VFMADD213PS  Z0, Z11, Z2
+	VFMADD213PS  Z0, Z11, Z2
+	VCVTPS2DQ    Z1, Z1
+	VPSLLD       $0x17, Z1, Z1
+	VPADDD.Z     Z1, Z2, K2, Z2
+	VADDPS       Z0, Z2, Z2
+	VDIVPS       Z2, Z12, Z2
+	VMOVUPS.Z    (DX)(SI*1), K1, Z0
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS      Z2, K1, (AX)(SI*1)
+
+done3:
 	VZEROUPPER
 	RET
 
@@ -1057,6 +1261,186 @@ tail2:
 done3:
 	VZEROUPPER
 	RET
+
+// func scan_avx512(dst []float32, ldd int, s []float32, a []float32, lda int, skip []float32, v []float32, ldv int, d []float32, lds int, b []float32, ldb int, c []float32, ldc int, states int, rows int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·scan_avx512(SB), NOSPLIT, $0-256
+	MOVQ         s_base+32(FP), AX
+	MOVQ         a_base+56(FP), CX
+	MOVQ         skip_len+96(FP), BX
+	XORQ         DX, DX
+	VPBROADCASTD one_avx512<>+0(SB), Z0
+	VPBROADCASTD expMin_avx512<>+0(SB), Z1
+	VPBROADCASTD expMax_avx512<>+0(SB), Z2
+	VPBROADCASTD log2E_avx512<>+0(SB), Z3
+	VPBROADCASTD minusLn2Hi_avx512<>+0(SB), Z4
+	VPBROADCASTD minusLn2Lo_avx512<>+0(SB), Z5
+	VPBROADCASTD expC2_avx512<>+0(SB), Z6
+	VPBROADCASTD expC3_avx512<>+0(SB), Z7
+	VPBROADCASTD expC4_avx512<>+0(SB), Z8
+	VPBROADCASTD expC5_avx512<>+0(SB), Z9
+	VPBROADCASTD expC6_avx512<>+0(SB), Z10
+
+group1:
+	TESTQ BX, BX
+	JLE   done6
+	MOVQ  dst_base+0(FP), SI
+	ADDQ  DX, SI
+	MOVQ  v_base+112(FP), DI
+	ADDQ  DX, DI
+	MOVQ  d_base+144(FP), R8
+	ADDQ  DX, R8
+	MOVQ  b_base+176(FP), R9
+	MOVQ  c_base+208(FP), R10
+	MOVQ  rows+248(FP), R11
+	MOVQ  skip_base+88(FP), R12
+	ADDQ  DX, R12
+	TESTQ R11, R11
+	JLE   nextGroup4
+
+token2:
+	XORQ         R13, R13
+	VPBROADCASTD BX, Z11
+	VPCMPGTD     lane_avx512<>+0(SB), Z11, K1
+	VMOVUPS.Z    (DI)(R13*1), K1, Z11
+	VMOVUPS.Z    (R12)(R13*1), K1, Z12
+	VMULPS       Z11, Z12, Z12
+	VMOVUPS.Z    (R8)(R13*1), K1, Z13
+	VBROADCASTSS sign_avx512<>+0(SB), Z15
+	VORPS        Z15, Z13, Z15
+	VXORPS       Z14, Z14, Z14
+	VMAXPS       Z14, Z13, Z14
+	VCMPPS       $0x05, Z1, Z15, K1
+	VMINPS       Z15, Z2, Z15
+	VMULPS       Z3, Z15, Z13
+	VRNDSCALEPS  $0x00, Z13, Z13
+	VFMADD231PS  Z4, Z13, Z15
+	VFMADD231PS  Z5, Z13, Z15
+	VMOVUPS      Z10, Z16
+	VFMADD213PS  Z9, Z15, Z16
+	VFMADD213PS  Z8, Z15, Z16
+	VFMADD213PS  Z7, Z15, Z16
+	VFMADD213PS  Z6, Z15, Z16
+	VFMADD213PS  Z0, Z15, Z16
+	VFMADD213PS  Z0, Z15, Z16
+	VCVTPS2DQ    Z13, Z13
+	VPSLLD       $0x17, Z13, Z13
+	VPADDD.Z     Z13, Z16, K1, Z16
+	VBROADCASTSS softplusS8_avx512<>+0(SB), Z13
+	VBROADCASTSS softplusS7_avx512<>+0(SB), Z15
+	VFMADD213PS  Z15, Z16, Z13
+	VBROADCASTSS softplusS6_avx512<>+0(SB), Z15
+	VFMADD213PS  Z15, Z16, Z13
+	VBROADCASTSS softplusS5_avx512<>+0(SB), Z15
+	VFMADD213PS  Z15, Z16, Z13
+	VBROADCASTSS softplusS4_avx512<>+0(SB), Z15
+	VFMADD213PS  Z15, Z16, Z13
+	VBROADCASTSS softplusS3_avx512<>+0(SB), Z15
+	VFMADD213PS  Z15, Z16, Z13
+	VBROADCASTSS softplusS2_avx512<>+0(SB), Z15
+	VFMADD213PS  Z15, Z16, Z13
+	VBROADCASTSS softplusS1_avx512<>+0(SB), Z15
+	VFMADD213PS  Z15, Z16, Z13
+	VBROADCASTSS softplusS0_avx512<>+0(SB), Z15
+	VFMADD213PS  Z15, Z16, Z13
+	VFMADD213PS  Z0, Z16, Z13
+	VFMADD213PS  Z14, Z16, Z13
+	VMULPS       Z13, Z11, Z11
+	XORQ         R13, R13
+	XORQ         R14, R14
+	XORQ         R15, R15
+	CMPQ         R15, states+240(FP)
+	JGE          outputs5part0
+
+state3part0:
+	VMOVUPS      (CX)(R14*4), Z14
+	VMULPS       Z13, Z14, Z14
+	VCMPPS       $0x05, Z1, Z14, K1
+	VMINPS       Z14, Z2, Z14
+	VMULPS       Z3, Z14, Z15
+	VRNDSCALEPS  $0x00, Z15, Z15
+	VFMADD231PS  Z4, Z15, Z14
+	VFMADD231PS  Z5, Z15, Z14
+	VMOVUPS      Z10, Z16
+	VFMADD213PS  Z9, Z14, Z16
+	VFMADD213PS  Z8, Z14, Z16
+	VFMADD213PS  Z7, Z14, Z16
+	VFMADD213PS  Z6, Z14, Z16
+	VFMADD213PS  Z0, Z14, Z16
+	VFMADD213PS  Z0, Z14, Z16
+	VCVTPS2DQ    Z15, Z15
+	VPSLLD       $0x17, Z15, Z15
+	VPADDD.Z     Z15, Z16, K1, Z16
+	VBROADCASTSS (R9)(R15*4), Z14
+	VMULPS       Z11, Z14, Z14
+	VMOVUPS      (AX)(R13*1), Z15
+	VFMADD213PS  Z14, Z15, Z16
+	VMOVUPS      Z16, (AX)(R13*1)
+	VBROADCASTSS (R10)(R15*4), Z14
+	VFMADD231PS  Z14, Z16, Z12
+	ADDQ         $0x40, R13
+	ADDQ         lda+80(FP), R14
+	INCQ         R15
+	CMPQ         R15, states+240(FP)
+	JL           state3part0
+
+outputs5part0:
+	XORQ         R13, R13
+	VPBROADCASTD BX, Z11
+	VPCMPGTD     lane_avx512<>+0(SB), Z11, K1
+	VMOVUPS      Z12, K1, (SI)(R13*1)
+	MOVQ         ldd+24(FP), R13
+	LEAQ         (SI)(R13*4), SI
+	MOVQ         ldv+136(FP), R13
+	LEAQ         (DI)(R13*4), DI
+	MOVQ         lds+168(FP), R13
+	LEAQ         (R8)(R13*4), R8
+	MOVQ         ldb+200(FP), R13
+	LEAQ         (R9)(R13*4), R9
+	MOVQ         ldc+232(FP), R13
+	LEAQ         (R10)(R13*4), R10
+	DECQ         R11
+	JNE          token2
+
+nextGroup4:
+	MOVQ states+240(FP), R13
+	SHLQ $0x06, R13
+	ADDQ R13, AX
+	ADDQ $0x40, CX
+	ADDQ $0x40, DX
+	SUBQ $0x10, BX
+	JMP  group1
+
+done6:
+	VZEROUPPER
+	RET
+
+DATA softplusS8_avx512<>+0(SB)/4, $0xbb92594c
+GLOBL softplusS8_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA softplusS7_avx512<>+0(SB)/4, $0x3ccea2ad
+GLOBL softplusS7_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA softplusS6_avx512<>+0(SB)/4, $0xbd88b846
+GLOBL softplusS6_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA softplusS5_avx512<>+0(SB)/4, $0x3decc95e
+GLOBL softplusS5_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA softplusS4_avx512<>+0(SB)/4, $0xbe224771
+GLOBL softplusS4_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA softplusS3_avx512<>+0(SB)/4, $0x3e4b4e59
+GLOBL softplusS3_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA softplusS2_avx512<>+0(SB)/4, $0xbe7fdcae
+GLOBL softplusS2_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA softplusS1_avx512<>+0(SB)/4, $0x3eaaaa06
+GLOBL softplusS1_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA softplusS0_avx512<>+0(SB)/4, $0xbeffffff
+GLOBL softplusS0_avx512<>(SB), RODATA|NOPTR, $4
 
 // func softmax_avx512(p []float32, lo int, hi int) (m float32, l float32)
 // Requires: AVX, AVX512DQ, AVX512F

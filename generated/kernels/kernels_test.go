@@ -67,6 +67,12 @@ var elementwise = []struct {
 	{"RMSNorm without gain", 1, 1, false, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
 		s.RMSNorm(dst, in[0], nil, c*c)
 	}},
+	{"LayerNorm", 3, 1, false, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
+		s.LayerNorm(dst, in[0], in[1], in[2], c*c)
+	}},
+	{"SwiGLU", 2, 2, false, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
+		s.SwiGLU(dst, in[0], in[1])
+	}},
 	{"GateNorm", 2, 2, false, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
 		s.GateNorm(dst, in[0], in[1], c*c)
 	}},

@@ -71,9 +71,19 @@ func (AVX2) RMSNorm(dst, x, gain []float32, eps float32) {
 	rmsNorm_avx2(dst, x, gain, eps)
 }
 
+// LayerNorm normalizes a row to mean zero and unit variance.
+func (AVX2) LayerNorm(dst, x, gain, shift []float32, eps float32) {
+	layerNorm_avx2(dst, x, gain, shift, eps)
+}
+
 // GateNorm normalizes a head and gates it by silu(g).
 func (AVX2) GateNorm(dst, o, g []float32, eps float32) {
 	gateNorm_avx2(dst, o, g, eps)
+}
+
+// SwiGLU gates elementwise by silu.
+func (AVX2) SwiGLU(dst, g, x []float32) {
+	swiGLU_avx2(dst, g, x)
 }
 
 // Convolve slides taps over rows, column by column.
@@ -84,6 +94,11 @@ func (AVX2) Convolve(dst []float32, ldd int, x []float32, ldx int, w []float32, 
 // SiLU multiplies by the logistic function.
 func (AVX2) SiLU(dst, x []float32) {
 	siLU_avx2(dst, x)
+}
+
+// Scan runs a selective scan over tokens.
+func (AVX2) Scan(dst []float32, ldd int, s, a []float32, lda int, skip, v []float32, ldv int, d []float32, lds int, b []float32, ldb int, c []float32, ldc, states, rows int) {
+	scan_avx2(dst, ldd, s, a, lda, skip, v, ldv, d, lds, b, ldb, c, ldc, states, rows)
 }
 
 // Softmax turns scores into weights, their maximum and their sum.
@@ -212,9 +227,19 @@ func (AVX512) RMSNorm(dst, x, gain []float32, eps float32) {
 	rmsNorm_avx512(dst, x, gain, eps)
 }
 
+// LayerNorm normalizes a row to mean zero and unit variance.
+func (AVX512) LayerNorm(dst, x, gain, shift []float32, eps float32) {
+	layerNorm_avx512(dst, x, gain, shift, eps)
+}
+
 // GateNorm normalizes a head and gates it by silu(g).
 func (AVX512) GateNorm(dst, o, g []float32, eps float32) {
 	gateNorm_avx512(dst, o, g, eps)
+}
+
+// SwiGLU gates elementwise by silu.
+func (AVX512) SwiGLU(dst, g, x []float32) {
+	swiGLU_avx512(dst, g, x)
 }
 
 // Convolve slides taps over rows, column by column.
@@ -225,6 +250,11 @@ func (AVX512) Convolve(dst []float32, ldd int, x []float32, ldx int, w []float32
 // SiLU multiplies by the logistic function.
 func (AVX512) SiLU(dst, x []float32) {
 	siLU_avx512(dst, x)
+}
+
+// Scan runs a selective scan over tokens.
+func (AVX512) Scan(dst []float32, ldd int, s, a []float32, lda int, skip, v []float32, ldv int, d []float32, lds int, b []float32, ldb int, c []float32, ldc, states, rows int) {
+	scan_avx512(dst, ldd, s, a, lda, skip, v, ldv, d, lds, b, ldb, c, ldc, states, rows)
 }
 
 // Softmax turns scores into weights, their maximum and their sum.

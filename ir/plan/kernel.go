@@ -58,7 +58,7 @@ const (
 )
 
 // Kernels are all the kernels, in the order in which they are emitted.
-var Kernels = []*Kernel{GemmF32, GemmBF16, GemmBF16Dot, RoundRow, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, GateNorm, Convolve, SiLU, Softmax, SplitQuery, ScoreQ8, SplitWeights, WeighQ8, ExpDiff, Mul, Scale, Merge, Div, RopeInterleaved, RopeHalf}
+var Kernels = []*Kernel{GemmF32, GemmBF16, GemmBF16Dot, RoundRow, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, LayerNorm, GateNorm, SwiGLU, Convolve, SiLU, Scan, Softmax, SplitQuery, ScoreQ8, SplitWeights, WeighQ8, ExpDiff, Mul, Scale, Merge, Div, RopeInterleaved, RopeHalf}
 
 // Parameters that kernels share.
 var (
@@ -82,6 +82,10 @@ var (
 	Scale    = &Kernel{Name: "Scale", Doc: "multiplies by a number", Params: params("dst", f32s, "x", f32s, "s", "float32")}
 	Merge    = &Kernel{Name: "Merge", Doc: "merges two partial attention results", Params: params("dst", f32s, "x", f32s, "a", "float32", "b", "float32")}
 	Div      = &Kernel{Name: "Div", Doc: "divides by a number", Params: params("dst", f32s, "x", f32s, "s", "float32")}
+
+	LayerNorm = &Kernel{Name: "LayerNorm", Doc: "normalizes a row to mean zero and unit variance", Params: params("dst", f32s, "x", f32s, "gain", f32s, "shift", f32s, "eps", "float32")}
+	SwiGLU    = &Kernel{Name: "SwiGLU", Doc: "gates elementwise by silu", Params: params("dst", f32s, "g", f32s, "x", f32s)}
+	Scan      = &Kernel{Name: "Scan", Doc: "runs a selective scan over tokens", Params: params("dst", f32s, "ldd", "int", "s", f32s, "a", f32s, "lda", "int", "skip", f32s, "v", f32s, "ldv", "int", "d", f32s, "lds", "int", "b", f32s, "ldb", "int", "c", f32s, "ldc", "int", "states", "int", "rows", "int")}
 
 	GemmBF16Dot = &Kernel{Name: "GemmBF16Dot", Doc: "multiplies rows of bfloat16 x by one panel of bfloat16 pairs", Params: params("dst", f32s, "ldd", "int", "x", u16s, "ldx", "int", "w", u16s, "pairs", "int", "rows", "int", "acc", "bool"), Bonus: bf16Dots}
 	RoundRow    = &Kernel{Name: "RoundRow", Doc: "rounds a row to bfloat16", Params: params("dst", u16s, "x", f32s)}

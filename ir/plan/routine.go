@@ -33,6 +33,12 @@ var (
 	AttendWindow = &Routine{Name: "AttendWindow", Access: []Access{None, Write, Read, Read, Read, None, Read, None, None}, Kernels: []*Kernel{GemmF32, Softmax, Scale, Merge, Div}}
 	Append       = &Routine{Name: "Append", Access: []Access{None, Write, Read, Read, None, Read, None, None}}
 	Attend       = &Routine{Name: "Attend", Access: []Access{None, Write, Read, None, Read, Read, Write, None, None}, Kernels: []*Kernel{RMSNorm, Softmax, Scale, Merge, Div}}
+
+	NormRows      = &Routine{Name: "NormRows", Access: []Access{Write, Read, None, None, None, None}, Kernels: []*Kernel{LayerNorm}}
+	Gate          = &Routine{Name: "Gate", Access: []Access{None, Write, Read, Read, None}, Kernels: []*Kernel{SwiGLU}}
+	SelectiveScan = &Routine{Name: "SelectiveScan", Access: []Access{None, Write, Read, Read, Read, Read, None, None, None, None, None}, Kernels: []*Kernel{Scan}}
+	Stripe        = &Routine{Name: "Stripe", Access: []Access{None, Write, Read, None}}
+	Differ        = &Routine{Name: "Differ", Access: []Access{None, Write, Read, None, None, None, None, None, None, None}, Kernels: []*Kernel{RMSNorm, Scale, Merge}}
 )
 
 // deltaKernels are the kernels of the delta rule without its gate.

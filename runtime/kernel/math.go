@@ -57,6 +57,9 @@ func roundToEven(x float32) float32 {
 // silu is x/(1+e^-x), the addition and the division rounded to float32.
 func silu(x float32) float32 { return x / (1 + Exp(-x)) }
 
+// abs is |x|.
+func abs(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }
+
 // sqrt is the square root, correctly rounded: from 53 bits to 24 a root never rounds wrong twice.
 func sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }
 

@@ -83,6 +83,24 @@ type Set interface {
 	// product if gain is empty. dst may be x (in place).
 	RMSNorm(dst, x, gain []float32, eps float32)
 
+	// LayerNorm normalizes one row of len(x) elements: mean = sum16(x)/n,
+	// inv = 1/sqrt(sum16((x-mean)² by FMA)/n + eps); dst[i] = fma((x[i]-mean)*inv, gain[i], shift[i]). dst may
+	// be x (in place).
+	LayerNorm(dst, x, gain, shift []float32, eps float32)
+
+	// SwiGLU is dst[i] = (g[i] / (1 + exp(-g[i]))) * x[i] for i < len(dst). In place if dst is g or x.
+	SwiGLU(dst, g, x []float32)
+
+	// Scan runs a selective scan over rows tokens of len(skip) channels. s[e,j], state j of channel e, is at
+	// s[(e/16*states+j)*16+e%16]. With delta = Softplus(d[r*lds+e]), tokens r ascending and states ascending:
+	//
+	//	s[e,j] = fma(exp(delta*a[j*lda+e]), s[e,j], (delta*v[r*ldv+e])*b[r*ldb+j])
+	//	dst[r*ldd+e] = fma(s[e,j], c[r*ldc+j], …)          starting from skip[e]*v[r*ldv+e]
+	//
+	// A row of a has as many channels as sixteens begun; those lanes, and those of s, without a channel are
+	// treated as if v and d were zero. states, rows >= 0. In place if dst is v or d.
+	Scan(dst []float32, ldd int, s, a []float32, lda int, skip, v []float32, ldv int, d []float32, lds int, b []float32, ldb int, c []float32, ldc, states, rows int)
+
 	// GateNorm normalizes o as RMSNorm without gain and gates it:
 	// dst[i] = (g[i] / (1 + exp(-g[i]))) * (o[i]*inv) for i < len(dst). In place if dst is o or g.
 	GateNorm(dst, o, g []float32, eps float32)

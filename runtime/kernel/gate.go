@@ -1,0 +1,26 @@
+package kernel
+
+// A GateSpec is the width of what is gated.
+type GateSpec struct{ Width int }
+
+// Gate is dst = silu(g) ∘ x for every row. dst may be g or x. Workers share the columns of few rows, and the
+// rows of many.
+func Gate(w *Worker, s *GateSpec, dst, g, x Rows, rows int) {
+	lo, hi, first, last := 0, s.Width, 0, rows
+	if rows < 2*w.N {
+		lo, hi = w.Share((s.Width + line - 1) / line)
+		lo, hi = lo*line, min(hi*line, s.Width)
+	} else {
+		first, last = w.Share(rows)
+	}
+	for r := first; r < last; r++ {
+		w.Set.SwiGLU(dst.Row(r, hi)[lo:], g.Row(r, hi)[lo:], x.Row(r, hi)[lo:])
+	}
+}
+
+// SwiGLU implements Set.
+func (Portable) SwiGLU(dst, g, x []float32) {
+	for i := range dst {
+		dst[i] = silu(g[i]) * x[i]
+	}
+}
