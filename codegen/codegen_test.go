@@ -55,6 +55,7 @@ func files(t *testing.T, path string, target passes.Target, edit func(*models.Sp
 		t.Fatal(err)
 	}
 	target.Package, target.Source, target.Context = spec.Name, filepath.Base(copied), spec.Context
+	target.Self, target.Cross = spec.Self.Len(), spec.Cross.Len()
 	if err := passes.Optimize(program, target); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package codegen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dave/jennifer/jen"
@@ -25,13 +26,13 @@ func (g *generator) engine() {
 		}
 		s.Line()
 		for _, st := range p.States {
-			typ := jen.Qual(kernelPath, stateType(g, &st))
+			typ := jen.Qual(kernelPath, st.Type)
 			if st.Layers > 0 {
 				typ = jen.Index(jen.Lit(st.Layers)).Add(typ)
 			}
 			s.Id(st.Name).Add(typ).Comment(st.Kind.String())
 		}
-		if g.attends() != "" {
+		if len(g.attends()) > 0 {
 			s.Id("partial").Index().Float32().Comment("results of cache segments, until they are merged")
 		}
 		s.Line()
@@ -77,24 +78,20 @@ func (g *generator) place(f *jen.File) {
 	f.Line()
 }
 
-// stateType is the type in runtime/kernel of a state.
-func stateType(g *generator, s *plan.State) string {
-	if g.plan.Object(s.Object).Type == "RetainSpec" {
-		return "Retention"
-	}
-	return "Cache"
-}
-
-// attends is the object of the routine that attends to the shared cache.
-func (g *generator) attends() string {
+// attends are the objects of the routines that attend to a cache which grows.
+func (g *generator) attends() []string {
+	var objects []string
 	for _, s := range g.plan.Stages {
 		for _, step := range s.Steps {
-			if step.Routine == plan.Attend {
-				return string(step.Operands[0].(plan.ObjectArg))
+			if step.Routine != plan.Attend {
+				continue
+			}
+			if o := string(step.Operands[0].(plan.ObjectArg)); !slices.Contains(objects, o) {
+				objects = append(objects, o)
 			}
 		}
 	}
-	return ""
+	return objects
 }
 
 // newEngine writes the function that lays a session's memory out.
@@ -116,7 +113,7 @@ func (g *generator) newEngine(f *jen.File) {
 		for _, st := range p.States {
 			spec := jen.Id("e").Dot(st.Object)
 			view := spec.Clone().Dot("View").Call(jen.Id("m").Dot("Bytes").Call(jen.Int().Call(spec.Clone().Dot("Bytes").Call())))
-			if stateType(g, &st) == "Retention" {
+			if st.Kind == ir.Carry {
 				view = spec.Clone().Dot("State").Call(jen.Id("m").Dot("Floats").Call(spec.Clone().Dot("StateFloats").Call()))
 			}
 			if st.Layers > 0 {
@@ -125,8 +122,16 @@ func (g *generator) newEngine(f *jen.File) {
 				b.Id("e").Dot(st.Name).Op("=").Add(view)
 			}
 		}
-		if a := g.attends(); a != "" {
-			b.Id("e").Dot("partial").Op("=").Id("m").Dot("Floats").Call(jen.Id("e").Dot(a).Dot("Partial").Call(jen.Id("c").Dot("Context")))
+		var partials []jen.Code
+		for _, a := range g.attends() {
+			partials = append(partials, jen.Id("e").Dot(a).Dot("Partial").Call(jen.Id("c").Dot("Context")))
+		}
+		switch len(partials) {
+		case 0:
+		case 1:
+			b.Id("e").Dot("partial").Op("=").Id("m").Dot("Floats").Call(partials[0])
+		default:
+			b.Id("e").Dot("partial").Op("=").Id("m").Dot("Floats").Call(jen.Max(partials...))
 		}
 		b.Return(jen.Id("e"))
 	})
@@ -153,6 +158,9 @@ func (g *generator) object(o *plan.Object) jen.Code {
 func (g *generator) field(v any) jen.Code {
 	switch v := v.(type) {
 	case plan.Ref:
+		if v == "" {
+			return jen.Nil()
+		}
 		return jen.Op("&").Id("e").Dot(string(v))
 	case plan.ContextBlocks:
 		return jen.Qual(kernelPath, "CacheBlocks").Call(jen.Id("c").Dot("Context"))
@@ -179,7 +187,7 @@ func (g *generator) entry(f *jen.File, en *plan.Entry) {
 	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id(name).Params(params...).BlockFunc(func(b *jen.Group) {
 		rows := jen.Code(jen.Lit(1))
 		if last {
-			b.Qual(kernelPath, "FirstRow").Call(jen.Id("w"), jen.Id("e").Dot("scratch").Dot(g.plan.Residual), jen.Id("row"), jen.Lit(g.plan.Dim))
+			b.Qual(kernelPath, "FirstRow").Call(jen.Id("w"), jen.Id("e").Dot("scratch").Dot(g.plan.Residual), jen.Id("row"), jen.Lit(g.plan.Slot(g.plan.Residual).Width))
 		} else {
 			b.Id("rows").Op(":=").Len(jen.Id("tokens"))
 			rows = jen.Id("rows")
@@ -204,7 +212,7 @@ func (g *generator) phases(en *plan.Entry) []string {
 	for _, i := range en.Stages {
 		for _, step := range g.plan.Stages[i].Steps {
 			for _, o := range step.Operands {
-				if r, ok := o.(plan.PhasesArg); ok && !seen[string(r)] {
+				if r, ok := o.(plan.PhasesArg); ok && r != "" && !seen[string(r)] {
 					seen[string(r)] = true
 					ropes = append(ropes, string(r))
 				}
@@ -229,40 +237,43 @@ func (g *generator) head(f *jen.File) {
 
 // export writes the method that brings the states into the conventions of golden files.
 func (g *generator) export(f *jen.File) {
-	comment(f, "Export returns the shared cache and the self-decoder's states after pos tokens: shared_k and",
-		"shared_v [tokens, kv heads, head size], selfN.S [heads, key size, value size], selfN.k and selfN.v",
-		"[tokens in the window, kv heads, head size].")
+	comment(f, "Export returns the states after pos tokens: of the shared cache shared_k and shared_v, of layer N of the",
+		"self-decoder selfN.k and selfN.v, [tokens, kv heads, head size], or selfN.S and others of a fixed size.")
 	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id("Export").Params(jen.Id("pos").Int()).Index().Qual(runtimePath, "Tensor").BlockFunc(func(b *jen.Group) {
 		b.Var().Id("out").Index().Qual(runtimePath, "Tensor")
 		for _, st := range g.plan.States {
-			o := g.plan.Object(st.Object)
-			switch st.Kind {
-			case ir.Shared:
-				b.Id("k").Op(",").Id("v").Op(":=").Id("e").Dot(st.Object).Dot("Export").Call(jen.Op("&").Id("e").Dot(st.Name), jen.Lit(0), jen.Id("pos"))
-				shape := jen.Index().Int().Values(jen.Id("pos"), jen.Lit(o.Int("KVHeads")), jen.Lit(o.Int("Dim")))
-				b.Id("out").Op("=").Append(jen.Id("out"), tensor(jen.Lit("shared_k"), shape, "k"), tensor(jen.Lit("shared_v"), shape, "v"))
-			case ir.Ring:
-				b.Id("from").Op(":=").Max(jen.Lit(0), jen.Id("pos").Op("-").Lit(st.Window))
-				b.For(jen.Id("l").Op(":=").Range().Id("e").Dot(st.Name)).Block(
-					jen.Id("k").Op(",").Id("v").Op(":=").Id("e").Dot(st.Object).Dot("Export").Call(jen.Op("&").Id("e").Dot(st.Name).Index(jen.Id("l")), jen.Id("from"), jen.Id("pos")),
-					jen.Id("shape").Op(":=").Index().Int().Values(jen.Id("pos").Op("-").Id("from"), jen.Lit(o.Int("KVHeads")), jen.Lit(o.Int("Dim"))),
-					jen.Id("out").Op("=").Append(jen.Id("out"), tensor(layerName("self%d.k"), jen.Id("shape"), "k"), tensor(layerName("self%d.v"), jen.Id("shape"), "v")),
-				)
-			case ir.Carry:
-				b.For(jen.Id("l").Op(":=").Range().Id("e").Dot(st.Name)).Block(
-					jen.Id("S").Op(":=").Id("e").Dot(st.Object).Dot("Export").Call(jen.Op("&").Id("e").Dot(st.Name).Index(jen.Id("l")), jen.Id("pos")),
-					jen.Id("out").Op("=").Append(jen.Id("out"), tensor(layerName("self%d.S"), jen.Index().Int().Values(jen.Lit(o.Int("Heads")), jen.Lit(o.Int("Dim")), jen.Lit(o.Int("Dim"))), "S")),
-				)
+			state := jen.Op("&").Id("e").Dot(st.Name)
+			if st.Layers > 1 {
+				state.Index(jen.Id("l"))
+			} else if st.Layers == 1 {
+				state.Index(jen.Lit(0))
 			}
+			prefix := jen.Code(jen.Lit("shared_"))
+			switch {
+			case st.Layers == 1:
+				prefix = jen.Lit(fmt.Sprintf("self%d.", st.First))
+			case st.Layers > 1:
+				prefix = jen.Qual("fmt", "Sprintf").Call(jen.Lit("self%d."), layerOf(&st))
+			}
+			tensors := jen.Qual(kernelPath, "Named").Call(prefix, jen.Id("e").Dot(st.Object).Dot("Export").Call(state, jen.Id("pos")))
+			add := jen.Id("out").Op("=").Append(jen.Id("out"), tensors.Op("..."))
+			if st.Layers > 1 {
+				add = jen.For(jen.Id("l").Op(":=").Range().Id("e").Dot(st.Name)).Block(add)
+			}
+			b.Add(add)
 		}
 		b.Return(jen.Id("out"))
 	})
 }
 
-func layerName(format string) jen.Code {
-	return jen.Qual("fmt", "Sprintf").Call(jen.Lit(format), jen.Id("l"))
-}
-
-func tensor(name, shape jen.Code, data string) jen.Code {
-	return jen.Qual(runtimePath, "Tensor").Values(jen.Id("Name").Op(":").Add(name), jen.Id("Shape").Op(":").Add(shape), jen.Id("Data").Op(":").Id(data))
+// layerOf is the layer of the stack that layer l of a state belongs to.
+func layerOf(st *plan.State) jen.Code {
+	l := jen.Id("l")
+	if st.Step > 1 {
+		l = jen.Lit(st.Step).Op("*").Id("l")
+	}
+	if st.First > 0 {
+		l = jen.Lit(st.First).Op("+").Add(l)
+	}
+	return l
 }

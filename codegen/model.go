@@ -2,9 +2,12 @@ package codegen
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/dave/jennifer/jen"
 
+	"github.com/yococ/yococ/ir"
 	"github.com/yococ/yococ/ir/plan"
 )
 
@@ -12,12 +15,9 @@ import (
 func (g *generator) model() {
 	p := g.plan
 	f := g.file("model.go", "")
-	f.PackageComment(fmt.Sprintf("Package %s runs the YOCO model of %s: %d self-decoder and %d cross-decoder layers of", p.Package, p.Source, p.Self, p.Cross))
-	f.PackageComment(fmt.Sprintf("width %d around one %s key/value cache, with %s weights.", p.Dim, p.CacheElem, p.Precision()))
-	f.PackageComment("")
-	f.PackageComment("self.go, share.go and cross.go are the model; engine.go strings them together.")
-	f.PackageComment("")
-	f.PackageComment("It imports the runtime, and may not import anything of the compiler.")
+	for _, l := range g.doc() {
+		f.PackageComment(l)
+	}
 
 	f.Comment("Name is the model's name in its spec.")
 	f.Const().Id("Name").Op("=").Lit(p.Package)
@@ -91,13 +91,51 @@ func (g *generator) info() []jen.Code {
 // scratch are the runtime's own sizes of scratch for the model's routines.
 func (g *generator) scratch() []jen.Code {
 	sizes := []jen.Code{jen.Qual(kernelPath, "LinearScratch").Call(jen.Lit(g.plan.Scratch.Inputs), jen.Id("chunk"))}
+	var shapes []string
 	for _, r := range g.plan.Scratch.Objects {
 		o := g.plan.Object(string(r))
-		if o.Type == "RetainSpec" {
-			sizes = append(sizes, jen.Qual(kernelPath, "RetainScratch").Call(jen.Lit(o.Int("Dim")), jen.Id("chunk")))
-		} else {
-			sizes = append(sizes, jen.Qual(kernelPath, "AttendScratch").Call(jen.Lit(o.Int("Heads")), jen.Lit(o.Int("KVHeads")), jen.Lit(o.Int("Dim")), jen.Id("chunk")))
+		shape := jen.Qual(kernelPath, o.Type).ValuesFunc(func(v *jen.Group) {
+			for _, fd := range o.Fields {
+				if n, ok := fd.Value.(int); ok && n != 0 {
+					v.Id(fd.Name).Op(":").Lit(n)
+				}
+			}
+		})
+		if text := shape.GoString(); !slices.Contains(shapes, text) {
+			shapes = append(shapes, text)
+			sizes = append(sizes, shape.Dot("Scratch").Call(jen.Id("chunk")))
 		}
 	}
 	return sizes
+}
+
+// doc is the package's comment.
+func (g *generator) doc() []string {
+	p := g.plan
+	around := ""
+	if slices.ContainsFunc(p.States, func(s plan.State) bool { return s.Kind == ir.Shared }) {
+		around = fmt.Sprintf(" around one %s key/value cache,", p.CacheElem)
+	}
+	first := fmt.Sprintf("Package %s runs the YOCO model of %s: %d self-decoder and %d cross-decoder layers of", p.Package, p.Source, p.Self, p.Cross)
+	if p.Cross == 0 {
+		first = fmt.Sprintf("Package %s runs the model of %s: %d layers of", p.Package, p.Source, p.Self)
+	}
+	var files []string
+	for i := range p.Stages {
+		if s := &p.Stages[i]; s.Name != "embed" && s.Name != "head" {
+			files = append(files, fileName(s))
+		}
+	}
+	list, are := strings.Join(files, ", "), "is"
+	if n := len(files) - 1; n > 0 {
+		list, are = strings.Join(files[:n], ", ")+" and "+files[n], "are"
+	}
+	return []string{
+		first,
+		fmt.Sprintf("width %d%s with %s weights.", p.Dim, around, p.Precision()),
+		"",
+		list + " " + are + " the model; engine.go strings them together.",
+		"",
+		"It imports the runtime, and may not import anything of the compiler.",
+	}
 }

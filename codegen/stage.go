@@ -4,24 +4,36 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/dave/jennifer/jen"
 
 	"github.com/yococ/yococ/ir/plan"
 )
 
-// funcName is the method that a stage becomes: selfLayer where it repeats, head where not.
+// funcName is the method that a stage becomes: selfLayer where it is layers, head where not.
 func funcName(s *plan.Stage) string {
-	if s.Repeat > 1 || s.Name == "self" || s.Name == "cross" {
+	if s.Layers {
 		return s.Name + "Layer"
 	}
 	return s.Name
 }
 
+// fileName is the file that a stage becomes: selfLast → self_last.go.
+func fileName(s *plan.Stage) string {
+	var b strings.Builder
+	for _, r := range s.Name {
+		if unicode.IsUpper(r) {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String() + ".go"
+}
+
 // stage writes the file of one stage: a method that is a straight line of calls.
 func (g *generator) stage(s *plan.Stage) {
-	f := g.file(s.Name+".go", "")
-	layered := funcName(s) != s.Name
+	f := g.file(fileName(s), "")
 	doc := strings.Split(strings.TrimSpace(s.Doc), "\n")
 	comment(f, funcName(s)+" "+doc[0])
 	for _, l := range doc[1:] {
@@ -33,7 +45,7 @@ func (g *generator) stage(s *plan.Stage) {
 		}
 		if uses(s, isWeight) {
 			p := jen.Op("&").Id("e").Dot("weights").Dot(s.Name)
-			if layered {
+			if s.Layers {
 				p.Index(jen.Id("l"))
 			}
 			b.Id("p").Op(":=").Add(p)
@@ -65,7 +77,7 @@ func (g *generator) stage(s *plan.Stage) {
 func (g *generator) stageParams(s *plan.Stage) []jen.Code {
 	ps := []jen.Code{jen.Id("w").Op("*").Qual(kernelPath, "Worker")}
 	var ints []jen.Code
-	if funcName(s) != s.Name {
+	if takesLayer(s) {
 		ints = append(ints, jen.Id("l"))
 	}
 	if namesArg(s, "tokens") {
@@ -83,15 +95,23 @@ func (g *generator) stageParams(s *plan.Stage) []jen.Code {
 	return ps
 }
 
+// takesLayer reports whether a stage's method has to know which layer it is.
+func takesLayer(s *plan.Stage) bool {
+	return s.Layers && (uses(s, isWeight) || uses(s, func(o plan.Operand) bool { _, ok := o.(plan.StateArg); return ok }))
+}
+
 // stageCall calls a stage's method with what it takes, in a loop over layers if it repeats.
 func (g *generator) stageCall(s *plan.Stage, from, rows jen.Code) jen.Code {
 	args := []jen.Code{jen.Id("w")}
 	if namesArg(s, "tokens") {
 		args = append(args, jen.Id("tokens"))
 	}
-	layered := funcName(s) != s.Name
-	if layered {
-		args = append(args, jen.Id("l"))
+	if takesLayer(s) {
+		l := jen.Id("l")
+		if s.Repeat == 1 {
+			l = jen.Lit(0)
+		}
+		args = append(args, l)
 	}
 	if s.Name == "head" {
 		args = append(args, from)
@@ -100,7 +120,7 @@ func (g *generator) stageCall(s *plan.Stage, from, rows jen.Code) jen.Code {
 		args = append(args, rows)
 	}
 	call := jen.Id("e").Dot(funcName(s)).Call(args...)
-	if layered {
+	if s.Repeat > 1 {
 		return jen.For(jen.Id("l").Op(":=").Range().Lit(s.Repeat)).Block(call)
 	}
 	return call
@@ -138,6 +158,9 @@ func (g *generator) operand(s *plan.Stage, step *plan.Step, o plan.Operand) jen.
 	case plan.WeightArg:
 		return g.weight(o)
 	case plan.ObjectArg:
+		if o == "" {
+			return jen.Nil()
+		}
 		return jen.Op("&").Id(engine).Dot(string(o))
 	case plan.StateArg:
 		st := jen.Op("&").Id(engine).Dot(string(o))
@@ -146,6 +169,9 @@ func (g *generator) operand(s *plan.Stage, step *plan.Step, o plan.Operand) jen.
 		}
 		return st
 	case plan.PhasesArg:
+		if o == "" {
+			return jen.Qual(kernelPath, "Phases").Values()
+		}
 		return jen.Id(scratch).Dot("phases").Dot(string(o))
 	case plan.FloatArg:
 		return jen.Lit(float64(o))
@@ -195,8 +221,10 @@ func isSlot(o plan.Operand) bool {
 	switch o := o.(type) {
 	case plan.SlotArg:
 		return o.Slot != plan.Logits
-	case plan.InputArg, plan.PhasesArg:
+	case plan.InputArg:
 		return true
+	case plan.PhasesArg:
+		return o != ""
 	}
 	return false
 }

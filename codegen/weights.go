@@ -42,7 +42,7 @@ func (g *generator) weights() {
 			}
 			stages = append(stages, st)
 			typ := jen.Id(st.Name + "Weights")
-			if funcName(st) != st.Name {
+			if st.Layers {
 				typ = jen.Index(jen.Lit(st.Repeat)).Add(typ)
 			}
 			s.Id(st.Name).Add(typ)
@@ -51,8 +51,8 @@ func (g *generator) weights() {
 	f.Line()
 	for _, st := range stages {
 		what := "the " + st.Name + " stage"
-		if funcName(st) != st.Name {
-			what = fmt.Sprintf("one layer of the %s-decoder", st.Name)
+		if st.Layers {
+			what = "one layer of " + what
 		}
 		comment(f, fmt.Sprintf("%sWeights are the weights of %s.", st.Name, what))
 		f.Type().Id(st.Name + "Weights").StructFunc(func(s *jen.Group) {
@@ -67,7 +67,7 @@ func (g *generator) weights() {
 	f.Func().Id("bind").Params(jen.Id("f").Op("*").Qual(weightsPath, "File")).Op("*").Id("modelWeights").BlockFunc(func(b *jen.Group) {
 		b.Id("m").Op(":=").Op("&").Id("modelWeights").Values()
 		for _, st := range stages {
-			if funcName(st) == st.Name {
+			if !st.Layers {
 				for _, w := range g.stageWeights(st) {
 					b.Id("m").Dot(st.Name).Dot(w.Field).Op("=").Add(g.bindCall(w.Tensors()[0], jen.Lit(0)))
 				}

@@ -7,6 +7,9 @@ import "fmt"
 // no layer repeats.
 func Packed(source func(role string, layer int) ([]float64, error)) func(w *Weight, layer int) ([]float64, error) {
 	return func(w *Weight, layer int) ([]float64, error) {
+		if layer >= 0 {
+			layer += w.First
+		}
 		out := make([]float64, 0, w.Type.Size())
 		for _, s := range w.Pack.Sources {
 			data, err := source(s.Role, layer)

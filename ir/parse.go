@@ -153,7 +153,7 @@ func (ps *parser) weight(l, pos string) error {
 		return err
 	}
 	w := &Weight{Name: name, Type: t, Pos: pos}
-	if err := options(words[2:], map[string]*int{"layers": &w.Layers}); err != nil {
+	if err := options(words[2:], map[string]*int{"layers": &w.Layers, "first": &w.First}); err != nil {
 		return err
 	}
 	if !hasFrom {

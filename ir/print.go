@@ -126,6 +126,9 @@ func (w *Weight) text() string {
 	if w.Layers != 0 {
 		s += fmt.Sprintf(" layers=%d", w.Layers)
 	}
+	if w.First != 0 {
+		s += fmt.Sprintf(" first=%d", w.First)
+	}
 	if src := w.Pack.Sources; len(src) == 1 && src[0] == (Source{Role: w.Name, Scale: 1}) {
 		return s
 	}

@@ -72,6 +72,7 @@ type Weight struct {
 	Name   string // the role: self.q, cross.ffn.norm, …
 	Type   Type   // of one layer, [out in] for a matrix
 	Layers int    // 0 for a weight that no layer repeats
+	First  int    // layer of its sources that its first layer is made from
 	Pos    string // where in the spec it was asked for, for messages
 	Pack   Pack   // how its values come from the checkpoint; rewrites fill it in
 }

@@ -52,7 +52,7 @@ func foldGain(p *ir.Program, f *ir.Func, v *ir.Value, t *Target) {
 	}
 	us := users(f, v)
 	for _, u := range us {
-		if u.Op != ir.Linear || !t.exact(u.Weights[0]) || weightUses(p, u.Weights[0]) > 1 || u.Weights[0].Layers != gain.Layers || gained(u.Weights[0]) {
+		if u.Op != ir.Linear || !t.exact(u.Weights[0]) || weightUses(p, u.Weights[0]) > 1 || u.Weights[0].Layers != gain.Layers || u.Weights[0].First != gain.First || gained(u.Weights[0]) {
 			return
 		}
 	}

@@ -111,12 +111,12 @@ func flatten(f *ir.Func) {
 			if a.Op != ir.Reshape {
 				continue
 			}
-			switch v.Op {
-			case ir.Retain, ir.Attend, ir.AttendWindow, ir.Share:
+			switch {
+			case v.Op.Effect != ir.Pure: // a mixer
 				if len(a.Args[0].Type.Shape) == 1 {
 					setArg(v, i, a.Args[0])
 				}
-			case ir.Linear, ir.Project:
+			case v.Op == ir.Linear, v.Op == ir.Project:
 				if i == 0 { // the second is the residual
 					setArg(v, i, a.Args[0])
 				}

@@ -63,14 +63,14 @@ func owned(p *ir.Program, v *ir.Value) bool {
 // sameLayers reports whether the weights of u and v, as many, can be stacked one by one.
 func sameLayers(u, v *ir.Value) bool {
 	return slices.EqualFunc(u.Weights, v.Weights, func(a, b *ir.Weight) bool {
-		return a.Layers == b.Layers && a.Type.Elem == b.Type.Elem
+		return a.Layers == b.Layers && a.First == b.First && a.Type.Elem == b.Type.Elem
 	})
 }
 
 // stack is the weight whose rows are those of weight i of each value.
 func stack(group []*ir.Value, i int) *ir.Weight {
 	first := group[0].Weights[i]
-	w := &ir.Weight{Layers: first.Layers, Pos: first.Pos, Type: ir.Type{Elem: first.Type.Elem, Shape: slices.Clone(first.Type.Shape)}}
+	w := &ir.Weight{Layers: first.Layers, First: first.First, Pos: first.Pos, Type: ir.Type{Elem: first.Type.Elem, Shape: slices.Clone(first.Type.Shape)}}
 	w.Type.Shape[0] = 0
 	var names []string
 	for _, v := range group {

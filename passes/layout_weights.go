@@ -15,7 +15,7 @@ import (
 func (b *planner) weight(w *ir.Weight, form plan.Form, half int) string {
 	pw := plan.Weight{
 		Name: w.Name, Field: b.field(w.Name), Stage: b.stage.Name, Form: form,
-		N: w.Type.Shape[0], K: w.Type.Size() / w.Type.Shape[0], Half: half, Layers: w.Layers, Sources: sources(w), Pos: w.Pos,
+		N: w.Type.Shape[0], K: w.Type.Size() / w.Type.Shape[0], Half: half, Layers: w.Layers, First: w.First, Sources: sources(w), Pos: w.Pos,
 	}
 	if form != plan.Vector {
 		pw.Elems = b.target.elems(w)
@@ -34,6 +34,12 @@ func (b *planner) weight(w *ir.Weight, form plan.Form, half int) string {
 	case old.Stage == pw.Stage && old.Form == form && old.Half == half:
 	case old.Form == plan.Table && old.Alias == "" && old.Stage != pw.Stage && form == plan.Matrix:
 		return b.tie(old, pw)
+	case old.Form == plan.Vector && form == plan.Vector: // of two stages, a field in each
+		pw.Alias, pw.Name = w.Name, w.Name+"."+pw.Stage
+		if b.plan.Weight(pw.Name) == nil {
+			b.plan.Weights = append(b.plan.Weights, pw)
+		}
+		return pw.Name
 	default:
 		b.errs = append(b.errs, fmt.Errorf("weight @%s: a %v of stage %s and a %v of stage %s, want one use, or a table and one matrix",
 			w.Name, old.Form, old.Stage, form, pw.Stage))
@@ -51,13 +57,32 @@ func (b *planner) tie(table *plan.Weight, matrix plan.Weight) string {
 	return matrix.Name
 }
 
-// field is a weight's name as a field of its stage's struct: self.ffn.gateUp → ffnGateUp.
+// field is a weight's name as a field of its stage's struct, which says the half already:
+// self.ffn.gateUp → ffnGateUp; self0.1.ffn.gateUp, of layer 1 in a stage of several → ffnGateUp1.
 func (b *planner) field(name string) string {
-	parts := strings.Split(name, ".")
-	if len(parts) > 1 {
+	parts, stage := strings.Split(name, "."), strings.Split(b.stageName, ".")
+	for n := 0; len(parts) > 1 && (n == 0 || n < len(stage) && parts[0] == stage[n]); n++ {
 		parts = parts[1:]
 	}
-	return camel(parts...)
+	return identifier(strings.Join(parts, "."))
+}
+
+// identifier is a name as a word of Go: self.last → selfLast. Numbers in front go to the end, as
+// self.0.q and 0.q cannot stay: selfQ0, q0.
+func identifier(name string) string {
+	words := strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("._-/", r) })
+	var front, numbers []string
+	for _, w := range words {
+		if w[0] >= '0' && w[0] <= '9' {
+			numbers = append(numbers, w)
+		} else {
+			front = append(front, w)
+		}
+	}
+	if len(front) == 0 {
+		front = []string{"n"}
+	}
+	return camel(front...) + strings.Join(numbers, "_")
 }
 
 func camel(parts ...string) string {

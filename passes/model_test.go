@@ -88,6 +88,7 @@ func naive(t *testing.T, variant string, target *Target) *ir.Program {
 		t.Fatal(err)
 	}
 	target.Package, target.Source, target.Context = spec.Name, variant+".yaml", 64
+	target.Self, target.Cross = spec.Self.Len(), spec.Cross.Len()
 	return p
 }
 
@@ -277,7 +278,7 @@ func TestTargets(t *testing.T) {
 			s := *p.States[1]
 			s.Name = "other"
 			p.States = append(p.States, &s)
-		}, "state $other: a second carry state beside $retention, want one of a kind"},
+		}, "state $other: nothing writes it"},
 		{func(p *ir.Program, _ *Target) {
 			p.Stage("cross").Func.Values[1].Weights[0] = p.Weight("self.o")
 		}, "stage cross: weight @self.o: a matrix of stage self and a matrix of stage cross, want one use, or a table and one matrix"},

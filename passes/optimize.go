@@ -18,6 +18,7 @@ type Target struct {
 	Checkpoint  ir.Elem     // of the matrices in the checkpoint
 	KV          ir.Elem     // of the shared cache: F32, BF16 or Q8
 	Context     int         // default context length, in tokens
+	Self, Cross int         // layers of the two halves, for texts
 
 	Skip []string                          // passes to leave out, by name
 	Dump func(n int, name, program string) // called with the program before the first pass (0, naive) and after each
@@ -49,7 +50,7 @@ func (t *Target) elems(w *ir.Weight) []ir.Elem {
 	}
 	var es []ir.Elem
 	for l := range w.Layers {
-		es = append(es, t.elem(role, l))
+		es = append(es, t.elem(role, w.First+l))
 	}
 	return es
 }

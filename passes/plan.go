@@ -13,7 +13,7 @@ import (
 func Plan(p *ir.Program, t Target) (*plan.Plan, error) {
 	b := &planner{program: p, target: t, plan: &plan.Plan{
 		Package: t.Package, Source: t.Source, Context: t.Context,
-		CacheElem: t.KV,
+		Self: t.Self, Cross: t.Cross, CacheElem: t.KV,
 	}}
 	if err := b.precision(); err != nil {
 		return nil, err
@@ -45,25 +45,20 @@ func Plan(p *ir.Program, t Target) (*plan.Plan, error) {
 
 // planner is a plan in the making.
 type planner struct {
-	program *ir.Program
-	target  Target
-	plan    *plan.Plan
-	stage   *plan.Stage
-	where   map[*ir.Value]location // of the stage's values
-	ropes   map[rope]string
-	errs    []error // of weights that cannot be laid out
+	program   *ir.Program
+	target    Target
+	plan      *plan.Plan
+	stage     *plan.Stage
+	stageName string                 // in the program
+	where     map[*ir.Value]location // of the stage's values
+	states    map[*ir.State]string   // their names in the plan
+	errs      []error                // of weights that cannot be laid out
 }
 
 // location is where a value is: the columns of a slot from one on.
 type location struct {
 	slot string
 	col  int
-}
-
-// rope is a rotation of heads of a size.
-type rope struct {
-	ir.RopeAttr
-	dim int
 }
 
 // precision checks the formats and takes the model's sizes from its program.
@@ -78,12 +73,6 @@ func (b *planner) precision() error {
 	}
 	b.plan.Dim = b.program.Stage("embed").Func.Result.Type.Size()
 	b.plan.Vocab = b.program.Stage("head").Func.Result.Type.Size()
-	if s := b.program.Stage("self"); s != nil {
-		b.plan.Self = s.Repeat
-	}
-	if s := b.program.Stage("cross"); s != nil {
-		b.plan.Cross = s.Repeat
-	}
 	return nil
 }
 
@@ -136,11 +125,9 @@ func (b *planner) collectKernels() {
 	}
 }
 
-// cacheKernels are the kernels that a routine needs because of the format of its state.
-func (b *planner) cacheKernels(state string, r *plan.Routine) []*plan.Kernel {
+// cacheKernels are the kernels that a routine needs because of the format of the cache that it uses.
+func (b *planner) cacheKernels(r *plan.Routine) []*plan.Kernel {
 	switch {
-	case state != cacheName:
-		return nil
 	case r == plan.Append && b.target.KV == ir.Q8:
 		return []*plan.Kernel{plan.QuantizeRow}
 	case r == plan.Attend:
@@ -174,8 +161,11 @@ func (b *planner) operandKernels(step plan.Step) []*plan.Kernel {
 				ks = append(ks, plan.QuantizeRow)
 			}
 		case plan.StateArg:
-			ks = append(ks, b.cacheKernels(string(o), step.Routine)...)
+			ks = append(ks, b.cacheKernels(step.Routine)...)
 		case plan.PhasesArg:
+			if o == "" {
+				continue
+			}
 			if b.plan.Object(string(o)).Field("Half").(bool) {
 				ks = append(ks, plan.RopeHalf)
 			} else {

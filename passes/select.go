@@ -14,21 +14,16 @@ import (
 // A selector turns a value of one op into a step, or into a view of another value's place.
 type selector func(*planner, *ir.Func, *ir.Value) error
 
-// selectors has a row for every op that a routine computes, or that costs nothing.
-var selectors map[*ir.Op]selector
+// selectors has a row for every op that a routine computes, or that costs nothing. Those of mixers are
+// added by their files, select_*.go.
+var selectors = map[*ir.Op]selector{}
 
 func init() { // not a literal: the rows refer to methods that refer to the table
-	selectors = map[*ir.Op]selector{
-		ir.Param:        (*planner).param,
-		ir.Embed:        (*planner).embed,
-		ir.Slice:        (*planner).view,
-		ir.Reshape:      (*planner).view,
-		ir.Project:      (*planner).project,
-		ir.Retain:       (*planner).retain,
-		ir.AttendWindow: (*planner).attendWindow,
-		ir.Share:        (*planner).share,
-		ir.Attend:       (*planner).attend,
-	}
+	selectors[ir.Param] = (*planner).param
+	selectors[ir.Embed] = (*planner).embed
+	selectors[ir.Slice] = (*planner).view
+	selectors[ir.Reshape] = (*planner).view
+	selectors[ir.Project] = (*planner).project
 }
 
 // fusedBy has the other ops, and the pass that makes each a part of one that has a routine.
@@ -50,8 +45,9 @@ const residual = "x"
 
 // selectRoutines makes a stage of the plan: a step for every value that needs one.
 func (b *planner) selectRoutines(s *ir.Stage) error {
-	b.plan.Stages = append(b.plan.Stages, plan.Stage{Name: s.Name, Repeat: s.Repeat})
+	b.plan.Stages = append(b.plan.Stages, plan.Stage{Name: identifier(s.Name), Repeat: s.Repeat, Layers: layered(s)})
 	b.stage = &b.plan.Stages[len(b.plan.Stages)-1]
+	b.stageName = s.Name
 	b.where = map[*ir.Value]location{}
 	if b.plan.Residual == "" {
 		b.plan.Residual = residual
@@ -78,6 +74,14 @@ func (b *planner) selectRoutines(s *ir.Stage) error {
 	}
 	b.stage.Doc = b.stageDoc()
 	return nil
+}
+
+// layered reports whether a stage is layers: it repeats, or has weights or a state that a layer has.
+func layered(s *ir.Stage) bool {
+	return s.Repeat > 1 || slices.ContainsFunc(s.Func.Values, func(v *ir.Value) bool {
+		return slices.ContainsFunc(v.Weights, func(w *ir.Weight) bool { return w.Layers > 0 }) ||
+			v.Op.Effect == ir.Writes && v.State.Kind != ir.Shared
+	})
 }
 
 // noRoutine is the error for a value that was left by itself.
@@ -118,12 +122,12 @@ func (b *planner) slot(v *ir.Value, name string, width int) plan.SlotArg {
 	live := plan.Live{Stage: b.stage.Name}
 	for n := 1; ; n++ {
 		old := b.plan.Slot(slot.Name)
-		if old == nil {
+		if old == nil && b.unused(slot.Name) == slot.Name {
 			slot.Live = []plan.Live{live}
 			b.plan.Slots = append(b.plan.Slots, slot)
 			break
 		}
-		if !old.In(b.stage.Name) && old.Value == slot.Value && old.Width == width {
+		if old != nil && !old.In(b.stage.Name) && old.Value == slot.Value && old.Width == width {
 			old.Live = append(old.Live, live)
 			break
 		}

@@ -67,11 +67,7 @@ type EngineConfig struct {
 }
 
 // A Tensor is a named array of numbers, as exported for comparison.
-type Tensor struct {
-	Name  string
-	Shape []int
-	Data  []float32
-}
+type Tensor = kernel.Tensor
 
 // Options of a session; the zero value of a field means its default.
 type Options struct {

@@ -13,7 +13,7 @@ import (
 // table, or a vector.
 type block struct {
 	tensor plan.Tensor
-	layer  int // -1 if no layer repeats the weight
+	layer  int // of the checkpoint; -1 if no layer repeats the weight
 	from   int // first column of the panel, first row of the table
 	rows   int // rows of the table
 }
@@ -25,7 +25,7 @@ const tableElems = 1 << 18
 func blocks(t plan.Tensor, yield func(block) bool) bool {
 	w := t.Weight
 	for l := range max(t.Layers, 1) {
-		l += t.First
+		l += t.First + w.First
 		if t.Layers == 0 {
 			l = -1
 		}

@@ -43,7 +43,7 @@ type embedWeights struct {
 	embed kernel.Table // f32[307 64]  embed · 8
 }
 
-// selfWeights are the weights of one layer of the self-decoder.
+// selfWeights are the weights of one layer of the self stage.
 type selfWeights struct {
 	qkvgDecay kernel.Matrix // f32[260 64]  self.q · self.norm, self.k · self.norm · 0.25, self.v · self.norm, self.g · self.norm, self.decay · self.norm
 	o         kernel.Matrix // f32[64 64]  self.o
@@ -57,7 +57,7 @@ type shareWeights struct {
 	kvBias []float32     // f32[32]  cache.k.bias, cache.v.bias
 }
 
-// crossWeights are the weights of one layer of the cross-decoder.
+// crossWeights are the weights of one layer of the cross stage.
 type crossWeights struct {
 	q         kernel.Matrix // f32[64 64]  cross.q · cross.norm
 	qBias     []float32     // f32[64]  cross.q.bias

@@ -16,14 +16,14 @@ type engine struct {
 	logits  kernel.Rows // [8][256]
 
 	cacheLayout  kernel.CacheSpec
-	ringLayout   kernel.CacheSpec
+	windowLayout kernel.CacheSpec
 	rope         kernel.Rope
 	attendWindow kernel.AttendSpec
 	rope2        kernel.Rope
 	attend       kernel.AttendSpec
 
 	cache   kernel.Cache    // shared
-	ring    [2]kernel.Cache // ring
+	window  [2]kernel.Cache // ring
 	partial []float32       // results of cache segments, until they are merged
 
 	runs []run // what the rows in work are
@@ -49,16 +49,16 @@ func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 		Stride: 256,
 	}
 
-	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32, Blocks: kernel.CacheBlocks(c.Context), Ring: false}
-	e.ringLayout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32, Blocks: kernel.RingBlocks(16), Ring: true}
+	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32, Blocks: kernel.CacheBlocks(c.Context)}
+	e.windowLayout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32, Blocks: kernel.RingBlocks(16), Ring: true, Window: 16}
 	e.rope = *kernel.NewRope(16, 10000.0, "fla", true)
-	e.attendWindow = kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 16, Scale: 1.0, Window: 16, QNormEps: 0.0, Rope: &e.rope, Cache: &e.ringLayout}
+	e.attendWindow = kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 16, Scale: 1.0, Window: 16, QNormEps: 0.0, Rope: &e.rope, Cache: &e.windowLayout}
 	e.rope2 = *kernel.NewRope(16, 10000.0, "fla", false)
 	e.attend = kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 16, Scale: 1.0, Window: 0, QNormEps: 0.0, Rope: &e.rope2, Cache: &e.cacheLayout}
 
 	e.cache = e.cacheLayout.View(m.Bytes(int(e.cacheLayout.Bytes())))
-	for l := range e.ring {
-		e.ring[l] = e.ringLayout.View(m.Bytes(int(e.ringLayout.Bytes())))
+	for l := range e.window {
+		e.window[l] = e.windowLayout.View(m.Bytes(int(e.windowLayout.Bytes())))
 	}
 	e.partial = m.Floats(e.attend.Partial(c.Context))
 	return e
@@ -134,18 +134,13 @@ func (e *engine) Logits() kernel.Rows {
 	return e.logits
 }
 
-// Export returns the shared cache and the self-decoder's states after pos tokens: shared_k and
-// shared_v [tokens, kv heads, head size], selfN.S [heads, key size, value size], selfN.k and selfN.v
-// [tokens in the window, kv heads, head size].
+// Export returns the states after pos tokens: of the shared cache shared_k and shared_v, of layer N of the
+// self-decoder selfN.k and selfN.v, [tokens, kv heads, head size], or selfN.S and others of a fixed size.
 func (e *engine) Export(pos int) []rt.Tensor {
 	var out []rt.Tensor
-	k, v := e.cacheLayout.Export(&e.cache, 0, pos)
-	out = append(out, rt.Tensor{Name: "shared_k", Shape: []int{pos, 2, 16}, Data: k}, rt.Tensor{Name: "shared_v", Shape: []int{pos, 2, 16}, Data: v})
-	from := max(0, pos-16)
-	for l := range e.ring {
-		k, v := e.ringLayout.Export(&e.ring[l], from, pos)
-		shape := []int{pos - from, 2, 16}
-		out = append(out, rt.Tensor{Name: fmt.Sprintf("self%d.k", l), Shape: shape, Data: k}, rt.Tensor{Name: fmt.Sprintf("self%d.v", l), Shape: shape, Data: v})
+	out = append(out, kernel.Named("shared_", e.cacheLayout.Export(&e.cache, pos))...)
+	for l := range e.window {
+		out = append(out, kernel.Named(fmt.Sprintf("self%d.", l), e.windowLayout.Export(&e.window[l], pos))...)
 	}
 	return out
 }

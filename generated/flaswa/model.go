@@ -70,5 +70,5 @@ func runtimeModel(f *weights.File) *rt.Model {
 
 // scratchFloats is the private memory of a worker, in floats, for chunks of a size.
 func scratchFloats(chunk int) int {
-	return max(kernel.LinearScratch(64, chunk), kernel.AttendScratch(4, 2, 16, chunk), kernel.AttendScratch(4, 2, 16, chunk))
+	return max(kernel.LinearScratch(64, chunk), kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 16, Window: 16}.Scratch(chunk), kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 16}.Scratch(chunk))
 }

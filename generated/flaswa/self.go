@@ -18,7 +18,7 @@ func (e *engine) selfLayer(w *kernel.Worker, l, rows int) {
 	kernel.Linear(w, s.qkv, kernel.Normed(s.x, nil, 1e-06, s.normed), &p.qkv, p.qkvBias, rows) // %1:f32[128]
 	w.Sync()
 	for _, r := range e.runs {
-		kernel.AttendWindow(w, &r.attendWindow, r.mixed, r.qkv, r.qkv.Cols(64), r.qkv.Cols(96), &r.ring[l], r.phases.rope, r.pos, r.rows) // %5:f32[4 16]  writes $window
+		kernel.AttendWindow(w, &r.attendWindow, r.mixed, r.qkv, r.qkv.Cols(64), r.qkv.Cols(96), &r.window[l], r.phases.rope, r.pos, r.rows) // %5:f32[4 16]  writes $window
 	}
 	w.Sync()
 	kernel.LinearAdd(w, s.x, kernel.Plain(s.mixed), &p.o, nil, rows) // %6:f32[64]

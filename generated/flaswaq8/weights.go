@@ -41,7 +41,7 @@ type embedWeights struct {
 	embed kernel.Table // q8[256 64]  embed · 8
 }
 
-// selfWeights are the weights of one layer of the self-decoder.
+// selfWeights are the weights of one layer of the self stage.
 type selfWeights struct {
 	qkv       kernel.Matrix // q8[128 64]  self.q · self.norm · 0.25, self.k · self.norm, self.v · self.norm
 	qkvBias   []float32     // f32[128]  self.q.bias · 0.25, self.k.bias, self.v.bias
@@ -55,7 +55,7 @@ type shareWeights struct {
 	kv kernel.Matrix // q8[64 64]  cache.k · cache.norm, cache.v · cache.norm
 }
 
-// crossWeights are the weights of one layer of the cross-decoder.
+// crossWeights are the weights of one layer of the cross stage.
 type crossWeights struct {
 	q         kernel.Matrix // q8[64 64]  cross.q · cross.norm · 0.25
 	o         kernel.Matrix // q8[64 64]  cross.o

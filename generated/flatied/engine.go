@@ -3,8 +3,6 @@
 package flatied
 
 import (
-	"fmt"
-
 	rt "github.com/yococ/yococ/runtime"
 	"github.com/yococ/yococ/runtime/kernel"
 )
@@ -47,7 +45,7 @@ func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 		Stride: 200,
 	}
 
-	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 32, Format: kernel.F32, Blocks: kernel.CacheBlocks(c.Context), Ring: false}
+	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 32, Format: kernel.F32, Blocks: kernel.CacheBlocks(c.Context)}
 	e.rope = *kernel.NewRope(32, 10000.0, "fla", false)
 	e.retain = kernel.RetainSpec{Heads: 2, Dim: 32, Normalizer: 16.0, KScale: 1.0, Eps: 1e-06, Rope: &e.rope}
 	e.attend = kernel.AttendSpec{Heads: 2, KVHeads: 2, Dim: 32, Scale: 1.0, Window: 0, QNormEps: 0.0, Rope: &e.rope, Cache: &e.cacheLayout}
@@ -78,9 +76,7 @@ func (e *engine) Prefill(w *kernel.Worker, tokens []int32) {
 		kernel.Rotate(w, r.phases.rope, &e.rope, r.pos, r.rows)
 	}
 	e.embed(w, tokens)
-	for l := range 1 {
-		e.selfLayer(w, l, rows)
-	}
+	e.selfLayer(w, 0, rows)
 	e.share(w, rows)
 }
 
@@ -105,9 +101,7 @@ func (e *engine) Score(w *kernel.Worker, tokens []int32) {
 		kernel.Rotate(w, r.phases.rope, &e.rope, r.pos, r.rows)
 	}
 	e.embed(w, tokens)
-	for l := range 1 {
-		e.selfLayer(w, l, rows)
-	}
+	e.selfLayer(w, 0, rows)
 	e.share(w, rows)
 	for l := range 2 {
 		e.crossLayer(w, l, rows)
@@ -124,16 +118,11 @@ func (e *engine) Logits() kernel.Rows {
 	return e.logits
 }
 
-// Export returns the shared cache and the self-decoder's states after pos tokens: shared_k and
-// shared_v [tokens, kv heads, head size], selfN.S [heads, key size, value size], selfN.k and selfN.v
-// [tokens in the window, kv heads, head size].
+// Export returns the states after pos tokens: of the shared cache shared_k and shared_v, of layer N of the
+// self-decoder selfN.k and selfN.v, [tokens, kv heads, head size], or selfN.S and others of a fixed size.
 func (e *engine) Export(pos int) []rt.Tensor {
 	var out []rt.Tensor
-	k, v := e.cacheLayout.Export(&e.cache, 0, pos)
-	out = append(out, rt.Tensor{Name: "shared_k", Shape: []int{pos, 2, 32}, Data: k}, rt.Tensor{Name: "shared_v", Shape: []int{pos, 2, 32}, Data: v})
-	for l := range e.retention {
-		S := e.retain.Export(&e.retention[l], pos)
-		out = append(out, rt.Tensor{Name: fmt.Sprintf("self%d.S", l), Shape: []int{2, 32, 32}, Data: S})
-	}
+	out = append(out, kernel.Named("shared_", e.cacheLayout.Export(&e.cache, pos))...)
+	out = append(out, kernel.Named("self0.", e.retain.Export(&e.retention[0], pos))...)
 	return out
 }

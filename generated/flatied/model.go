@@ -70,5 +70,5 @@ func runtimeModel(f *weights.File) *rt.Model {
 
 // scratchFloats is the private memory of a worker, in floats, for chunks of a size.
 func scratchFloats(chunk int) int {
-	return max(kernel.LinearScratch(64, chunk), kernel.RetainScratch(32, chunk), kernel.AttendScratch(2, 2, 32, chunk))
+	return max(kernel.LinearScratch(64, chunk), kernel.RetainSpec{Heads: 2, Dim: 32}.Scratch(chunk), kernel.AttendSpec{Heads: 2, KVHeads: 2, Dim: 32}.Scratch(chunk))
 }

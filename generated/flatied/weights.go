@@ -40,7 +40,7 @@ type embedWeights struct {
 	embed kernel.Table // f32[200 64]  embed
 }
 
-// selfWeights are the weights of one layer of the self-decoder.
+// selfWeights are the weights of one layer of the self stage.
 type selfWeights struct {
 	qkvgDecay kernel.Matrix // f32[258 64]  self.q · self.norm, self.k · self.norm · 0.176777, self.v · self.norm, self.g · self.norm, self.decay · self.norm
 	o         kernel.Matrix // f32[64 64]  self.o
@@ -53,7 +53,7 @@ type shareWeights struct {
 	kv kernel.Matrix // f32[128 64]  cache.k · cache.norm, cache.v · cache.norm
 }
 
-// crossWeights are the weights of one layer of the cross-decoder.
+// crossWeights are the weights of one layer of the cross stage.
 type crossWeights struct {
 	q         kernel.Matrix // f32[64 64]  cross.q · cross.norm · 0.176777
 	o         kernel.Matrix // f32[64 64]  cross.o

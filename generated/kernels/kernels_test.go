@@ -76,9 +76,6 @@ var elementwise = []struct {
 	{"GateNorm", 2, 2, false, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
 		s.GateNorm(dst, in[0], in[1], c*c)
 	}},
-	{"SiLU", 1, 1, false, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
-		s.SiLU(dst, in[0])
-	}},
 	{"ExpDiff", 1, 1, false, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
 		s.ExpDiff(dst, in[0], c)
 	}},

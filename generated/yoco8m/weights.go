@@ -46,7 +46,7 @@ type embedWeights struct {
 	embed kernel.Table // bf16[4096 256]  embed
 }
 
-// selfWeights are the weights of one layer of the self-decoder.
+// selfWeights are the weights of one layer of the self stage.
 type selfWeights struct {
 	qkvgDecay kernel.Matrix // bf16[1028 256]  self.q, self.k, self.v, self.g, self.decay
 	norm      []float32     // f32[256]  self.norm
@@ -62,7 +62,7 @@ type shareWeights struct {
 	norm []float32     // f32[256]  cache.norm
 }
 
-// crossWeights are the weights of one layer of the cross-decoder.
+// crossWeights are the weights of one layer of the cross stage.
 type crossWeights struct {
 	q         kernel.Matrix // bf16[256 256]  cross.q
 	norm      []float32     // f32[256]  cross.norm

@@ -47,7 +47,7 @@ func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 		Stride: 4096,
 	}
 
-	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 64, Format: kernel.F32, Blocks: kernel.CacheBlocks(c.Context), Ring: false}
+	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 64, Format: kernel.F32, Blocks: kernel.CacheBlocks(c.Context)}
 	e.rope = *kernel.NewRope(64, 10000.0, "yoco", false)
 	e.retain = kernel.RetainSpec{Heads: 4, Dim: 64, Normalizer: 16.0, KScale: 1.0, Eps: 1e-05, Rope: &e.rope}
 	e.attend = kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 64, Scale: 1.0, Window: 0, QNormEps: 0.0, Rope: &e.rope, Cache: &e.cacheLayout}
@@ -124,16 +124,13 @@ func (e *engine) Logits() kernel.Rows {
 	return e.logits
 }
 
-// Export returns the shared cache and the self-decoder's states after pos tokens: shared_k and
-// shared_v [tokens, kv heads, head size], selfN.S [heads, key size, value size], selfN.k and selfN.v
-// [tokens in the window, kv heads, head size].
+// Export returns the states after pos tokens: of the shared cache shared_k and shared_v, of layer N of the
+// self-decoder selfN.k and selfN.v, [tokens, kv heads, head size], or selfN.S and others of a fixed size.
 func (e *engine) Export(pos int) []rt.Tensor {
 	var out []rt.Tensor
-	k, v := e.cacheLayout.Export(&e.cache, 0, pos)
-	out = append(out, rt.Tensor{Name: "shared_k", Shape: []int{pos, 2, 64}, Data: k}, rt.Tensor{Name: "shared_v", Shape: []int{pos, 2, 64}, Data: v})
+	out = append(out, kernel.Named("shared_", e.cacheLayout.Export(&e.cache, pos))...)
 	for l := range e.retention {
-		S := e.retain.Export(&e.retention[l], pos)
-		out = append(out, rt.Tensor{Name: fmt.Sprintf("self%d.S", l), Shape: []int{4, 64, 64}, Data: S})
+		out = append(out, kernel.Named(fmt.Sprintf("self%d.", l), e.retain.Export(&e.retention[l], pos))...)
 	}
 	return out
 }

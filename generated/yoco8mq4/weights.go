@@ -40,7 +40,7 @@ type embedWeights struct {
 	embed kernel.Table // q8[4096 256]  embed · 16
 }
 
-// selfWeights are the weights of one layer of the self-decoder.
+// selfWeights are the weights of one layer of the self stage.
 type selfWeights struct {
 	qkvgDecay kernel.Matrix // q4[1028 256]  self.q · self.norm, self.k · self.norm · 0.125, self.v · self.norm, self.g · self.norm, self.decay · self.norm
 	o         kernel.Matrix // q4[256 256]  self.o
@@ -53,7 +53,7 @@ type shareWeights struct {
 	kv kernel.Matrix // q4[256 256]  cache.k · cache.norm, cache.v · cache.norm
 }
 
-// crossWeights are the weights of one layer of the cross-decoder.
+// crossWeights are the weights of one layer of the cross stage.
 type crossWeights struct {
 	q         kernel.Matrix // q4[256 256]  cross.q · cross.norm · 0.125
 	o         kernel.Matrix // q4[256 256]  cross.o

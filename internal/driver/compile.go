@@ -35,7 +35,7 @@ type Formats struct {
 // same bytes.
 func Compile(spec *models.Spec, f Formats, dump string, skip ...string) (*Package, error) {
 	target := passes.Target{
-		Package: spec.Name, Source: filepath.Base(spec.File()), Context: spec.Context,
+		Package: spec.Name, Source: filepath.Base(spec.File()), Context: spec.Context, Self: spec.Self.Len(), Cross: spec.Cross.Len(),
 		Weights: f.Weights, Activations: f.Activations, Checkpoint: f.Checkpoint, KV: f.KV, Skip: skip,
 	}
 	for _, m := range spec.MatrixFormats() {

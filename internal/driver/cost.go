@@ -83,42 +83,52 @@ func stageCost(p *plan.Plan, s *plan.Stage, pos, rows int) cost {
 		}
 	}
 	for _, step := range s.Steps {
-		mixer := mixerCost(p, step, pos, rows)
+		mixer := stepCost(p, step, pos, rows)
 		c.flops += mixer.flops * float64(s.Repeat)
 		c.bytes += mixer.bytes * float64(s.Repeat)
 	}
 	return c
 }
 
-// mixerCost is the cost of one layer's attention or retention beside its matrices. Retention is
-// counted in its recurrent form, S = S·decay + k·v and q·S: what any form of it has to do.
-func mixerCost(p *plan.Plan, step plan.Step, pos, rows int) cost {
-	object := func() *plan.Object { return p.Object(string(step.Operands[0].(plan.ObjectArg))) }
-	switch step.Routine {
-	case plan.Retain:
-		o := object()
-		spec := kernel.RetainSpec{Heads: o.Int("Heads"), Dim: o.Int("Dim")}
-		return cost{
-			flops: 4 * float64(spec.Heads*spec.Dim*spec.Dim) * float64(rows),
-			bytes: 4 * float64(spec.StateFloats()),
-		}
-	case plan.Attend, plan.AttendWindow:
-		o := object()
-		window := pos + rows
-		row := cacheRow(p.CacheElem, o.Int("Dim"))
-		if step.Routine == plan.AttendWindow {
-			window, row = o.Int("Window"), cacheRow(ir.F32, o.Int("Dim"))
-		}
-		var seen float64 // pairs of a query and a key
-		for at := pos; at < pos+rows; at++ {
-			seen += float64(min(at+1, window))
-		}
-		return cost{
-			flops: 4 * float64(o.Int("Heads")*o.Int("Dim")) * seen,
-			bytes: 2 * float64(o.Int("KVHeads")*row) * float64(min(pos+rows, window+rows-1)),
+// A mixerCost is the cost of the step of a mixer, which the object describes, for some rows from position
+// pos: what it takes beside its matrices, in one layer.
+type mixerCost func(p *plan.Plan, o *plan.Object, pos, rows int) cost
+
+// stepCost is the cost of a step beside its matrices.
+func stepCost(p *plan.Plan, step plan.Step, pos, rows int) cost {
+	for _, o := range step.Operands {
+		if name, ok := o.(plan.ObjectArg); ok && slices.Contains(p.Scratch.Objects, plan.Ref(name)) {
+			o := p.Object(string(name))
+			return mixerTypes[o.Type].cost(p, o, pos, rows)
 		}
 	}
 	return cost{}
+}
+
+// retainCost counts retention in its recurrent form, S = S·decay + k·v and q·S: what any form of it has
+// to do.
+func retainCost(_ *plan.Plan, o *plan.Object, _, rows int) cost {
+	spec := kernel.RetainSpec{Heads: o.Int("Heads"), Dim: o.Int("Dim")}
+	return cost{
+		flops: 4 * float64(spec.Heads*spec.Dim*spec.Dim) * float64(rows),
+		bytes: 4 * float64(spec.StateFloats()),
+	}
+}
+
+func attendCost(p *plan.Plan, o *plan.Object, pos, rows int) cost {
+	window := pos + rows
+	row := cacheRow(p.CacheElem, o.Int("Dim"))
+	if n := o.Int("Window"); n > 0 {
+		window, row = n, cacheRow(ir.F32, o.Int("Dim"))
+	}
+	var seen float64 // pairs of a query and a key
+	for at := pos; at < pos+rows; at++ {
+		seen += float64(min(at+1, window))
+	}
+	return cost{
+		flops: 4 * float64(o.Int("Heads")*o.Int("Dim")) * seen,
+		bytes: 2 * float64(o.Int("KVHeads")*row) * float64(min(pos+rows, window+rows-1)),
+	}
 }
 
 // arithmetic says what the products of the matrices that prefill runs are made of. Attention and

@@ -13,8 +13,8 @@ import (
 type Memory struct {
 	Params        int64 // trained parameters
 	Weights       int64 // the weight file, which is mapped
-	CachePerToken int64 // of the shared cache
-	State         int64 // retention matrices and window rings, at any context length
+	CachePerToken int64 // of the shared cache, and of all layers' own that grow
+	State         int64 // what does not grow: retention matrices, window rings, …
 	OpenBlock     int64 // what retention keeps of the tokens since the last block of 64 ended
 	Scratch       int64 // activations, logits, private memory of the workers; at the default context
 	Threads       int   // workers of the session
@@ -35,9 +35,9 @@ func NewMemory(m *Model, threads int) *Memory {
 	mem := &Memory{Params: m.Spec.Params(), Weights: pack.Bytes(p), plan: p, Threads: threads}
 	for i := range p.States {
 		switch s := &p.States[i]; s.Kind {
-		case ir.Shared:
+		case ir.Shared, ir.Grow:
 			const tokens = 1 << 12 // whole blocks
-			mem.CachePerToken = cacheSpec(p.Object(s.Object), tokens).Bytes() / tokens
+			mem.CachePerToken += int64(max(s.Layers, 1)) * cacheSpec(p.Object(s.Object), tokens).Bytes() / tokens
 		default:
 			state, all := stateBytes(p, s)
 			mem.State += state
@@ -52,8 +52,8 @@ func NewMemory(m *Model, threads int) *Memory {
 func (m *Memory) Total(context int) int64 {
 	total := m.Weights + m.State + m.OpenBlock + m.scratch(context) + process + chooser*int64(m.plan.Vocab)
 	for i := range m.plan.States {
-		if s := &m.plan.States[i]; s.Kind == ir.Shared {
-			total += pages(cacheSpec(m.plan.Object(s.Object), context).Bytes())
+		if s := &m.plan.States[i]; s.Kind == ir.Shared || s.Kind == ir.Grow {
+			total += int64(max(s.Layers, 1)) * pages(cacheSpec(m.plan.Object(s.Object), context).Bytes())
 		}
 	}
 	return total
@@ -92,20 +92,15 @@ func (m *Memory) Report(contexts []int) Report {
 func (m *Memory) scratch(context int) int64 {
 	p, chunk := m.plan, min(Chunk, context)
 	n := pages(4*int64(p.ArenaFloats())*int64(chunk)) + pages(4*plan.HeadRows*int64(p.Vocab))
-	worker := kernel.LinearScratch(p.Scratch.Inputs, chunk)
+	worker, partial := kernel.LinearScratch(p.Scratch.Inputs, chunk), 0
 	for _, r := range p.Scratch.Objects {
-		o := p.Object(string(r))
-		if o.Type == "RetainSpec" {
-			worker = max(worker, kernel.RetainScratch(o.Int("Dim"), chunk))
-			continue
-		}
-		worker = max(worker, kernel.AttendScratch(o.Int("Heads"), o.Int("KVHeads"), o.Int("Dim"), chunk))
-		if o.Int("Window") == 0 {
-			spec := kernel.AttendSpec{Heads: o.Int("Heads"), KVHeads: o.Int("KVHeads"), Dim: o.Int("Dim")}
-			n += pages(4 * int64(spec.Partial(context)))
+		spec := object(p.Object(string(r)))
+		worker = max(worker, spec.(described).Scratch(chunk))
+		if a, ok := spec.(*kernel.AttendSpec); ok && a.Window == 0 {
+			partial = max(partial, a.Partial(context))
 		}
 	}
-	return n + int64(m.Threads)*pages(4*int64(worker))
+	return n + pages(4*int64(partial)) + int64(m.Threads)*pages(4*int64(worker))
 }
 
 // stateBytes is the memory of all layers of a state that does not grow: of the state as its
@@ -113,31 +108,12 @@ func (m *Memory) scratch(context int) int64 {
 func stateBytes(p *plan.Plan, s *plan.State) (state, all int64) {
 	o := p.Object(s.Object)
 	layers := int64(max(s.Layers, 1))
-	if o.Type == "RetainSpec" {
-		spec := kernel.RetainSpec{Heads: o.Int("Heads"), Dim: o.Int("Dim")}
-		return layers * 4 * int64(spec.Heads*spec.Dim*spec.Dim), layers * pages(4*int64(spec.StateFloats()))
+	if s.Kind == ir.Carry {
+		floats := object(o).(carried).StateFloats()
+		return layers * 4 * int64(mixerTypes[o.Type].state(o)), layers * pages(4*int64(floats))
 	}
 	n := layers * pages(cacheSpec(o, 0).Bytes())
 	return n, n
-}
-
-// cacheFormats are the runtime's names of the formats of caches.
-var cacheFormats = map[ir.Elem]kernel.Format{ir.F32: kernel.F32, ir.BF16: kernel.BF16, ir.Q8: kernel.Q8}
-
-// cacheSpec is the layout of a cache in a session of a context.
-func cacheSpec(o *plan.Object, context int) *kernel.CacheSpec {
-	s := &kernel.CacheSpec{KVHeads: o.Int("KVHeads"), Dim: o.Int("Dim")}
-	for _, f := range o.Fields {
-		switch v := f.Value.(type) {
-		case plan.ContextBlocks:
-			s.Blocks = kernel.CacheBlocks(context)
-		case plan.RingBlocks:
-			s.Blocks, s.Ring = kernel.RingBlocks(v.Window), true
-		case ir.Elem:
-			s.Format = cacheFormats[v]
-		}
-	}
-	return s
 }
 
 // pages rounds a reservation up to what the system may commit of it.

@@ -25,11 +25,11 @@ type (
 	// WeightArg is a weight of the stage's layer, by its field: *kernel.Matrix, *kernel.Table,
 	// []float32. "" is none.
 	WeightArg string
-	// ObjectArg is the address of an object.
+	// ObjectArg is the address of an object. "" is none.
 	ObjectArg string
 	// StateArg is the address of the stage's layer of a state.
 	StateArg string
-	// PhasesArg is the rotation of the chunk's positions by a rope, by the rope's name.
+	// PhasesArg is the rotation of the chunk's positions by a rope, by the rope's name. "" is none.
 	PhasesArg string
 	// FloatArg is a constant.
 	FloatArg float64

@@ -35,7 +35,7 @@ type Plan struct {
 // formulas.
 type Scratch struct {
 	Inputs  int   // of the widest matrix product that does not multiply its input as it is
-	Objects []Ref // whose routines need scratch: RetainSpec, AttendSpec
+	Objects []Ref // whose routines need scratch: they have a method Scratch
 }
 
 // Weight returns the weight of a name, nil if there is none.
@@ -104,9 +104,10 @@ func named[T any](list []T, name func(*T) string, want string) *T {
 
 // A Stage is a generated function: steps in order. It runs Repeat times an entry.
 type Stage struct {
-	Name   string // embed, self, share, cross, head
+	Name   string // of the program's stage, as an identifier
 	Doc    string // its equations, one a line
 	Repeat int
+	Layers bool // its weights and states are those of a layer, one a run
 	Steps  []Step
 }
 
@@ -129,7 +130,7 @@ type Entry struct {
 // An Object is a value that a session builds once: a routine's shapes and constants.
 type Object struct {
 	Name   string // field of the engine
-	Type   string // type in runtime/kernel: RetainSpec, AttendSpec, CacheSpec, Rope
+	Type   string // type in runtime/kernel: RetainSpec, AttendSpec, CacheSpec, Rope, …
 	Fields []Field
 }
 
@@ -139,7 +140,7 @@ type Field struct {
 	Value any // int, float64, bool, string, Ref, ContextBlocks or RingBlocks
 }
 
-// A Ref is the address of another object, by name.
+// A Ref is the address of another object, by name, "" for none.
 type Ref string
 
 // ContextBlocks is the number of cache blocks that hold the session's context.
@@ -148,13 +149,15 @@ type ContextBlocks struct{}
 // RingBlocks is the number of blocks of a ring in which Window tokens stay visible.
 type RingBlocks struct{ Window int }
 
-// A State is the memory of one kind of state.
+// A State is the memory of a state of the program.
 type State struct {
-	Name   string // field of the engine: retention, ring, cache
+	Name   string // field of the engine: cache if it is the shared one, else the state's own as an identifier
 	Kind   ir.StateKind
-	Object string // the RetainSpec or CacheSpec that lays it out
+	Type   string // in runtime/kernel, of a layer of it: Cache, Retention, …
+	Object string // that lays it out
 	Layers int    // 0 for the shared cache, of which there is one
-	Window int    // Ring: tokens that stay visible
+	First  int    // layer of the stack that the first of them belongs to
+	Step   int    // and how many layers on the next one's is
 }
 
 // Field returns the value of an object's field.

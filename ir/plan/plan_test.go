@@ -17,7 +17,7 @@ func small() *plan.Plan {
 	return &plan.Plan{
 		Package: "small", Vocab: 10, Dim: 20, Context: 8, Self: 2,
 		Objects: []plan.Object{rope, layout},
-		States:  []plan.State{{Name: "cache", Kind: ir.Shared, Object: "layout"}, {Name: "ring", Kind: ir.Ring, Object: "layout", Layers: 2, Window: 5}},
+		States:  []plan.State{{Name: "cache", Kind: ir.Shared, Object: "layout"}, {Name: "ring", Kind: ir.Ring, Object: "layout", Layers: 2}},
 		Weights: []plan.Weight{
 			{Name: "embed", Field: "embed", Stage: "embed", Alias: "embed.panels", Form: plan.Table, N: 10, K: 20, Sources: []ir.Source{{Role: "embed", Scale: 2, Rows: 10}}},
 			{Name: "embed.panels", Field: "embed", Stage: "layer", Form: plan.Matrix, N: 10, K: 20, Sources: []ir.Source{{Role: "embed", Scale: 2, Rows: 10}}},

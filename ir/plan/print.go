@@ -38,6 +38,12 @@ func (p *Plan) String() string {
 		if s.Layers > 0 {
 			fmt.Fprintf(&b, " layers=%d", s.Layers)
 		}
+		if s.First > 0 {
+			fmt.Fprintf(&b, " first=%d", s.First)
+		}
+		if s.Step > 1 {
+			fmt.Fprintf(&b, " step=%d", s.Step)
+		}
 		b.WriteByte('\n')
 	}
 	b.WriteString("\nweights\n")
@@ -95,6 +101,9 @@ func (p *Plan) printWeights(b *strings.Builder) {
 		if w.Half > 0 {
 			fmt.Fprintf(b, " half=%d", w.Half)
 		}
+		if w.First > 0 {
+			fmt.Fprintf(b, " first=%d", w.First)
+		}
 		for _, s := range w.Sources {
 			fmt.Fprintf(b, " %v", s)
 		}
@@ -105,6 +114,9 @@ func (p *Plan) printWeights(b *strings.Builder) {
 func printField(v any) string {
 	switch v := v.(type) {
 	case Ref:
+		if v == "" {
+			return "none"
+		}
 		return "&" + string(v)
 	case ContextBlocks:
 		return "blocks(context)"
@@ -140,10 +152,16 @@ func printOperand(o Operand) string {
 		}
 		return "@" + string(o)
 	case ObjectArg:
+		if o == "" {
+			return "none"
+		}
 		return "&" + string(o)
 	case StateArg:
 		return "$" + string(o)
 	case PhasesArg:
+		if o == "" {
+			return "no phases"
+		}
 		return "phases " + string(o)
 	case FloatArg:
 		return fmt.Sprintf("%g", float64(o))

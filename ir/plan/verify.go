@@ -206,11 +206,11 @@ func (c *checker) missing(o Operand) string {
 	case WeightArg:
 		return c.weight(string(o))
 	case ObjectArg:
-		if c.p.Object(string(o)) == nil {
+		if o != "" && c.p.Object(string(o)) == nil {
 			return "object " + string(o)
 		}
 	case PhasesArg:
-		if c.p.Object(string(o)) == nil {
+		if o != "" && c.p.Object(string(o)) == nil {
 			return "rope " + string(o)
 		}
 	case StateArg:

@@ -28,6 +28,7 @@ type Weight struct {
 	N, K    int         // Matrix: outputs and inputs; Table: vocabulary and width; Vector: length in N, so many of them in K
 	Half    int         // Matrix: > 0 interleaves two stacked halves of Half rows each, 32 rows at a time, for SwiGLU
 	Layers  int         // that have one of their own; 0 if it is the same for all
+	First   int         // layer of the sources that the first of them is made from
 	Sources []ir.Source // what it is made of; every source says its rows
 	Pos     string
 }

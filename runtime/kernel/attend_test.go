@@ -180,7 +180,7 @@ func TestCacheReference(t *testing.T) {
 	for _, c := range attendCases() {
 		_, cache := c.run(cut{64, 3})
 		const from = 3
-		k, v := c.Cache.Export(&cache, from, c.tokens)
+		k, v := c.Cache.values(&cache, from, c.tokens)
 		if want := (c.tokens - from) * c.KVHeads * c.Dim; len(k) != want || len(v) != want {
 			t.Fatalf("%v: Export returns %d and %d floats, want %d", c, len(k), len(v), want)
 		}
@@ -214,7 +214,7 @@ func TestCacheReference(t *testing.T) {
 func TestAttendReference(t *testing.T) {
 	for _, c := range append(attendCases(), windowCases()...) {
 		dst, cache := c.run(cut{100, 2})
-		k, v := c.Cache.Export(&cache, 0, c.tokens)
+		k, v := c.Cache.values(&cache, 0, c.tokens)
 		n := c.Dim
 		for pos := 0; pos < c.tokens; pos += 1 + pos/16 {
 			for h := range c.Heads {

@@ -25,6 +25,7 @@ type CacheSpec struct {
 	Format       Format
 	Blocks       int
 	Ring         bool
+	Window       int // Ring: positions that stay visible
 }
 
 // A Format is how the numbers of a cache are kept.
@@ -199,8 +200,19 @@ func (s *CacheSpec) weigh(set Set, c *Cache, head, b, n int, dst []float32, ldd 
 	}
 }
 
-// Export returns the keys, as rotated, and values of positions [from, to), [to-from][KVHeads][Dim].
-func (s *CacheSpec) Export(c *Cache, from, to int) (k, v []float32) {
+// Export returns k and v, [tokens KVHeads Dim], of all pos tokens, or of the last Window in a ring.
+func (s *CacheSpec) Export(c *Cache, pos int) []Tensor {
+	from := 0
+	if s.Ring {
+		from = max(0, pos-s.Window)
+	}
+	k, v := s.values(c, from, pos)
+	shape := []int{pos - from, s.KVHeads, s.Dim}
+	return []Tensor{{"k", shape, k}, {"v", shape, v}}
+}
+
+// values returns the keys, as rotated, and values of positions [from, to), [to-from][KVHeads][Dim].
+func (s *CacheSpec) values(c *Cache, from, to int) (k, v []float32) {
 	for pos := from; pos < to; pos++ {
 		for head := range s.KVHeads {
 			for d := range s.Dim {

@@ -205,9 +205,9 @@ func (t *retainTile) fold(s *RetainSpec, st *Retention) {
 	}
 }
 
-// Export returns S after pos tokens, [Heads][Dim][Dim] with the key's dimension first: the boundary
+// Export returns S after pos tokens, [Heads Dim Dim] with the key's dimension first: the boundary
 // state with the open block folded in, in float64.
-func (s *RetainSpec) Export(st *Retention, pos int) []float32 {
+func (s *RetainSpec) Export(st *Retention, pos int) []Tensor {
 	n, cols := pos%blockTokens, valueCols(s.Dim)
 	out := make([]float32, 0, s.Heads*s.Dim*s.Dim)
 	for h := range s.Heads {
@@ -227,5 +227,5 @@ func (s *RetainSpec) Export(st *Retention, pos int) []float32 {
 			}
 		}
 	}
-	return out
+	return []Tensor{{"S", []int{s.Heads, s.Dim, s.Dim}, out}}
 }

@@ -41,7 +41,7 @@ func (c *retainCase) run(cut cut) (dst Rows, state, export []float32) {
 			w.Sync()
 		})
 	})
-	return dst, state, c.Export(&st, c.tokens)
+	return dst, state, c.Export(&st, c.tokens)[0].Data
 }
 
 func TestRetainInvariance(t *testing.T) {

@@ -1,0 +1,30 @@
+package kernel
+
+// What generated code asks of the object that describes a mixer, beside its routine, so that a state of
+// one kind is laid out, shown and paid for as any other:
+//
+//	Scratch(rows)          the private memory of a worker for chunks of so many rows, in floats
+//	StateFloats, State     the size of a layer's state, and the state in so much zeroed memory;
+//	                       of caches Bytes and View
+//	Export(state, pos)     what the state says after pos tokens: tensors named after its parts
+
+// A Tensor is a named array of numbers, as exported for comparison.
+type Tensor struct {
+	Name  string
+	Shape []int
+	Data  []float32
+}
+
+// Named are tensors with a prefix before their names.
+func Named(prefix string, ts []Tensor) []Tensor {
+	for i := range ts {
+		ts[i].Name = prefix + ts[i].Name
+	}
+	return ts
+}
+
+// Scratch is the scratch of the attention routines and of Append, in floats.
+func (s AttendSpec) Scratch(rows int) int { return AttendScratch(s.Heads, s.KVHeads, s.Dim, rows) }
+
+// Scratch is the scratch of Retain, in floats.
+func (s RetainSpec) Scratch(rows int) int { return RetainScratch(s.Dim, rows) }
