@@ -33,6 +33,7 @@ var rules = map[string]rule{
 	"":                          {},
 	"models":                    {others: []string{"gopkg.in/yaml.v3"}},
 	"models/checkpoint":         {ours: []string{"models"}},
+	"models/checkpoint/pthtest": {without: noFiles},
 	"models/tokenizer":          {},
 	"ir":                        {without: noFiles},
 	"ir/build":                  {ours: []string{"models", "ir"}, without: noFiles},

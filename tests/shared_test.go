@@ -38,11 +38,24 @@ func TestShared(t *testing.T) {
 		if slices.ContainsFunc(unsupported, func(s string) bool { return strings.HasPrefix(name, s) }) {
 			continue
 		}
-		t.Run(name, func(t *testing.T) { verify(t, cache, dir) })
+		t.Run(name, func(t *testing.T) { verify(t, cache, dir, dir, levels(t)) })
+		// The same weights as PyTorch wrote them. Packed they are the same bytes: one level is enough.
+		if pth := filepath.Join(filepath.Dir(dir), "pth", name); isFolder(pth) {
+			t.Run(name+".pth", func(t *testing.T) {
+				all := levels(t)
+				verify(t, cache, pth, dir, all[len(all)-1:])
+			})
+		}
 	}
 }
 
-func verify(t *testing.T, cache *driver.Cache, dir string) {
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// verify compares the model of a checkpoint's folder with the results of a golden folder.
+func verify(t *testing.T, cache *driver.Cache, dir, golden string, levels []string) {
 	spec, _, err := checkpoint.Import(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -56,12 +69,12 @@ func verify(t *testing.T, cache *driver.Cache, dir string) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	g, err := driver.OpenGolden(dir, m.DType())
+	g, err := driver.OpenGolden(golden, m.DType())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer g.Close()
-	for _, level := range levels(t) {
+	for _, level := range levels {
 		r, err := cache.Run(context.Background(), m, driver.RunOptions{Context: g.Context(), Threads: 2, ISA: level, Verify: true}, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 
@@ -80,11 +79,6 @@ func (b *Bound) tie(spec *models.Spec, f *Files, m *Misfit, used map[string]bool
 	if head, both := f.Tensor(name); both && !Same(head, embed) {
 		m.add(NotTied, models.WeightSpec{Role: "head", Layer: -1, Kind: "head", At: -1, Shape: embed.Shape, Pos: spec.Pos("tie_embeddings")}, name, head)
 	}
-}
-
-// Same reports whether two tensors have the same type, shape and bytes.
-func Same(a, b Tensor) bool {
-	return a.DType == b.DType && slices.Equal(a.Shape, b.Shape) && bytes.Equal(a.Data, b.Data)
 }
 
 // Weight gives the tensor of a weight of the spec; layer is -1 for one that no layer owns. The

@@ -13,20 +13,24 @@ import (
 const (
 	oneFile   = "model.safetensors"
 	indexFile = "model.safetensors.index.json"
+	oneBin    = "pytorch_model.bin"
+	indexBin  = "pytorch_model.bin.index.json"
 	maxIndex  = 32 << 20 // bytes of an index: some 300,000 tensors
 )
 
 // Files is an open checkpoint: tensors by name, in one or more mapped files.
 type Files struct {
-	Path    string // as given to Open
+	Path    string   // as given to Open
+	Notes   []string // what of the files is left aside, in words
 	tensors map[string]Tensor
 	names   []string
 	unmap   []func() error
 }
 
-// Open maps the checkpoint in a folder: the shards that model.safetensors.index.json names if
-// there is one, else model.safetensors. It may also be given a safetensors file itself. Every
-// header is checked; data is not read. What is wrong with a file comes back as a *FormatError.
+// Open maps the checkpoint in a folder: model.safetensors or its shards, which its index.json names;
+// else pytorch_model.bin or its shards; else the one file there is in *.pth or *.pt. It may also be
+// given a file itself. Every header is checked; data is not read. What is wrong with a file comes back
+// as a *FormatError.
 func Open(path string) (*Files, error) {
 	if path == "" {
 		return nil, errors.New("no checkpoint is named: want a folder")
@@ -53,19 +57,32 @@ func Open(path string) (*Files, error) {
 }
 
 func (f *Files) addFolder(dir string) error {
-	index := filepath.Join(dir, indexFile)
-	if _, err := os.Lstat(index); err == nil {
-		return f.addIndexed(dir, index)
+	for _, form := range []struct{ index, one string }{{indexFile, oneFile}, {indexBin, oneBin}} {
+		index, one := filepath.Join(dir, form.index), filepath.Join(dir, form.one)
+		if _, err := os.Lstat(index); err == nil {
+			return f.addIndexed(dir, index)
+		}
+		if _, err := os.Lstat(one); err == nil {
+			return f.add(one)
+		}
 	}
-	one := filepath.Join(dir, oneFile)
-	if _, err := os.Lstat(one); err == nil {
-		return f.add(one)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("checkpoint %s: %w", dir, cause(err))
 	}
-	other := ""
-	if pth, _ := filepath.Glob(filepath.Join(dir, "*.pth")); len(pth) > 0 {
-		other = "; PyTorch's " + filepath.Base(pth[0]) + " is not read"
+	var saved []string
+	for _, e := range entries {
+		if ext := filepath.Ext(e.Name()); ext == ".pth" || ext == ".pt" {
+			saved = append(saved, e.Name())
+		}
 	}
-	return fmt.Errorf("checkpoint %s: %w: want %s or %s%s", dir, errNoTensors, oneFile, indexFile, other)
+	switch len(saved) {
+	case 0:
+		return fmt.Errorf("checkpoint %s: %w: want %s or %s, %s or its index, or a .pth or .pt file", dir, errNoTensors, oneFile, indexFile, oneBin)
+	case 1:
+		return f.add(filepath.Join(dir, saved[0]))
+	}
+	return fmt.Errorf("checkpoint %s: there are several files, %s and %s: name one of them instead of the folder", dir, strings.Join(saved[:len(saved)-1], ", "), saved[len(saved)-1])
 }
 
 // add maps a file and takes its tensors in.
@@ -93,10 +110,11 @@ func (f *Files) add(path string) error {
 		return fail(err.Error())
 	}
 	f.unmap = append(f.unmap, unmap)
-	ts, err := parse(path, data)
+	ts, notes, err := parseFile(path, data)
 	if err != nil {
 		return err
 	}
+	f.Notes = append(f.Notes, notes...)
 	for _, t := range ts {
 		if other, twice := f.tensors[t.Name]; twice {
 			return &FormatError{File: path, Tensor: t.Name, Offset: -1, Msg: "is in " + filepath.Base(other.File) + " too"}
@@ -104,6 +122,18 @@ func (f *Files) add(path string) error {
 		f.tensors[t.Name] = t
 	}
 	return nil
+}
+
+// parseFile reads a file of either format, which its first bytes tell.
+func parseFile(path string, data []byte) (ts []Tensor, notes []string, err error) {
+	if isPyTorch(data) {
+		return parsePyTorch(path, data)
+	}
+	if ext := filepath.Ext(path); ext == ".pth" || ext == ".pt" || ext == ".bin" {
+		return nil, nil, &FormatError{File: path, Msg: "is no file of torch.save: it begins neither like a zip archive nor like what PyTorch wrote before 1.6"}
+	}
+	ts, err = parse(path, data)
+	return ts, nil, err
 }
 
 // Tensor gives a tensor by its name in the file.
@@ -126,7 +156,7 @@ func (f *Files) Close() error {
 }
 
 // errNoTensors marks that a folder holds no tensors that Open reads.
-var errNoTensors = errors.New("there are no safetensors files")
+var errNoTensors = errors.New("there are no weights")
 
 // cause is err without the operation and path that the os package puts before it.
 func cause(err error) error {
@@ -186,12 +216,13 @@ func (f *Files) addIndexed(dir, index string) error {
 		}
 		slices.Sort(extra)
 		t := f.tensors[extra[0]]
-		return &FormatError{File: t.File, Tensor: t.Name, Offset: -1, Msg: "is not named in " + indexFile}
+		return &FormatError{File: t.File, Tensor: t.Name, Offset: -1, Msg: "is not named in " + filepath.Base(index)}
 	}
 	return nil
 }
 
-// isShard reports whether a name from an index is that of a file in the index's own folder.
-func isShard(name string) bool {
-	return name != "" && filepath.IsLocal(name) && !strings.ContainsAny(name, "/\\\x00") && strings.HasSuffix(name, ".safetensors")
+// isShard reports whether a name from an index is that of a file in the index's own folder, with its
+// kind of ending.
+func isShard(name, ext string) bool {
+	return name != "" && filepath.IsLocal(name) && !strings.ContainsAny(name, "/\\\x00") && strings.HasSuffix(name, ext)
 }

@@ -17,7 +17,7 @@ func TestOpenErrors(t *testing.T) {
 		make  func(t *testing.T, dir string)
 		wants []string
 	}{
-		{"nothing", func(*testing.T, string) {}, []string{"there are no safetensors files", oneFile}},
+		{"nothing", func(*testing.T, string) {}, []string{"there are no weights", oneFile}},
 		{"an empty file", func(t *testing.T, dir string) { write(t, dir, oneFile, "") }, []string{oneFile, "is empty"}},
 		{"a folder", func(t *testing.T, dir string) { os.Mkdir(filepath.Join(dir, oneFile), 0o777) }, []string{oneFile, "is not a file"}},
 		{"a page of text", func(t *testing.T, dir string) { write(t, dir, oneFile, "version https://git-lfs.github.com/spec/v1\n") }, []string{oneFile, "this is not a safetensors file"}},

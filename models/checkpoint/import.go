@@ -61,7 +61,7 @@ func Import(dir string) (spec *models.Spec, notes []string, err error) {
 		notes = append(notes, "there is no tokenizer.json: the spec names no tokenizer")
 	}
 	if f == nil {
-		notes = append(notes, "there are no safetensors files: whether the head is tied was taken from "+filepath.Base(file)+" alone")
+		notes = append(notes, "there are no weights: whether the head is tied was taken from "+filepath.Base(file)+" alone")
 	}
 	return spec, notes, nil
 }

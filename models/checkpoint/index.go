@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 )
 
 // indexed is one row of an index: a tensor and the shard that holds it.
@@ -34,10 +35,14 @@ func parseIndex(file string, text []byte) ([]indexed, error) {
 	case len(m.members) == 0:
 		return nil, fail("", m.at, "weight_map is empty")
 	}
+	ext := ".safetensors"
+	if filepath.Base(file) == indexBin {
+		ext = ".bin"
+	}
 	rows := make([]indexed, 0, len(m.members))
 	for _, e := range m.members {
-		if e.value.kind != str || !isShard(e.value.text) {
-			return nil, fail(e.key, e.value.at, "%s is no shard: want the name of a .safetensors file in the same folder", e.value)
+		if e.value.kind != str || !isShard(e.value.text, ext) {
+			return nil, fail(e.key, e.value.at, "%s is no shard: want the name of a %s file in the same folder", e.value, ext)
 		}
 		rows = append(rows, indexed{tensor: e.key, shard: e.value.text, at: e.value.at})
 	}

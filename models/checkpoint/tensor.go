@@ -1,9 +1,11 @@
 package checkpoint
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // DType is the type of a tensor's elements, as safetensors spells it in lower case.
@@ -31,24 +33,98 @@ func (t DType) Size() int { return int(sizes[t]) }
 // IsWeight reports whether a weight may have this type: f32, f16 or bf16.
 func (t DType) IsWeight() bool { return t == F32 || t == F16 || t == BF16 }
 
-// A Tensor is one array of a file. Data is little endian, row-major, a view of the mapped file:
-// read-only, gone when the Files are closed, and not aligned to more than a byte.
+// A Tensor is one array of a file. Data is a view of the mapped file: read-only, gone when the Files
+// are closed, and not aligned to more than a byte. It is little endian and row-major, unless a .pth
+// file has it otherwise: so ask Float32s.
 type Tensor struct {
 	Name  string
 	DType DType
 	Shape []int
 	Data  []byte
 	File  string // the file it lies in
+
+	strides []int // in elements, from the start of Data; nil if row-major
+	big     bool  // the highest byte of an element comes first
 }
 
 // Elems is the number of elements.
-func (t Tensor) Elems() int { return len(t.Data) / max(t.DType.Size(), 1) }
+func (t Tensor) Elems() int {
+	if t.strides == nil {
+		return len(t.Data) / max(t.DType.Size(), 1)
+	}
+	n := 1
+	for _, d := range t.Shape {
+		n *= d
+	}
+	return n
+}
+
+// plain gives the elements [from, from+n) little endian and row-major: a view of Data where it is,
+// otherwise written into space, which then has to be large enough.
+func (t Tensor) plain(space []byte, from, n int) []byte {
+	size := t.DType.Size()
+	if t.strides == nil && !t.big {
+		return t.Data[from*size : (from+n)*size]
+	}
+	space = space[:n*size]
+	for i := range n {
+		at := from + i
+		if t.strides != nil {
+			rest := at
+			at = 0
+			for d := len(t.Shape) - 1; d >= 0; d-- {
+				at += rest % t.Shape[d] * t.strides[d]
+				rest /= t.Shape[d]
+			}
+		}
+		elem := space[i*size : (i+1)*size]
+		copy(elem, t.Data[at*size:])
+		if t.big {
+			slices.Reverse(elem)
+		}
+	}
+	return space
+}
+
+// Same reports whether two tensors have the same type, shape and bits.
+func Same(a, b Tensor) bool {
+	if a.DType != b.DType || !slices.Equal(a.Shape, b.Shape) || a.Elems() != b.Elems() {
+		return false
+	}
+	if a.strides == nil && b.strides == nil && a.big == b.big {
+		return bytes.Equal(a.Data, b.Data)
+	}
+	var x, y [blockElems * maxElem]byte
+	for i, all := 0, a.Elems(); i < all; i += blockElems {
+		n := min(blockElems, all-i)
+		if !bytes.Equal(a.plain(x[:], i, n), b.plain(y[:], i, n)) {
+			return false
+		}
+	}
+	return true
+}
+
+const (
+	blockElems = 512
+	maxElem    = 8 // bytes
+)
 
 // Float32s widens the elements [from, from+n) into dst[:n], exactly. It panics if the range is
 // not within the tensor or the type is none of f32, f16 and bf16.
 func (t Tensor) Float32s(dst []float32, from, n int) {
-	data := t.Data[from*t.DType.Size() : (from+n)*t.DType.Size()]
 	dst = dst[:n]
+	var space [blockElems * maxElem]byte
+	for done := 0; done < n; {
+		m := n - done
+		if t.strides != nil || t.big {
+			m = min(m, blockElems)
+		}
+		t.widen(dst[done:done+m], t.plain(space[:], from+done, m))
+		done += m
+	}
+}
+
+func (t Tensor) widen(dst []float32, data []byte) {
 	switch t.DType {
 	case F32:
 		for i := range dst {
@@ -71,12 +147,13 @@ func (t Tensor) Float32s(dst []float32, from, n int) {
 func (t Tensor) Float64s() []float64 {
 	dst := make([]float64, t.Elems())
 	if t.DType == F64 {
+		var space [maxElem]byte
 		for i := range dst {
-			dst[i] = math.Float64frombits(binary.LittleEndian.Uint64(t.Data[8*i:]))
+			dst[i] = math.Float64frombits(binary.LittleEndian.Uint64(t.plain(space[:], i, 1)))
 		}
 		return dst
 	}
-	var block [512]float32
+	var block [blockElems]float32
 	for i := 0; i < len(dst); i += len(block) {
 		n := min(len(block), len(dst)-i)
 		t.Float32s(block[:], i, n)
