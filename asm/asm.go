@@ -52,6 +52,7 @@ var writers = map[string]func(*emitter){
 	"Mul":             mul,
 	"Scale":           scale,
 	"Merge":           merge,
+	"MergeParts":      mergeParts,
 	"Div":             div,
 	"RopeInterleaved": ropeInterleaved,
 	"RopeHalf":        ropeHalf,

@@ -118,6 +118,59 @@ func expDiff(e *emitter) {
 	})
 }
 
+// mergeParts is, for rows of columns, m and l, dst[i] = fma(x[i], exp(m of x - M), dst[i]*exp(m of dst - M)), M the
+// greater m. Both factors come from one vector.
+func mergeParts(e *emitter) {
+	dst, x, n, size := e.ptr("dst"), e.ptr("x"), e.length("dst"), e.integer("size")
+	c, off := e.expConstants(), e.GP64()
+	e.SHLQ(operand.Imm(2), size)
+	loop, columns, done := e.label("row"), e.label("columns"), e.label("end")
+	end := e.copyOf(n)
+	e.SHLQ(operand.Imm(2), end)
+	e.ADDQ(dst, end)
+	e.Label(loop)
+	e.CMPQ(dst, end)
+	e.JGE(operand.LabelRef(done))
+	stats := func(base reg.GPVirtual, disp int) operand.Mem {
+		return operand.Mem{Base: base, Index: size, Scale: 1, Disp: disp - 4*group}
+	}
+	m, ours, d := e.XMM(), e.XMM(), e.vec()
+	e.VMOVSS(stats(x, 0), m)
+	e.VMOVSS(stats(dst, 0), ours)
+	e.VUNPCKLPS(m, ours, d.AsX()) // that of dst, that of x
+	e.VMAXSS(m, ours, m)          // of two, that of x if one is not greater
+	e.VMOVSS(m, stats(dst, 0))
+	all := e.spread(m)
+	e.VSUBPS(all, d, d)
+	factors, a, b := e.exp(d, c), e.vec(), e.vec()
+	e.VBROADCASTSS(factors.AsX(), a)
+	e.VMOVSHDUP(factors.AsX(), b.AsX())
+	e.VBROADCASTSS(b.AsX(), b)
+	l := e.XMM()
+	e.VMULSS(stats(dst, 4), a.AsX(), l)
+	e.VFMADD231SS(stats(x, 4), b.AsX(), l)
+	e.VMOVSS(l, stats(dst, 4))
+
+	e.XORQ(off, off)
+	e.SUBQ(operand.I32(4*group), size)
+	e.Label(columns)
+	for part := range e.parts() {
+		s := slot{off: off, part: part}
+		v := e.load(dst, s)
+		e.VMULPS(a, v, v)
+		e.VFMADD231PS(e.at(x, s), b, v)
+		e.store(v, dst, s)
+	}
+	e.ADDQ(operand.I32(4*group), off)
+	e.CMPQ(off, size)
+	e.JLT(operand.LabelRef(columns))
+	e.ADDQ(operand.I32(4*group), size)
+	e.ADDQ(size, dst)
+	e.ADDQ(size, x)
+	e.JMP(operand.LabelRef(loop))
+	e.Label(done)
+}
+
 // softmax turns p[lo:hi] into exp(p[j]-m), clears the rest, and sums by lanes of j%16:
 //
 //  1. m = max of p[lo:hi]; a maximum of zero is made +0

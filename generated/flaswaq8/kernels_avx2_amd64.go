@@ -49,10 +49,10 @@ func softmax_avx2(p []float32, lo int, hi int) (m float32, l float32)
 //go:noescape
 func scale_avx2(dst []float32, x []float32, s float32)
 
-// merge_avx2 merges two partial attention results; kernel.Portable.Merge is the reference.
+// mergeParts_avx2 merges partial attention results; kernel.Portable.MergeParts is the reference.
 //
 //go:noescape
-func merge_avx2(dst []float32, x []float32, a float32, b float32)
+func mergeParts_avx2(dst []float32, x []float32, size int)
 
 // div_avx2 divides by a number; kernel.Portable.Div is the reference.
 //

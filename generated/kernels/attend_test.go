@@ -253,6 +253,34 @@ func testSplitWeights(t testing.TB, set kernel.Set, p []float32, v []byte, strid
 	}
 }
 
+func TestMergeParts(t *testing.T) {
+	eachSet(t, func(t *testing.T, set kernel.Set) {
+		r := rand.New(rand.NewPCG(26, 1))
+		for _, size := range []int{32, 48, 80, 144, 272} {
+			for rows := range 6 {
+				for _, f := range fills {
+					for range 4 {
+						testMergeParts(t, set, rows, size, func(x []float32) { f.fill(r, x) })
+					}
+				}
+			}
+		}
+	})
+}
+
+func testMergeParts(t testing.TB, set kernel.Set, rows, size int, fill func([]float32)) {
+	t.Helper()
+	dst, x, y := newArrays(t, rows*size), newArrays(t, rows*size), make([]float32, rows*size)
+	fill(y)
+	dst.set(y)
+	fill(y)
+	x.set(y)
+	reference.MergeParts(dst.want, x.want, size)
+	set.MergeParts(dst.start, x.start, size)
+	set.MergeParts(dst.end, x.end, size)
+	dst.same(t, fmt.Sprintf("MergeParts of %d rows of %d", rows, size))
+}
+
 // TestAttendFormats runs attention over a cache of each format by every set: token by token, and in
 // chunks that end within blocks and segments. All give the bits of the portable kernels.
 func TestAttendFormats(t *testing.T) {

@@ -79,10 +79,15 @@ func mul_avx512(dst []float32, a []float32, b []float32)
 //go:noescape
 func scale_avx512(dst []float32, x []float32, s float32)
 
-// merge_avx512 merges two partial attention results; kernel.Portable.Merge is the reference.
+// merge_avx512 adds two vectors, each times a number; kernel.Portable.Merge is the reference.
 //
 //go:noescape
 func merge_avx512(dst []float32, x []float32, a float32, b float32)
+
+// mergeParts_avx512 merges partial attention results; kernel.Portable.MergeParts is the reference.
+//
+//go:noescape
+func mergeParts_avx512(dst []float32, x []float32, size int)
 
 // div_avx512 divides by a number; kernel.Portable.Div is the reference.
 //

@@ -106,6 +106,7 @@ func BenchmarkElementwise(b *testing.B) {
 			{"ExpDiff", func(s kernel.Set) { s.ExpDiff(dst, x, 0) }},
 			{"Mul", func(s kernel.Set) { s.Mul(dst, x, y) }},
 			{"Merge", func(s kernel.Set) { s.Merge(dst, x, 0.5, 0.5) }},
+			{"MergeParts", func(s kernel.Set) { s.MergeParts(dst[:1152], x[:1152], 144) }},
 			{"Div", func(s kernel.Set) { s.Div(dst, x, 3) }},
 			{"RopeInterleaved", func(s kernel.Set) { s.RopeInterleaved(dst, x, y, y) }},
 			{"RopeHalf", func(s kernel.Set) { s.RopeHalf(dst, x, y, y) }},

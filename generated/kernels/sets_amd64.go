@@ -141,9 +141,14 @@ func (AVX2) Scale(dst, x []float32, s float32) {
 	scale_avx2(dst, x, s)
 }
 
-// Merge merges two partial attention results.
+// Merge adds two vectors, each times a number.
 func (AVX2) Merge(dst, x []float32, a, b float32) {
 	merge_avx2(dst, x, a, b)
+}
+
+// MergeParts merges partial attention results.
+func (AVX2) MergeParts(dst, x []float32, size int) {
+	mergeParts_avx2(dst, x, size)
 }
 
 // Div divides by a number.
@@ -297,9 +302,14 @@ func (AVX512) Scale(dst, x []float32, s float32) {
 	scale_avx512(dst, x, s)
 }
 
-// Merge merges two partial attention results.
+// Merge adds two vectors, each times a number.
 func (AVX512) Merge(dst, x []float32, a, b float32) {
 	merge_avx512(dst, x, a, b)
+}
+
+// MergeParts merges partial attention results.
+func (AVX512) MergeParts(dst, x []float32, size int) {
+	mergeParts_avx512(dst, x, size)
 }
 
 // Div divides by a number.

@@ -82,9 +82,9 @@ func (avx2Kernels) Scale(dst []float32, x []float32, s float32) {
 	scale_avx2(dst, x, s)
 }
 
-// Merge merges two partial attention results.
-func (avx2Kernels) Merge(dst []float32, x []float32, a float32, b float32) {
-	merge_avx2(dst, x, a, b)
+// MergeParts merges partial attention results.
+func (avx2Kernels) MergeParts(dst []float32, x []float32, size int) {
+	mergeParts_avx2(dst, x, size)
 }
 
 // Div divides by a number.
@@ -162,9 +162,9 @@ func (avx512Kernels) Scale(dst []float32, x []float32, s float32) {
 	scale_avx512(dst, x, s)
 }
 
-// Merge merges two partial attention results.
-func (avx512Kernels) Merge(dst []float32, x []float32, a float32, b float32) {
-	merge_avx512(dst, x, a, b)
+// MergeParts merges partial attention results.
+func (avx512Kernels) MergeParts(dst []float32, x []float32, size int) {
+	mergeParts_avx512(dst, x, size)
 }
 
 // Div divides by a number.

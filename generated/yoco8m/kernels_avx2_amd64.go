@@ -59,10 +59,10 @@ func mul_avx2(dst []float32, a []float32, b []float32)
 //go:noescape
 func scale_avx2(dst []float32, x []float32, s float32)
 
-// merge_avx2 merges two partial attention results; kernel.Portable.Merge is the reference.
+// mergeParts_avx2 merges partial attention results; kernel.Portable.MergeParts is the reference.
 //
 //go:noescape
-func merge_avx2(dst []float32, x []float32, a float32, b float32)
+func mergeParts_avx2(dst []float32, x []float32, size int)
 
 // div_avx2 divides by a number; kernel.Portable.Div is the reference.
 //

@@ -6805,41 +6805,78 @@ done3:
 	VZEROUPPER
 	RET
 
-// func merge_avx512(dst []float32, x []float32, a float32, b float32)
-// Requires: AVX, AVX512F
-TEXT ·merge_avx512(SB), NOSPLIT, $0-56
+// func mergeParts_avx512(dst []float32, x []float32, size int)
+// Requires: AVX, AVX512F, FMA3
+TEXT ·mergeParts_avx512(SB), NOSPLIT, $0-56
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         dst_len+8(FP), DX
-	VBROADCASTSS a+48(FP), Z0
-	VBROADCASTSS b+52(FP), Z1
-	XORQ         BX, BX
-	CMPQ         DX, $0x10
-	JLT          tail2
+	MOVQ         size+48(FP), BX
+	VPBROADCASTD one_avx512<>+0(SB), Z0
+	VPBROADCASTD expMin_avx512<>+0(SB), Z1
+	VPBROADCASTD expMax_avx512<>+0(SB), Z2
+	VPBROADCASTD log2E_avx512<>+0(SB), Z3
+	VPBROADCASTD minusLn2Hi_avx512<>+0(SB), Z4
+	VPBROADCASTD minusLn2Lo_avx512<>+0(SB), Z5
+	VPBROADCASTD expC2_avx512<>+0(SB), Z6
+	VPBROADCASTD expC3_avx512<>+0(SB), Z7
+	VPBROADCASTD expC4_avx512<>+0(SB), Z8
+	VPBROADCASTD expC5_avx512<>+0(SB), Z9
+	VPBROADCASTD expC6_avx512<>+0(SB), Z10
+	SHLQ         $0x02, BX
+	MOVQ         DX, SI
+	SHLQ         $0x02, SI
+	ADDQ         AX, SI
 
-loop1:
-	VMOVUPS     (AX)(BX*1), Z2
-	VMULPS      Z0, Z2, Z2
-	VMOVUPS     (CX)(BX*1), Z3
-	VFMADD231PS Z3, Z1, Z2
-	VMOVUPS     Z2, (AX)(BX*1)
-	ADDQ        $0x40, BX
-	SUBQ        $0x10, DX
-	CMPQ        DX, $0x10
-	JGE         loop1
+row1:
+	CMPQ         AX, SI
+	JGE          end3
+	VMOVSS       -64(CX)(BX*1), X11
+	VMOVSS       -64(AX)(BX*1), X12
+	VUNPCKLPS    X11, X12, X13
+	VMAXSS       X11, X12, X11
+	VMOVSS       X11, -64(AX)(BX*1)
+	VBROADCASTSS X11, Z11
+	VSUBPS       Z11, Z13, Z13
+	VCMPPS       $0x05, Z1, Z13, K1
+	VMINPS       Z13, Z2, Z13
+	VMULPS       Z3, Z13, Z11
+	VRNDSCALEPS  $0x00, Z11, Z11
+	VFMADD231PS  Z4, Z11, Z13
+	VFMADD231PS  Z5, Z11, Z13
+	VMOVUPS      Z10, Z12
+	VFMADD213PS  Z9, Z13, Z12
+	VFMADD213PS  Z8, Z13, Z12
+	VFMADD213PS  Z7, Z13, Z12
+	VFMADD213PS  Z6, Z13, Z12
+	VFMADD213PS  Z0, Z13, Z12
+	VFMADD213PS  Z0, Z13, Z12
+	VCVTPS2DQ    Z11, Z11
+	VPSLLD       $0x17, Z11, Z11
+	VPADDD.Z     Z11, Z12, K1, Z12
+	VBROADCASTSS X12, Z11
+	VMOVSHDUP    X12, X12
+	VBROADCASTSS X12, Z12
+	VMULSS       -60(AX)(BX*1), X11, X13
+	VFMADD231SS  -60(CX)(BX*1), X12, X13
+	VMOVSS       X13, -60(AX)(BX*1)
+	XORQ         DX, DX
+	SUBQ         $+64, BX
 
-tail2:
-	TESTQ        DX, DX
-	JLE          done3
-	VPBROADCASTD DX, Z2
-	VPCMPGTD     lane_avx512<>+0(SB), Z2, K1
-	VMOVUPS.Z    (AX)(BX*1), K1, Z2
-	VMULPS       Z0, Z2, Z2
-	VMOVUPS.Z    (CX)(BX*1), K1, Z0
-	VFMADD231PS  Z0, Z1, Z2
-	VMOVUPS      Z2, K1, (AX)(BX*1)
+columns2:
+	VMOVUPS     (AX)(DX*1), Z14
+	VMULPS      Z11, Z14, Z14
+	VFMADD231PS (CX)(DX*1), Z12, Z14
+	VMOVUPS     Z14, (AX)(DX*1)
+	ADDQ        $+64, DX
+	CMPQ        DX, BX
+	JLT         columns2
+	ADDQ        $+64, BX
+	ADDQ        BX, AX
+	ADDQ        BX, CX
+	JMP         row1
 
-done3:
+end3:
 	VZEROUPPER
 	RET
 

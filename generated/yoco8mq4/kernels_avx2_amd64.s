@@ -4936,55 +4936,73 @@ done3:
 	VZEROUPPER
 	RET
 
-// func merge_avx2(dst []float32, x []float32, a float32, b float32)
+// func mergeParts_avx2(dst []float32, x []float32, size int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·merge_avx2(SB), NOSPLIT, $0-56
-	MOVQ         dst_base+0(FP), AX
-	MOVQ         x_base+24(FP), CX
-	MOVQ         dst_len+8(FP), DX
-	VBROADCASTSS a+48(FP), Y0
-	VBROADCASTSS b+52(FP), Y1
-	XORQ         BX, BX
-	CMPQ         DX, $0x10
-	JLT          tail2
+TEXT ·mergeParts_avx2(SB), NOSPLIT, $0-56
+	MOVQ dst_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ dst_len+8(FP), DX
+	MOVQ size+48(FP), BX
+	SHLQ $0x02, BX
+	MOVQ DX, SI
+	SHLQ $0x02, SI
+	ADDQ AX, SI
 
-loop1:
-	VMOVUPS     (AX)(BX*1), Y2
-	VMULPS      Y0, Y2, Y2
-	VMOVUPS     (CX)(BX*1), Y3
-	VFMADD231PS Y3, Y1, Y2
-	VMOVUPS     Y2, (AX)(BX*1)
-	VMOVUPS     32(AX)(BX*1), Y2
-	VMULPS      Y0, Y2, Y2
-	VMOVUPS     32(CX)(BX*1), Y3
-	VFMADD231PS Y3, Y1, Y2
-	VMOVUPS     Y2, 32(AX)(BX*1)
-	ADDQ        $0x40, BX
-	SUBQ        $0x10, DX
-	CMPQ        DX, $0x10
-	JGE         loop1
+row1:
+	CMPQ         AX, SI
+	JGE          end3
+	VMOVSS       -64(CX)(BX*1), X0
+	VMOVSS       -64(AX)(BX*1), X1
+	VUNPCKLPS    X0, X1, X2
+	VMAXSS       X0, X1, X0
+	VMOVSS       X0, -64(AX)(BX*1)
+	VBROADCASTSS X0, Y0
+	VSUBPS       Y0, Y2, Y2
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y2, Y0
+	VMOVUPS      expMax_avx2<>+0(SB), Y1
+	VMINPS       Y2, Y1, Y2
+	VMULPS       log2E_avx2<>+0(SB), Y2, Y1
+	VROUNDPS     $0x00, Y1, Y1
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y1, Y2
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y1, Y2
+	VMOVUPS      expC6_avx2<>+0(SB), Y3
+	VFMADD213PS  expC5_avx2<>+0(SB), Y2, Y3
+	VFMADD213PS  expC4_avx2<>+0(SB), Y2, Y3
+	VFMADD213PS  expC3_avx2<>+0(SB), Y2, Y3
+	VFMADD213PS  expC2_avx2<>+0(SB), Y2, Y3
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y3
+	VFMADD213PS  one_avx2<>+0(SB), Y2, Y3
+	VCVTPS2DQ    Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y1, Y3, Y3
+	VANDPS       Y0, Y3, Y3
+	VBROADCASTSS X3, Y0
+	VMOVSHDUP    X3, X1
+	VBROADCASTSS X1, Y1
+	VMULSS       -60(AX)(BX*1), X0, X2
+	VFMADD231SS  -60(CX)(BX*1), X1, X2
+	VMOVSS       X2, -60(AX)(BX*1)
+	XORQ         DX, DX
+	SUBQ         $+64, BX
 
-tail2:
-	TESTQ        DX, DX
-	JLE          done3
-	VMOVD        DX, X2
-	VPBROADCASTD X2, Y2
-	VPCMPGTD     lane_avx2<>+0(SB), Y2, Y2
-	VMASKMOVPS   (AX)(BX*1), Y2, Y3
-	VMULPS       Y0, Y3, Y3
-	VMASKMOVPS   (CX)(BX*1), Y2, Y4
-	VFMADD231PS  Y4, Y1, Y3
-	VMASKMOVPS   Y3, Y2, (AX)(BX*1)
-	VMOVD        DX, X2
-	VPBROADCASTD X2, Y2
-	VPCMPGTD     lane_avx2<>+32(SB), Y2, Y2
-	VMASKMOVPS   32(AX)(BX*1), Y2, Y3
-	VMULPS       Y0, Y3, Y3
-	VMASKMOVPS   32(CX)(BX*1), Y2, Y0
-	VFMADD231PS  Y0, Y1, Y3
-	VMASKMOVPS   Y3, Y2, 32(AX)(BX*1)
+columns2:
+	VMOVUPS     (AX)(DX*1), Y3
+	VMULPS      Y0, Y3, Y3
+	VFMADD231PS (CX)(DX*1), Y1, Y3
+	VMOVUPS     Y3, (AX)(DX*1)
+	VMOVUPS     32(AX)(DX*1), Y3
+	VMULPS      Y0, Y3, Y3
+	VFMADD231PS 32(CX)(DX*1), Y1, Y3
+	VMOVUPS     Y3, 32(AX)(DX*1)
+	ADDQ        $+64, DX
+	CMPQ        DX, BX
+	JLT         columns2
+	ADDQ        $+64, BX
+	ADDQ        BX, AX
+	ADDQ        BX, CX
+	JMP         row1
 
-done3:
+end3:
 	VZEROUPPER
 	RET
 

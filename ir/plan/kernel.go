@@ -58,7 +58,7 @@ const (
 )
 
 // Kernels are all the kernels, in the order in which they are emitted.
-var Kernels = []*Kernel{GemmF32, GemmBF16, GemmBF16Dot, RoundRow, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, LayerNorm, GateNorm, SwiGLU, Convolve, SiLU, Scan, Softmax, SplitQuery, ScoreQ8, SplitWeights, WeighQ8, ExpDiff, Mul, Scale, Merge, Div, RopeInterleaved, RopeHalf}
+var Kernels = []*Kernel{GemmF32, GemmBF16, GemmBF16Dot, RoundRow, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, LayerNorm, GateNorm, SwiGLU, Convolve, SiLU, Scan, Softmax, SplitQuery, ScoreQ8, SplitWeights, WeighQ8, ExpDiff, Mul, Scale, Merge, MergeParts, Div, RopeInterleaved, RopeHalf}
 
 // Parameters that kernels share.
 var (
@@ -80,7 +80,7 @@ var (
 	ExpDiff  = &Kernel{Name: "ExpDiff", Doc: "exponentiates differences", Params: params("dst", f32s, "g", f32s, "from", "float32")}
 	Mul      = &Kernel{Name: "Mul", Doc: "multiplies elementwise", Params: params("dst", f32s, "a", f32s, "b", f32s)}
 	Scale    = &Kernel{Name: "Scale", Doc: "multiplies by a number", Params: params("dst", f32s, "x", f32s, "s", "float32")}
-	Merge    = &Kernel{Name: "Merge", Doc: "merges two partial attention results", Params: params("dst", f32s, "x", f32s, "a", "float32", "b", "float32")}
+	Merge    = &Kernel{Name: "Merge", Doc: "adds two vectors, each times a number", Params: params("dst", f32s, "x", f32s, "a", "float32", "b", "float32")}
 	Div      = &Kernel{Name: "Div", Doc: "divides by a number", Params: params("dst", f32s, "x", f32s, "s", "float32")}
 
 	LayerNorm = &Kernel{Name: "LayerNorm", Doc: "normalizes a row to mean zero and unit variance", Params: params("dst", f32s, "x", f32s, "gain", f32s, "shift", f32s, "eps", "float32")}
@@ -93,6 +93,8 @@ var (
 	TileStore   = &Kernel{Name: "TileStore", Doc: "brings finished products to their rows", Params: tile}
 	TileAdd     = &Kernel{Name: "TileAdd", Doc: "adds finished products to rows", Params: tile}
 	TileSwiGLU  = &Kernel{Name: "TileSwiGLU", Doc: "multiplies silu of the first half of finished products by the second", Params: params("dst", f32s, "ldd", "int", "tile", f32s, "scale", f32s, "lds", "int", "rows", "int")}
+
+	MergeParts = &Kernel{Name: "MergeParts", Doc: "merges partial attention results", Params: params("dst", f32s, "x", f32s, "size", "int")}
 
 	SplitQuery   = &Kernel{Name: "SplitQuery", Doc: "rounds a query to two halves of 7 bits", Params: params("q", i8s, "x", f32s), Results: params("scale", "float32", "sum", "int32")}
 	ScoreQ8      = &Kernel{Name: "ScoreQ8", Doc: "multiplies split queries by blocks of quantized keys", Params: params("dst", f32s, "ldd", "int", "q", i8s, "ldq", "int", "scale", f32s, "sums", i32s, "k", u8s, "stride", "int", "dim", "int", "blocks", "int", "rows", "int")}

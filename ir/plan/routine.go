@@ -30,9 +30,9 @@ var (
 	ShortConv    = &Routine{Name: "ShortConv", Access: []Access{None, Write, Read, None, None, None, None, None}, Kernels: []*Kernel{Convolve}}
 	Delta        = &Routine{Name: "Delta", Access: []Access{None, Write, Read, Read, Read, Read, Read, None, None, None, None, None, None}, Kernels: deltaKernels}
 	DeltaGated   = &Routine{Name: "DeltaGated", Access: []Access{None, Write, Read, Read, Read, Read, Read, Read, None, None, None, None, None, None}, Kernels: append(deltaKernels, GateNorm)}
-	AttendWindow = &Routine{Name: "AttendWindow", Access: []Access{None, Write, Read, Read, Read, None, Read, None, None}, Kernels: []*Kernel{GemmF32, Softmax, Scale, Merge, Div}}
+	AttendWindow = &Routine{Name: "AttendWindow", Access: []Access{None, Write, Read, Read, Read, None, Read, None, None}, Kernels: []*Kernel{GemmF32, Softmax, Scale, MergeParts, Div}}
 	Append       = &Routine{Name: "Append", Access: []Access{None, Write, Read, Read, None, Read, None, None}}
-	Attend       = &Routine{Name: "Attend", Access: []Access{None, Write, Read, None, Read, Read, Write, None, None}, Kernels: []*Kernel{RMSNorm, Softmax, Scale, Merge, Div}}
+	Attend       = &Routine{Name: "Attend", Access: []Access{None, Write, Read, None, Read, Read, Write, None, None}, Kernels: []*Kernel{RMSNorm, Softmax, Scale, MergeParts, Div}}
 
 	NormRows      = &Routine{Name: "NormRows", Access: []Access{Write, Read, None, None, None, None}, Kernels: []*Kernel{LayerNorm}}
 	Gate          = &Routine{Name: "Gate", Access: []Access{None, Write, Read, Read, None}, Kernels: []*Kernel{SwiGLU}}

@@ -122,7 +122,8 @@ func (s *AttendSpec) parts(pos int) (first, n, size int) {
 	return first, pos/segmentTokens - first + 1, s.group() * (valueCols(s.Dim) + tail)
 }
 
-// split does the worker's share of the segments of a single row.
+// split does the worker's share of the segments of a single row. The worker that has a head's first
+// segment merges those that follow it; the others leave a result a segment.
 func (s *AttendSpec) split(w *Worker, q Rows, qgain []float32, c *Cache, ph Phases, partial []float32, pos int) {
 	first, segs, size := s.parts(pos)
 	lo, hi := w.Share(s.KVHeads * segs)
@@ -131,10 +132,22 @@ func (s *AttendSpec) split(w *Worker, q Rows, qgain []float32, c *Cache, ph Phas
 		if u == lo || u%segs == 0 {
 			t = s.newTile(w, c, u/segs, pos, 1)
 			t.queries(q, qgain, ph, 0)
+			t.out = partial[u*size:][:size]
 		}
-		t.part = partial[u*size:][:size]
+		if u%segs > 0 && lo > u/segs*segs { // not the head's first: join merges them
+			t.part = partial[u*size:][:size]
+			t.segment(first + u%segs)
+			continue
+		}
 		t.segment(first + u%segs)
+		t.merge(first + u%segs)
 	}
+}
+
+// shareEnd is where the share of n units that holds unit u ends.
+func shareEnd(w *Worker, n, u int) int {
+	id := ((u+1)*w.N - 1) / n
+	return (id + 1) * n / w.N
 }
 
 // join merges the parts of a single row. Workers own query heads.
@@ -143,10 +156,11 @@ func (s *AttendSpec) join(w *Worker, dst Rows, partial []float32, pos int) {
 	group := s.group()
 	lo, hi := w.Share(s.Heads)
 	for h := lo; h < hi; h++ {
-		at, n := h/group*segs*size+h%group*(size/group), size/group
+		unit := h / group * segs
+		at, n := unit*size+h%group*(size/group), size/group
 		out := partial[at:][:n]
-		for seg := 1; seg < segs; seg++ {
-			mergePart(w.Set, out, partial[at+seg*size:][:n])
+		for seg := shareEnd(w, s.KVHeads*segs, unit) - unit; seg < segs; seg++ {
+			w.Set.MergeParts(out, partial[at+seg*size:][:n], n)
 		}
 		dividePart(w.Set, dst.Row(0, (h+1)*s.Dim)[h*s.Dim:], out)
 	}

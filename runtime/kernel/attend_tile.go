@@ -150,14 +150,13 @@ func (t *tile) weigh(b, n, lo, hi, at int) {
 // merge adds a segment's results to those of the segments before it.
 func (t *tile) merge(seg int) {
 	lo, hi := t.see(seg*segmentTokens, (seg+1)*segmentTokens)
+	n := t.group * t.size
 	for r := lo; r < hi; r++ {
-		for i := r * t.group; i < (r+1)*t.group; i++ {
-			out, part := t.out[i*t.size:][:t.size], t.part[i*t.size:][:t.size]
-			if seg == t.first(t.pos+r)/segmentTokens {
-				copy(out, part)
-			} else {
-				mergePart(t.w.Set, out, part)
-			}
+		out, part := t.out[r*n:][:n], t.part[r*n:][:n]
+		if seg == t.first(t.pos+r)/segmentTokens {
+			copy(out, part)
+		} else {
+			t.w.Set.MergeParts(out, part, t.size)
 		}
 	}
 }
@@ -170,15 +169,6 @@ func (t *tile) divide(dst Rows, r int) {
 		row := dst.Row(r+i/t.group, cols)[i%t.group*t.Dim:][:t.Dim]
 		dividePart(t.w.Set, row, t.out[i*t.size:][:t.size])
 	}
-}
-
-// mergePart adds result x of a later segment to o; both are [cols | m l].
-func mergePart(set Set, o, x []float32) {
-	n := len(o) - tail
-	m := max(o[n], x[n])
-	a, b := Exp(o[n]-m), Exp(x[n]-m)
-	set.Merge(o[:n], x[:n], a, b)
-	o[n], o[n+1] = m, FMA(x[n+1], b, float32(o[n+1]*a))
 }
 
 // dividePart writes the finished result o, [cols | m l], to dst.

@@ -130,6 +130,22 @@ func (Portable) Merge(dst, x []float32, a, b float32) {
 	}
 }
 
+// MergeParts implements Set.
+func (Portable) MergeParts(dst, x []float32, size int) {
+	for at := 0; at < len(dst); at += size {
+		o, y, n := dst[at:][:size], x[at:][:size], size-tail
+		m := y[n]
+		if o[n] > m {
+			m = o[n]
+		}
+		a, b := Exp(o[n]-m), Exp(y[n]-m)
+		for i := range n {
+			o[i] = FMA(y[i], b, float32(o[i]*a))
+		}
+		o[n], o[n+1] = m, FMA(y[n+1], b, float32(o[n+1]*a))
+	}
+}
+
 // Div implements Set.
 func (Portable) Div(dst, x []float32, s float32) {
 	for i := range dst {

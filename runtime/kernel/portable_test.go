@@ -211,6 +211,34 @@ func TestPortableElementwise(t *testing.T) {
 	}
 }
 
+// TestPortableMergeParts: each column, and l, is what both results give beside the greater maximum.
+func TestPortableMergeParts(t *testing.T) {
+	r := rand.New(rand.NewPCG(17, 18))
+	const size, rows = 48, 9
+	o, x := random(r, rows*size), random(r, rows*size)
+	merged := append([]float32(nil), o...)
+	portable.MergeParts(merged, x, size)
+	for row := range rows {
+		o, x, merged := o[row*size:][:size], x[row*size:][:size], merged[row*size:][:size]
+		const n = size - 16
+		m := max(o[n], x[n])
+		if merged[n] != m {
+			t.Errorf("row %d: m is %v, want %v", row, merged[n], m)
+		}
+		a, b := math.Exp(float64(o[n])-float64(m)), math.Exp(float64(x[n])-float64(m))
+		for i := range size {
+			switch {
+			case i < n || i == n+1:
+				first, second := float64(o[i])*a, float64(x[i])*b
+				bound := (expRoundings + 3 + math.Abs(float64(o[n]-x[n]))) * (math.Abs(first) + math.Abs(second))
+				near(t, fmt.Sprintf("MergeParts, row %d, element %d", row, i), merged[i], first+second, 1.01*u*bound)
+			case i > n+1 && merged[i] != o[i]:
+				t.Errorf("row %d: padding %d changed", row, i)
+			}
+		}
+	}
+}
+
 // TestDivZero: whatever the signs, a zero quotient is positive.
 func TestDivZero(t *testing.T) {
 	zero := float32(math.Copysign(0, -1))

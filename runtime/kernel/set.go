@@ -165,9 +165,14 @@ type Set interface {
 	// Scale is dst[i] = x[i]*s for i < len(dst). In place if dst is x.
 	Scale(dst, x []float32, s float32)
 
-	// Merge is dst[i] = fma(x[i], b, dst[i]*a) for i < len(dst): two partial attention results
-	// over different segments, each brought to their common maximum.
+	// Merge is dst[i] = fma(x[i], b, dst[i]*a) for i < len(dst).
 	Merge(dst, x []float32, a, b float32)
+
+	// MergeParts brings partial attention results over a later segment, x, into those of the segments before it.
+	// Both are rows of size floats, a multiple of 16 above 16: columns, then m, l and 14 that stay as they
+	// are. With M the m of dst if that is greater, else that of x, a = exp(m of dst - M) and
+	// b = exp(m of x - M), dst[i] = fma(x[i], b, dst[i]*a) for every column and for l, and m is M.
+	MergeParts(dst, x []float32, size int)
 
 	// Div is dst[i] = x[i]/s + 0 for i < len(dst); the addition makes a negative zero positive.
 	// In place if dst is x.
