@@ -30,8 +30,10 @@ const (
 	q4Inputs = 32
 )
 
-// segmentBytes is about the size of a segment.
-const segmentBytes = 16 << 10
+const (
+	segmentBytes = 16 << 10 // about the size of a segment
+	aheadQuant   = 8 << 10  // how far behind a block a single tile asks: memory's answer takes about as long
+)
 
 // cacheLine is what a prefetch fetches.
 const cacheLine = 64
@@ -46,8 +48,9 @@ type gemmQuant struct {
 	x, ldx    reg.GPVirtual
 	sums, lds reg.GPVirtual // lds in words
 	w         reg.GPVirtual // the block
-	rows      reg.GPVirtual // left to do
-	blocks    operand.Mem   // of the segment
+	rows      reg.GPVirtual
+	left      operand.Mem // rows to do
+	blocks    operand.Mem // of the segment
 
 	ahead, stride reg.GPVirtual      // the next prefetch, and the bytes to the one after
 	out           [][]reg.VecVirtual // the tile's rows of dst
@@ -79,18 +82,18 @@ func writeGemmQuant(e *emitter, bits, inputs int) {
 	g.x, g.sums, g.w = e.ptr("x"), e.ptr("sums"), e.ptr("w")
 	g.ldx, g.lds = e.integer("ldx"), e.integer("lds")
 
-	// Segments are equal but for the last, since one asks for as much as it is itself.
-	n, equal := e.integer("blocks"), e.AllocLocal(8)
-	segment, several := g.literal((segmentBytes+g.blockBytes()/2)/g.blockBytes()), e.label("several")
+	// Segments are equal but for the last, since one asks for as much as it is itself. A single tile reads all
+	// blocks in one go.
+	n, equal, single := e.integer("blocks"), e.AllocLocal(8), e.label("single")
+	e.MOVQ(n, equal)
 	e.CMPQ(g.rows, operand.Imm(uint64(g.most())))
-	e.JGT(operand.LabelRef(several))
-	e.SHRQ(operand.Imm(1), segment) // a single tile gains by asking later
-	e.Label(several)
-	segments := g.shares(n, segment)
+	e.JLE(operand.LabelRef(single))
+	segments := g.shares(n, g.literal((segmentBytes+g.blockBytes()/2)/g.blockBytes()))
 	e.MOVQ(g.shares(n, segments), equal)
+	e.Label(single)
 
-	loop, whole, done := e.label("segment"), e.label("whole"), e.label("done")
-	g.blocks = e.AllocLocal(8)
+	loop, whole, asked, done := e.label("segment"), e.label("whole"), e.label("asked"), e.label("done")
+	g.blocks, g.left = e.AllocLocal(8), e.AllocLocal(8)
 	left := e.AllocLocal(8)
 	e.MOVQ(n, left)
 	e.Label(loop)
@@ -102,7 +105,11 @@ func writeGemmQuant(e *emitter, bits, inputs int) {
 	e.Label(whole)
 	e.MOVQ(n, g.blocks)
 	e.SUBQ(n, left)
+	e.MOVQ(operand.I32(aheadQuant), g.ahead)
+	e.CMPQ(e.arg("rows"), operand.Imm(uint64(g.most())))
+	e.JLE(operand.LabelRef(asked))
 	e.IMUL3Q(operand.I32(g.blockBytes()), n, g.ahead)
+	e.Label(asked)
 	e.ADDQ(g.w, g.ahead)
 
 	var saved []operand.Mem
@@ -113,7 +120,8 @@ func writeGemmQuant(e *emitter, bits, inputs int) {
 		saved = append(saved, m)
 	}
 	e.Load(e.Param("dst").Base(), g.dst)
-	e.Load(e.Param("rows"), g.rows)
+	rows := e.integer("rows")
+	e.MOVQ(rows, g.left)
 	g.tiles()
 
 	for i, bytes := range []int{g.inputs, 4, g.blockBytes()} {
@@ -181,9 +189,10 @@ func (g *gemmQuant) prefetch(n int) {
 func (g *gemmQuant) tiles() {
 	loop, one, two, done := g.label("tiles"), g.label("one"), g.label("two"), g.label("done")
 	g.Label(loop)
-	g.TESTQ(g.rows, g.rows)
+	n := g.GP64()
+	g.MOVQ(g.left, n)
+	g.TESTQ(n, n)
 	g.JLE(operand.LabelRef(done))
-	n := g.copyOf(g.rows)
 	g.CMPQ(n, operand.Imm(uint64(g.most())))
 	g.JLE(operand.LabelRef(one))
 	g.CMPQ(n, operand.Imm(uint64(2*g.most())))
@@ -221,6 +230,7 @@ func (g *gemmQuant) rowTile(rows int) {
 	} else {
 		g.blockWords(x, rows)
 	}
+	g.prefetch(1) // the scales' line
 	g.ADDQ(operand.I32(g.blockBytes()), g.w)
 	g.ADDQ(operand.Imm(4), g.sums)
 	g.DECQ(left)
@@ -243,7 +253,7 @@ func (g *gemmQuant) rowTile(rows int) {
 		g.ADDQ(g.ldd, g.dst)
 		g.LEAQ(operand.Mem{Base: g.sums, Index: g.lds, Scale: 4}, g.sums)
 	}
-	g.SUBQ(operand.Imm(uint64(rows)), g.rows)
+	g.SUBQ(operand.Imm(uint64(rows)), g.left)
 }
 
 // pointers are registers at every third row from base, the first of them base itself.

@@ -52,7 +52,6 @@ func (g *gemmQuant) blockVNNI(x []reg.GPVirtual, rows int) {
 	} else {
 		g.steps4(acc, x)
 	}
-	g.prefetch(1) // the scales' line
 
 	scales := []reg.VecVirtual{
 		g.scales(operand.Mem{Base: g.w, Disp: g.tileBytes()}),

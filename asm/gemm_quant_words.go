@@ -66,8 +66,8 @@ func (g *gemmQuant) blockWords(x []reg.GPVirtual, rows int) {
 }
 
 // steps writes body for the inputs of a block, unroll groups of four at a time; body gets the weights
-// of the first of them and their number. x is left as it was.
-func (g *gemmQuant) steps(x []reg.GPVirtual, strip reg.GPVirtual, unroll int, body func(w reg.GPVirtual, step int)) {
+// of the first of them and their number. Each strip asks for its part of a block's lines. x is left as it was.
+func (g *gemmQuant) steps(x []reg.GPVirtual, strip reg.GPVirtual, vectors, unroll int, body func(w reg.GPVirtual, step int)) {
 	loop, left, w := g.label("steps"), g.GP64(), g.GP64()
 	g.LEAQ(operand.Mem{Base: g.w, Index: strip, Scale: 2}, w)
 	g.MOVQ(operand.I32(g.inputs/quad/unroll), left)
@@ -75,6 +75,7 @@ func (g *gemmQuant) steps(x []reg.GPVirtual, strip reg.GPVirtual, unroll int, bo
 	for step := range unroll {
 		body(w, step)
 	}
+	g.prefetch(unroll * vectors * g.level.Lanes * quad * g.bits / 8 / cacheLine)
 	g.move(x, unroll*quad)
 	g.ADDQ(operand.I32(unroll*quad*halfCols*g.bits/8), w)
 	g.DECQ(left)
@@ -85,7 +86,7 @@ func (g *gemmQuant) steps(x []reg.GPVirtual, strip reg.GPVirtual, unroll int, bo
 // words8 adds the products of 128 inputs.
 func (g *gemmQuant) words8(acc [][]reg.VecVirtual, x []reg.GPVirtual, strip reg.GPVirtual) {
 	zero, ones := g.inRegister(g.constant("q8Zero", 0x80808080)), g.inRegister(g.constant("wordOnes", 0x00010001))
-	g.steps(x, strip, 2, func(w reg.GPVirtual, step int) {
+	g.steps(x, strip, len(acc[0]), 2, func(w reg.GPVirtual, step int) {
 		for v := range acc[0] {
 			signed, size := g.vec(), g.vec()
 			g.VPXOR(operand.Mem{Base: w, Disp: step*quad*halfCols + v*g.bytes()}, zero, signed)
@@ -104,7 +105,7 @@ func (g *gemmQuant) words8(acc [][]reg.VecVirtual, x []reg.GPVirtual, strip reg.
 // words4 leaves the sums of 32 inputs in acc.
 func (g *gemmQuant) words4(acc [][]reg.VecVirtual, x []reg.GPVirtual, strip reg.GPVirtual) {
 	nibble := g.constant("nibble", 0x0f0f0f0f)
-	g.steps(x, strip, 4, func(w reg.GPVirtual, step int) {
+	g.steps(x, strip, len(acc[0]), 4, func(w reg.GPVirtual, step int) {
 		load := func(v int) reg.VecVirtual {
 			wv := g.vec()
 			g.VMOVDQU(operand.Mem{Base: w, Disp: step/2*quad*halfCols + v*g.bytes()}, wv)

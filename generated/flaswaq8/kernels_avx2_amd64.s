@@ -1626,8 +1626,8 @@ done1:
 	RET
 
 // func gemmQ8_avx2(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·gemmQ8_avx2(SB), NOSPLIT, $48-137
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·gemmQ8_avx2(SB), NOSPLIT, $56-137
 	MOVQ   dst_base+0(FP), AX
 	MOVQ   rows+128(FP), CX
 	MOVQ   ldd+24(FP), BX
@@ -1661,94 +1661,101 @@ keep1:
 	MOVQ  AX, R8
 
 none4:
-	XORQ  AX, AX
+	XORQ  DI, DI
 	TESTQ R8, R8
 	JE    none5
 	LEAQ  -1(SI)(R8*1), AX
 	XORL  DX, DX
 	DIVQ  R8
+	MOVQ  AX, DI
 
 none5:
-	MOVQ x_base+32(FP), SI
-	MOVQ sums_base+64(FP), DI
-	MOVQ w_base+96(FP), R8
-	MOVQ ldx+56(FP), R9
-	MOVQ lds+88(FP), R10
-	MOVQ blocks+120(FP), R11
-	MOVQ $+4, R12
-	CMPQ CX, $0x08
-	JGT  several6
-	SHRQ $0x01, R12
-
-several6:
-	XORQ  CX, CX
-	TESTQ R12, R12
+	MOVQ  x_base+32(FP), SI
+	MOVQ  sums_base+64(FP), R8
+	MOVQ  w_base+96(FP), R9
+	MOVQ  ldx+56(FP), R10
+	MOVQ  lds+88(FP), R11
+	MOVQ  blocks+120(FP), R12
+	MOVQ  R12, (SP)
+	CMPQ  CX, $0x08
+	JLE   single6
+	MOVQ  $+4, CX
+	XORQ  R13, R13
+	TESTQ CX, CX
 	JE    none7
-	LEAQ  -1(R11)(R12*1), AX
+	LEAQ  -1(R12)(CX*1), AX
 	XORL  DX, DX
-	DIVQ  R12
-	MOVQ  AX, CX
+	DIVQ  CX
+	MOVQ  AX, R13
 
 none7:
 	XORQ  AX, AX
-	TESTQ CX, CX
+	TESTQ R13, R13
 	JE    none8
-	LEAQ  -1(R11)(CX*1), AX
+	LEAQ  -1(R12)(R13*1), AX
 	XORL  DX, DX
-	DIVQ  CX
+	DIVQ  R13
 
 none8:
 	MOVQ AX, (SP)
-	MOVQ R11, 16(SP)
+
+single6:
+	MOVQ R12, 24(SP)
 
 segment9:
-	TESTQ R11, R11
-	JLE   done11
-	CMPQ  R11, (SP)
+	TESTQ R12, R12
+	JLE   done12
+	CMPQ  R12, (SP)
 	JLE   whole10
-	MOVQ  (SP), R11
+	MOVQ  (SP), R12
 
 whole10:
-	MOVQ   R11, 8(SP)
-	SUBQ   R11, 16(SP)
-	IMUL3Q $+4160, R11, AX
-	ADDQ   R8, AX
-	MOVQ   SI, 24(SP)
-	MOVQ   DI, 32(SP)
-	MOVQ   R8, 40(SP)
-	MOVQ   dst_base+0(FP), AX
-	MOVQ   rows+128(FP), CX
+	MOVQ   R12, 8(SP)
+	SUBQ   R12, 24(SP)
+	MOVQ   $+8192, CX
+	CMPQ   rows+128(FP), $0x08
+	JLE    asked11
+	IMUL3Q $+4160, R12, CX
 
-tiles12:
-	TESTQ CX, CX
-	JLE   done15
-	MOVQ  CX, DX
+asked11:
+	ADDQ R9, CX
+	MOVQ SI, 32(SP)
+	MOVQ R8, 40(SP)
+	MOVQ R9, 48(SP)
+	MOVQ dst_base+0(FP), AX
+	MOVQ rows+128(FP), DX
+	MOVQ DX, 16(SP)
+
+tiles13:
+	MOVQ  16(SP), DX
+	TESTQ DX, DX
+	JLE   done16
 	CMPQ  DX, $0x08
-	JLE   one13
+	JLE   one14
 	CMPQ  DX, $0x10
-	JLE   two14
+	JLE   two15
 	MOVQ  $+8, DX
-	JMP   one13
+	JMP   one14
 
-two14:
+two15:
 	INCQ DX
 	SHRQ $0x01, DX
 
-one13:
+one14:
 	CMPQ DX, $+8
-	JNE  rows16
+	JNE  rows17
 
 	// Tile of 8 rows.
-	LEAQ (SI)(R9*2), DX
-	ADDQ R9, DX
-	LEAQ (DX)(R9*2), R11
-	ADDQ R9, R11
-	MOVQ 8(SP), R12
+	LEAQ (SI)(R10*2), DX
+	ADDQ R10, DX
+	LEAQ (DX)(R10*2), R12
+	ADDQ R10, R12
+	MOVQ 8(SP), R13
 
-block17:
-	XORQ R13, R13
+block18:
+	XORQ R14, R14
 
-strip18:
+strip19:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -1759,23 +1766,23 @@ strip18:
 	VXORPS  Y7, Y7, Y7
 	VMOVUPS q8Zero_avx2<>+0(SB), Y8
 	VMOVUPS wordOnes_avx2<>+0(SB), Y9
-	LEAQ    (R8)(R13*2), R15
-	MOVQ    $+16, R14
+	LEAQ    (R9)(R14*2), BP
+	MOVQ    $+16, R15
 
-steps19:
-	VPXOR        (R15), Y8, Y10
+steps20:
+	VPXOR        (BP), Y8, Y10
 	VPABSB       Y10, Y11
 	VPBROADCASTD (SI), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y0, Y0
-	VPBROADCASTD (SI)(R9*1), Y12
+	VPBROADCASTD (SI)(R10*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y1, Y1
-	VPBROADCASTD (SI)(R9*2), Y12
+	VPBROADCASTD (SI)(R10*2), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
@@ -1785,39 +1792,39 @@ steps19:
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y3, Y3
-	VPBROADCASTD (DX)(R9*1), Y12
+	VPBROADCASTD (DX)(R10*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VPBROADCASTD (DX)(R9*2), Y12
+	VPBROADCASTD (DX)(R10*2), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y5, Y5
-	VPBROADCASTD (R11), Y12
+	VPBROADCASTD (R12), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y6, Y6
-	VPBROADCASTD (R11)(R9*1), Y12
+	VPBROADCASTD (R12)(R10*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y7, Y7
-	VPXOR        128(R15), Y8, Y10
+	VPXOR        128(BP), Y8, Y10
 	VPABSB       Y10, Y11
 	VPBROADCASTD 4(SI), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y0, Y0
-	VPBROADCASTD 4(SI)(R9*1), Y12
+	VPBROADCASTD 4(SI)(R10*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y1, Y1
-	VPBROADCASTD 4(SI)(R9*2), Y12
+	VPBROADCASTD 4(SI)(R10*2), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
@@ -1827,127 +1834,131 @@ steps19:
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y3, Y3
-	VPBROADCASTD 4(DX)(R9*1), Y12
+	VPBROADCASTD 4(DX)(R10*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VPBROADCASTD 4(DX)(R9*2), Y12
+	VPBROADCASTD 4(DX)(R10*2), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y5, Y5
-	VPBROADCASTD 4(R11), Y12
+	VPBROADCASTD 4(R12), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y6, Y6
-	VPBROADCASTD 4(R11)(R9*1), Y12
+	VPBROADCASTD 4(R12)(R10*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y7, Y7
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
 	ADDQ         $+8, SI
 	ADDQ         $+8, DX
-	ADDQ         $+8, R11
-	ADDQ         $+256, R15
-	DECQ         R14
-	JNE          steps19
+	ADDQ         $+8, R12
+	ADDQ         $+256, BP
+	DECQ         R15
+	JNE          steps20
 	ADDQ         $-128, SI
 	ADDQ         $-128, DX
-	ADDQ         $-128, R11
-	VPMOVZXWD    4096(R8)(R13*1), Y8
+	ADDQ         $-128, R12
+	VPMOVZXWD    4096(R9)(R14*1), Y8
 	VPSLLD       $0x10, Y8, Y8
-	LEAQ         (AX)(R13*2), R14
+	LEAQ         (AX)(R14*2), R15
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R14), Y8, Y0
-	VMOVUPS      Y0, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R15), Y8, Y0
+	VMOVUPS      Y0, (R15)
+	ADDQ         BX, R15
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  (R14), Y8, Y1
-	VMOVUPS      Y1, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R15), Y8, Y1
+	VMOVUPS      Y1, (R15)
+	ADDQ         BX, R15
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (R14), Y8, Y2
-	VMOVUPS      Y2, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R15), Y8, Y2
+	VMOVUPS      Y2, (R15)
+	ADDQ         BX, R15
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  (R14), Y8, Y3
-	VMOVUPS      Y3, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R15), Y8, Y3
+	VMOVUPS      Y3, (R15)
+	ADDQ         BX, R15
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R14), Y8, Y4
-	VMOVUPS      Y4, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R15), Y8, Y4
+	VMOVUPS      Y4, (R15)
+	ADDQ         BX, R15
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  (R14), Y8, Y5
-	VMOVUPS      Y5, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R15), Y8, Y5
+	VMOVUPS      Y5, (R15)
+	ADDQ         BX, R15
 	VCVTDQ2PS    Y6, Y6
-	VFMADD213PS  (R14), Y8, Y6
-	VMOVUPS      Y6, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R15), Y8, Y6
+	VMOVUPS      Y6, (R15)
+	ADDQ         BX, R15
 	VCVTDQ2PS    Y7, Y7
-	VFMADD213PS  (R14), Y8, Y7
-	VMOVUPS      Y7, (R14)
-	ADDQ         $+16, R13
-	CMPQ         R13, $0x40
-	JLT          strip18
+	VFMADD213PS  (R15), Y8, Y7
+	VMOVUPS      Y7, (R15)
+	ADDQ         $+16, R14
+	CMPQ         R14, $0x40
+	JLT          strip19
 	ADDQ         $+128, SI
 	ADDQ         $+128, DX
-	ADDQ         $+128, R11
-	ADDQ         $+4160, R8
-	ADDQ         $0x04, DI
-	DECQ         R12
-	JNE          block17
+	ADDQ         $+128, R12
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	ADDQ         $+4160, R9
+	ADDQ         $0x04, R8
+	DECQ         R13
+	JNE          block18
 	IMUL3Q       $+128, 8(SP), DX
 	SUBQ         DX, SI
 	IMUL3Q       $+4, 8(SP), DX
-	SUBQ         DX, DI
-	IMUL3Q       $+4160, 8(SP), DX
 	SUBQ         DX, R8
-	ADDQ         R9, SI
+	IMUL3Q       $+4160, 8(SP), DX
+	SUBQ         DX, R9
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	SUBQ         $0x08, CX
-	JMP          tiles12
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x08, 16(SP)
+	JMP          tiles13
 
-rows16:
+rows17:
 	CMPQ DX, $+7
-	JNE  rows20
+	JNE  rows21
 
 	// Tile of 7 rows.
-	LEAQ (SI)(R9*2), DX
-	ADDQ R9, DX
-	LEAQ (DX)(R9*2), R11
-	ADDQ R9, R11
-	MOVQ 8(SP), R12
+	LEAQ (SI)(R10*2), DX
+	ADDQ R10, DX
+	LEAQ (DX)(R10*2), R12
+	ADDQ R10, R12
+	MOVQ 8(SP), R13
 
-block21:
-	XORQ R13, R13
+block22:
+	XORQ R14, R14
 
-strip22:
+strip23:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -1957,23 +1968,23 @@ strip22:
 	VXORPS  Y6, Y6, Y6
 	VMOVUPS q8Zero_avx2<>+0(SB), Y7
 	VMOVUPS wordOnes_avx2<>+0(SB), Y8
-	LEAQ    (R8)(R13*2), R15
-	MOVQ    $+16, R14
+	LEAQ    (R9)(R14*2), BP
+	MOVQ    $+16, R15
 
-steps23:
-	VPXOR        (R15), Y7, Y9
+steps24:
+	VPXOR        (BP), Y7, Y9
 	VPABSB       Y9, Y10
 	VPBROADCASTD (SI), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y0, Y0
-	VPBROADCASTD (SI)(R9*1), Y11
+	VPBROADCASTD (SI)(R10*1), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y1, Y1
-	VPBROADCASTD (SI)(R9*2), Y11
+	VPBROADCASTD (SI)(R10*2), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
@@ -1983,34 +1994,34 @@ steps23:
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y3, Y3
-	VPBROADCASTD (DX)(R9*1), Y11
+	VPBROADCASTD (DX)(R10*1), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y4, Y4
-	VPBROADCASTD (DX)(R9*2), Y11
+	VPBROADCASTD (DX)(R10*2), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y5, Y5
-	VPBROADCASTD (R11), Y11
+	VPBROADCASTD (R12), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y6, Y6
-	VPXOR        128(R15), Y7, Y9
+	VPXOR        128(BP), Y7, Y9
 	VPABSB       Y9, Y10
 	VPBROADCASTD 4(SI), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y0, Y0
-	VPBROADCASTD 4(SI)(R9*1), Y11
+	VPBROADCASTD 4(SI)(R10*1), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y1, Y1
-	VPBROADCASTD 4(SI)(R9*2), Y11
+	VPBROADCASTD 4(SI)(R10*2), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
@@ -2020,113 +2031,117 @@ steps23:
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y3, Y3
-	VPBROADCASTD 4(DX)(R9*1), Y11
+	VPBROADCASTD 4(DX)(R10*1), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y4, Y4
-	VPBROADCASTD 4(DX)(R9*2), Y11
+	VPBROADCASTD 4(DX)(R10*2), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y5, Y5
-	VPBROADCASTD 4(R11), Y11
+	VPBROADCASTD 4(R12), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y6, Y6
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
 	ADDQ         $+8, SI
 	ADDQ         $+8, DX
-	ADDQ         $+8, R11
-	ADDQ         $+256, R15
-	DECQ         R14
-	JNE          steps23
+	ADDQ         $+8, R12
+	ADDQ         $+256, BP
+	DECQ         R15
+	JNE          steps24
 	ADDQ         $-128, SI
 	ADDQ         $-128, DX
-	ADDQ         $-128, R11
-	VPMOVZXWD    4096(R8)(R13*1), Y7
+	ADDQ         $-128, R12
+	VPMOVZXWD    4096(R9)(R14*1), Y7
 	VPSLLD       $0x10, Y7, Y7
-	LEAQ         (AX)(R13*2), R14
+	LEAQ         (AX)(R14*2), R15
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R14), Y7, Y0
-	VMOVUPS      Y0, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R15), Y7, Y0
+	VMOVUPS      Y0, (R15)
+	ADDQ         BX, R15
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  (R14), Y7, Y1
-	VMOVUPS      Y1, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R15), Y7, Y1
+	VMOVUPS      Y1, (R15)
+	ADDQ         BX, R15
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (R14), Y7, Y2
-	VMOVUPS      Y2, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R15), Y7, Y2
+	VMOVUPS      Y2, (R15)
+	ADDQ         BX, R15
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  (R14), Y7, Y3
-	VMOVUPS      Y3, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R15), Y7, Y3
+	VMOVUPS      Y3, (R15)
+	ADDQ         BX, R15
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R14), Y7, Y4
-	VMOVUPS      Y4, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R15), Y7, Y4
+	VMOVUPS      Y4, (R15)
+	ADDQ         BX, R15
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  (R14), Y7, Y5
-	VMOVUPS      Y5, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R15), Y7, Y5
+	VMOVUPS      Y5, (R15)
+	ADDQ         BX, R15
 	VCVTDQ2PS    Y6, Y6
-	VFMADD213PS  (R14), Y7, Y6
-	VMOVUPS      Y6, (R14)
-	ADDQ         $+16, R13
-	CMPQ         R13, $0x40
-	JLT          strip22
+	VFMADD213PS  (R15), Y7, Y6
+	VMOVUPS      Y6, (R15)
+	ADDQ         $+16, R14
+	CMPQ         R14, $0x40
+	JLT          strip23
 	ADDQ         $+128, SI
 	ADDQ         $+128, DX
-	ADDQ         $+128, R11
-	ADDQ         $+4160, R8
-	ADDQ         $0x04, DI
-	DECQ         R12
-	JNE          block21
+	ADDQ         $+128, R12
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	ADDQ         $+4160, R9
+	ADDQ         $0x04, R8
+	DECQ         R13
+	JNE          block22
 	IMUL3Q       $+128, 8(SP), DX
 	SUBQ         DX, SI
 	IMUL3Q       $+4, 8(SP), DX
-	SUBQ         DX, DI
-	IMUL3Q       $+4160, 8(SP), DX
 	SUBQ         DX, R8
-	ADDQ         R9, SI
+	IMUL3Q       $+4160, 8(SP), DX
+	SUBQ         DX, R9
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	SUBQ         $0x07, CX
-	JMP          tiles12
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x07, 16(SP)
+	JMP          tiles13
 
-rows20:
+rows21:
 	CMPQ DX, $+6
-	JNE  rows24
+	JNE  rows25
 
 	// Tile of 6 rows.
-	LEAQ (SI)(R9*2), DX
-	ADDQ R9, DX
-	MOVQ 8(SP), R11
+	LEAQ (SI)(R10*2), DX
+	ADDQ R10, DX
+	MOVQ 8(SP), R12
 
-block25:
-	XORQ R12, R12
+block26:
+	XORQ R13, R13
 
-strip26:
+strip27:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -2135,23 +2150,23 @@ strip26:
 	VXORPS  Y5, Y5, Y5
 	VMOVUPS q8Zero_avx2<>+0(SB), Y6
 	VMOVUPS wordOnes_avx2<>+0(SB), Y7
-	LEAQ    (R8)(R12*2), R14
-	MOVQ    $+16, R13
+	LEAQ    (R9)(R13*2), R15
+	MOVQ    $+16, R14
 
-steps27:
-	VPXOR        (R14), Y6, Y8
+steps28:
+	VPXOR        (R15), Y6, Y8
 	VPABSB       Y8, Y9
 	VPBROADCASTD (SI), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y0, Y0
-	VPBROADCASTD (SI)(R9*1), Y10
+	VPBROADCASTD (SI)(R10*1), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y1, Y1
-	VPBROADCASTD (SI)(R9*2), Y10
+	VPBROADCASTD (SI)(R10*2), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
@@ -2161,29 +2176,29 @@ steps27:
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y3, Y3
-	VPBROADCASTD (DX)(R9*1), Y10
+	VPBROADCASTD (DX)(R10*1), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y4, Y4
-	VPBROADCASTD (DX)(R9*2), Y10
+	VPBROADCASTD (DX)(R10*2), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y5, Y5
-	VPXOR        128(R14), Y6, Y8
+	VPXOR        128(R15), Y6, Y8
 	VPABSB       Y8, Y9
 	VPBROADCASTD 4(SI), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y0, Y0
-	VPBROADCASTD 4(SI)(R9*1), Y10
+	VPBROADCASTD 4(SI)(R10*1), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y1, Y1
-	VPBROADCASTD 4(SI)(R9*2), Y10
+	VPBROADCASTD 4(SI)(R10*2), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
@@ -2193,98 +2208,102 @@ steps27:
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y3, Y3
-	VPBROADCASTD 4(DX)(R9*1), Y10
+	VPBROADCASTD 4(DX)(R10*1), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y4, Y4
-	VPBROADCASTD 4(DX)(R9*2), Y10
+	VPBROADCASTD 4(DX)(R10*2), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y5, Y5
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
 	ADDQ         $+8, SI
 	ADDQ         $+8, DX
-	ADDQ         $+256, R14
-	DECQ         R13
-	JNE          steps27
+	ADDQ         $+256, R15
+	DECQ         R14
+	JNE          steps28
 	ADDQ         $-128, SI
 	ADDQ         $-128, DX
-	VPMOVZXWD    4096(R8)(R12*1), Y6
+	VPMOVZXWD    4096(R9)(R13*1), Y6
 	VPSLLD       $0x10, Y6, Y6
-	LEAQ         (AX)(R12*2), R13
+	LEAQ         (AX)(R13*2), R14
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R13), Y6, Y0
-	VMOVUPS      Y0, (R13)
-	ADDQ         BX, R13
+	VFMADD213PS  (R14), Y6, Y0
+	VMOVUPS      Y0, (R14)
+	ADDQ         BX, R14
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  (R13), Y6, Y1
-	VMOVUPS      Y1, (R13)
-	ADDQ         BX, R13
+	VFMADD213PS  (R14), Y6, Y1
+	VMOVUPS      Y1, (R14)
+	ADDQ         BX, R14
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (R13), Y6, Y2
-	VMOVUPS      Y2, (R13)
-	ADDQ         BX, R13
+	VFMADD213PS  (R14), Y6, Y2
+	VMOVUPS      Y2, (R14)
+	ADDQ         BX, R14
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  (R13), Y6, Y3
-	VMOVUPS      Y3, (R13)
-	ADDQ         BX, R13
+	VFMADD213PS  (R14), Y6, Y3
+	VMOVUPS      Y3, (R14)
+	ADDQ         BX, R14
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R13), Y6, Y4
-	VMOVUPS      Y4, (R13)
-	ADDQ         BX, R13
+	VFMADD213PS  (R14), Y6, Y4
+	VMOVUPS      Y4, (R14)
+	ADDQ         BX, R14
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  (R13), Y6, Y5
-	VMOVUPS      Y5, (R13)
-	ADDQ         $+16, R12
-	CMPQ         R12, $0x40
-	JLT          strip26
+	VFMADD213PS  (R14), Y6, Y5
+	VMOVUPS      Y5, (R14)
+	ADDQ         $+16, R13
+	CMPQ         R13, $0x40
+	JLT          strip27
 	ADDQ         $+128, SI
 	ADDQ         $+128, DX
-	ADDQ         $+4160, R8
-	ADDQ         $0x04, DI
-	DECQ         R11
-	JNE          block25
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	ADDQ         $+4160, R9
+	ADDQ         $0x04, R8
+	DECQ         R12
+	JNE          block26
 	IMUL3Q       $+128, 8(SP), DX
 	SUBQ         DX, SI
 	IMUL3Q       $+4, 8(SP), DX
-	SUBQ         DX, DI
-	IMUL3Q       $+4160, 8(SP), DX
 	SUBQ         DX, R8
-	ADDQ         R9, SI
+	IMUL3Q       $+4160, 8(SP), DX
+	SUBQ         DX, R9
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	SUBQ         $0x06, CX
-	JMP          tiles12
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x06, 16(SP)
+	JMP          tiles13
 
-rows24:
+rows25:
 	CMPQ DX, $+5
-	JNE  rows28
+	JNE  rows29
 
 	// Tile of 5 rows.
-	LEAQ (SI)(R9*2), DX
-	ADDQ R9, DX
-	MOVQ 8(SP), R11
+	LEAQ (SI)(R10*2), DX
+	ADDQ R10, DX
+	MOVQ 8(SP), R12
 
-block29:
-	XORQ R12, R12
+block30:
+	XORQ R13, R13
 
-strip30:
+strip31:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -2297,23 +2316,23 @@ strip30:
 	VXORPS  Y9, Y9, Y9
 	VMOVUPS q8Zero_avx2<>+0(SB), Y10
 	VMOVUPS wordOnes_avx2<>+0(SB), Y11
-	LEAQ    (R8)(R12*2), R14
-	MOVQ    $+16, R13
+	LEAQ    (R9)(R13*2), R15
+	MOVQ    $+16, R14
 
-steps31:
-	VPXOR        (R14), Y10, Y12
+steps32:
+	VPXOR        (R15), Y10, Y12
 	VPABSB       Y12, Y13
 	VPBROADCASTD (SI), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y0, Y0
-	VPBROADCASTD (SI)(R9*1), Y14
+	VPBROADCASTD (SI)(R10*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y2, Y2
-	VPBROADCASTD (SI)(R9*2), Y14
+	VPBROADCASTD (SI)(R10*2), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
@@ -2323,24 +2342,24 @@ steps31:
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y6, Y6
-	VPBROADCASTD (DX)(R9*1), Y14
+	VPBROADCASTD (DX)(R10*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y8, Y8
-	VPXOR        32(R14), Y10, Y12
+	VPXOR        32(R15), Y10, Y12
 	VPABSB       Y12, Y13
 	VPBROADCASTD (SI), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y1, Y1
-	VPBROADCASTD (SI)(R9*1), Y14
+	VPBROADCASTD (SI)(R10*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y3, Y3
-	VPBROADCASTD (SI)(R9*2), Y14
+	VPBROADCASTD (SI)(R10*2), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
@@ -2350,24 +2369,24 @@ steps31:
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y7, Y7
-	VPBROADCASTD (DX)(R9*1), Y14
+	VPBROADCASTD (DX)(R10*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y9, Y9
-	VPXOR        128(R14), Y10, Y12
+	VPXOR        128(R15), Y10, Y12
 	VPABSB       Y12, Y13
 	VPBROADCASTD 4(SI), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y0, Y0
-	VPBROADCASTD 4(SI)(R9*1), Y14
+	VPBROADCASTD 4(SI)(R10*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y2, Y2
-	VPBROADCASTD 4(SI)(R9*2), Y14
+	VPBROADCASTD 4(SI)(R10*2), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
@@ -2377,24 +2396,24 @@ steps31:
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y6, Y6
-	VPBROADCASTD 4(DX)(R9*1), Y14
+	VPBROADCASTD 4(DX)(R10*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y8, Y8
-	VPXOR        160(R14), Y10, Y12
+	VPXOR        160(R15), Y10, Y12
 	VPABSB       Y12, Y13
 	VPBROADCASTD 4(SI), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y1, Y1
-	VPBROADCASTD 4(SI)(R9*1), Y14
+	VPBROADCASTD 4(SI)(R10*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y3, Y3
-	VPBROADCASTD 4(SI)(R9*2), Y14
+	VPBROADCASTD 4(SI)(R10*2), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
@@ -2404,103 +2423,109 @@ steps31:
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y7, Y7
-	VPBROADCASTD 4(DX)(R9*1), Y14
+	VPBROADCASTD 4(DX)(R10*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y9, Y9
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
 	ADDQ         $+8, SI
 	ADDQ         $+8, DX
-	ADDQ         $+256, R14
-	DECQ         R13
-	JNE          steps31
+	ADDQ         $+256, R15
+	DECQ         R14
+	JNE          steps32
 	ADDQ         $-128, SI
 	ADDQ         $-128, DX
-	VPMOVZXWD    4096(R8)(R12*1), Y10
+	VPMOVZXWD    4096(R9)(R13*1), Y10
 	VPSLLD       $0x10, Y10, Y10
-	VPMOVZXWD    4112(R8)(R12*1), Y11
+	VPMOVZXWD    4112(R9)(R13*1), Y11
 	VPSLLD       $0x10, Y11, Y11
-	LEAQ         (AX)(R12*2), R13
+	LEAQ         (AX)(R13*2), R14
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R13), Y10, Y0
-	VMOVUPS      Y0, (R13)
+	VFMADD213PS  (R14), Y10, Y0
+	VMOVUPS      Y0, (R14)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(R13), Y11, Y1
-	VMOVUPS      Y1, 32(R13)
-	ADDQ         BX, R13
+	VFMADD213PS  32(R14), Y11, Y1
+	VMOVUPS      Y1, 32(R14)
+	ADDQ         BX, R14
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (R13), Y10, Y2
-	VMOVUPS      Y2, (R13)
+	VFMADD213PS  (R14), Y10, Y2
+	VMOVUPS      Y2, (R14)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  32(R13), Y11, Y3
-	VMOVUPS      Y3, 32(R13)
-	ADDQ         BX, R13
+	VFMADD213PS  32(R14), Y11, Y3
+	VMOVUPS      Y3, 32(R14)
+	ADDQ         BX, R14
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R13), Y10, Y4
-	VMOVUPS      Y4, (R13)
+	VFMADD213PS  (R14), Y10, Y4
+	VMOVUPS      Y4, (R14)
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  32(R13), Y11, Y5
-	VMOVUPS      Y5, 32(R13)
-	ADDQ         BX, R13
+	VFMADD213PS  32(R14), Y11, Y5
+	VMOVUPS      Y5, 32(R14)
+	ADDQ         BX, R14
 	VCVTDQ2PS    Y6, Y6
-	VFMADD213PS  (R13), Y10, Y6
-	VMOVUPS      Y6, (R13)
+	VFMADD213PS  (R14), Y10, Y6
+	VMOVUPS      Y6, (R14)
 	VCVTDQ2PS    Y7, Y7
-	VFMADD213PS  32(R13), Y11, Y7
-	VMOVUPS      Y7, 32(R13)
-	ADDQ         BX, R13
+	VFMADD213PS  32(R14), Y11, Y7
+	VMOVUPS      Y7, 32(R14)
+	ADDQ         BX, R14
 	VCVTDQ2PS    Y8, Y8
-	VFMADD213PS  (R13), Y10, Y8
-	VMOVUPS      Y8, (R13)
+	VFMADD213PS  (R14), Y10, Y8
+	VMOVUPS      Y8, (R14)
 	VCVTDQ2PS    Y9, Y9
-	VFMADD213PS  32(R13), Y11, Y9
-	VMOVUPS      Y9, 32(R13)
-	ADDQ         $+32, R12
-	CMPQ         R12, $0x40
-	JLT          strip30
+	VFMADD213PS  32(R14), Y11, Y9
+	VMOVUPS      Y9, 32(R14)
+	ADDQ         $+32, R13
+	CMPQ         R13, $0x40
+	JLT          strip31
 	ADDQ         $+128, SI
 	ADDQ         $+128, DX
-	ADDQ         $+4160, R8
-	ADDQ         $0x04, DI
-	DECQ         R11
-	JNE          block29
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	ADDQ         $+4160, R9
+	ADDQ         $0x04, R8
+	DECQ         R12
+	JNE          block30
 	IMUL3Q       $+128, 8(SP), DX
 	SUBQ         DX, SI
 	IMUL3Q       $+4, 8(SP), DX
-	SUBQ         DX, DI
-	IMUL3Q       $+4160, 8(SP), DX
 	SUBQ         DX, R8
-	ADDQ         R9, SI
+	IMUL3Q       $+4160, 8(SP), DX
+	SUBQ         DX, R9
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	SUBQ         $0x05, CX
-	JMP          tiles12
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x05, 16(SP)
+	JMP          tiles13
 
-rows28:
+rows29:
 	CMPQ DX, $+4
-	JNE  rows32
+	JNE  rows33
 
 	// Tile of 4 rows.
-	LEAQ (SI)(R9*2), DX
-	ADDQ R9, DX
-	MOVQ 8(SP), R11
+	LEAQ (SI)(R10*2), DX
+	ADDQ R10, DX
+	MOVQ 8(SP), R12
 
-block33:
-	XORQ R12, R12
+block34:
+	XORQ R13, R13
 
-strip34:
+strip35:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -2511,23 +2536,23 @@ strip34:
 	VXORPS  Y7, Y7, Y7
 	VMOVUPS q8Zero_avx2<>+0(SB), Y8
 	VMOVUPS wordOnes_avx2<>+0(SB), Y9
-	LEAQ    (R8)(R12*2), R14
-	MOVQ    $+16, R13
+	LEAQ    (R9)(R13*2), R15
+	MOVQ    $+16, R14
 
-steps35:
-	VPXOR        (R14), Y8, Y10
+steps36:
+	VPXOR        (R15), Y8, Y10
 	VPABSB       Y10, Y11
 	VPBROADCASTD (SI), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y0, Y0
-	VPBROADCASTD (SI)(R9*1), Y12
+	VPBROADCASTD (SI)(R10*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y2, Y2
-	VPBROADCASTD (SI)(R9*2), Y12
+	VPBROADCASTD (SI)(R10*2), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
@@ -2537,6 +2562,335 @@ steps35:
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y6, Y6
+	VPXOR        32(R15), Y8, Y10
+	VPABSB       Y10, Y11
+	VPBROADCASTD (SI), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (SI)(R10*1), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD (SI)(R10*2), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD (DX), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VPXOR        128(R15), Y8, Y10
+	VPABSB       Y10, Y11
+	VPBROADCASTD 4(SI), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD 4(SI)(R10*1), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 4(SI)(R10*2), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 4(DX), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPXOR        160(R15), Y8, Y10
+	VPABSB       Y10, Y11
+	VPBROADCASTD 4(SI), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD 4(SI)(R10*1), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 4(SI)(R10*2), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 4(DX), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	ADDQ         $+8, SI
+	ADDQ         $+8, DX
+	ADDQ         $+256, R15
+	DECQ         R14
+	JNE          steps36
+	ADDQ         $-128, SI
+	ADDQ         $-128, DX
+	VPMOVZXWD    4096(R9)(R13*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VPMOVZXWD    4112(R9)(R13*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	LEAQ         (AX)(R13*2), R14
+	VCVTDQ2PS    Y0, Y0
+	VFMADD213PS  (R14), Y8, Y0
+	VMOVUPS      Y0, (R14)
+	VCVTDQ2PS    Y1, Y1
+	VFMADD213PS  32(R14), Y9, Y1
+	VMOVUPS      Y1, 32(R14)
+	ADDQ         BX, R14
+	VCVTDQ2PS    Y2, Y2
+	VFMADD213PS  (R14), Y8, Y2
+	VMOVUPS      Y2, (R14)
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  32(R14), Y9, Y3
+	VMOVUPS      Y3, 32(R14)
+	ADDQ         BX, R14
+	VCVTDQ2PS    Y4, Y4
+	VFMADD213PS  (R14), Y8, Y4
+	VMOVUPS      Y4, (R14)
+	VCVTDQ2PS    Y5, Y5
+	VFMADD213PS  32(R14), Y9, Y5
+	VMOVUPS      Y5, 32(R14)
+	ADDQ         BX, R14
+	VCVTDQ2PS    Y6, Y6
+	VFMADD213PS  (R14), Y8, Y6
+	VMOVUPS      Y6, (R14)
+	VCVTDQ2PS    Y7, Y7
+	VFMADD213PS  32(R14), Y9, Y7
+	VMOVUPS      Y7, 32(R14)
+	ADDQ         $+32, R13
+	CMPQ         R13, $0x40
+	JLT          strip35
+	ADDQ         $+128, SI
+	ADDQ         $+128, DX
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	ADDQ         $+4160, R9
+	ADDQ         $0x04, R8
+	DECQ         R12
+	JNE          block34
+	IMUL3Q       $+128, 8(SP), DX
+	SUBQ         DX, SI
+	IMUL3Q       $+4, 8(SP), DX
+	SUBQ         DX, R8
+	IMUL3Q       $+4160, 8(SP), DX
+	SUBQ         DX, R9
+	ADDQ         R10, SI
+	ADDQ         BX, AX
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
+	ADDQ         BX, AX
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
+	ADDQ         BX, AX
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
+	ADDQ         BX, AX
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x04, 16(SP)
+	JMP          tiles13
+
+rows33:
+	CMPQ DX, $+3
+	JNE  rows37
+
+	// Tile of 3 rows.
+	MOVQ 8(SP), DX
+
+block38:
+	XORQ R12, R12
+
+strip39:
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VMOVUPS q8Zero_avx2<>+0(SB), Y6
+	VMOVUPS wordOnes_avx2<>+0(SB), Y7
+	LEAQ    (R9)(R12*2), R14
+	MOVQ    $+16, R13
+
+steps40:
+	VPXOR        (R14), Y6, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD (SI), Y10
+	VPSIGNB      Y8, Y10, Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPMADDWD     Y7, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPBROADCASTD (SI)(R10*1), Y10
+	VPSIGNB      Y8, Y10, Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPMADDWD     Y7, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPBROADCASTD (SI)(R10*2), Y10
+	VPSIGNB      Y8, Y10, Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPMADDWD     Y7, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPXOR        32(R14), Y6, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD (SI), Y10
+	VPSIGNB      Y8, Y10, Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPMADDWD     Y7, Y10, Y10
+	VPADDD       Y10, Y1, Y1
+	VPBROADCASTD (SI)(R10*1), Y10
+	VPSIGNB      Y8, Y10, Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPMADDWD     Y7, Y10, Y10
+	VPADDD       Y10, Y3, Y3
+	VPBROADCASTD (SI)(R10*2), Y10
+	VPSIGNB      Y8, Y10, Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPMADDWD     Y7, Y10, Y10
+	VPADDD       Y10, Y5, Y5
+	VPXOR        128(R14), Y6, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 4(SI), Y10
+	VPSIGNB      Y8, Y10, Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPMADDWD     Y7, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPBROADCASTD 4(SI)(R10*1), Y10
+	VPSIGNB      Y8, Y10, Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPMADDWD     Y7, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPBROADCASTD 4(SI)(R10*2), Y10
+	VPSIGNB      Y8, Y10, Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPMADDWD     Y7, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPXOR        160(R14), Y6, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 4(SI), Y10
+	VPSIGNB      Y8, Y10, Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPMADDWD     Y7, Y10, Y10
+	VPADDD       Y10, Y1, Y1
+	VPBROADCASTD 4(SI)(R10*1), Y10
+	VPSIGNB      Y8, Y10, Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPMADDWD     Y7, Y10, Y10
+	VPADDD       Y10, Y3, Y3
+	VPBROADCASTD 4(SI)(R10*2), Y10
+	VPSIGNB      Y8, Y10, Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPMADDWD     Y7, Y10, Y10
+	VPADDD       Y10, Y5, Y5
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	ADDQ         $+8, SI
+	ADDQ         $+256, R14
+	DECQ         R13
+	JNE          steps40
+	ADDQ         $-128, SI
+	VPMOVZXWD    4096(R9)(R12*1), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VPMOVZXWD    4112(R9)(R12*1), Y7
+	VPSLLD       $0x10, Y7, Y7
+	LEAQ         (AX)(R12*2), R13
+	VCVTDQ2PS    Y0, Y0
+	VFMADD213PS  (R13), Y6, Y0
+	VMOVUPS      Y0, (R13)
+	VCVTDQ2PS    Y1, Y1
+	VFMADD213PS  32(R13), Y7, Y1
+	VMOVUPS      Y1, 32(R13)
+	ADDQ         BX, R13
+	VCVTDQ2PS    Y2, Y2
+	VFMADD213PS  (R13), Y6, Y2
+	VMOVUPS      Y2, (R13)
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  32(R13), Y7, Y3
+	VMOVUPS      Y3, 32(R13)
+	ADDQ         BX, R13
+	VCVTDQ2PS    Y4, Y4
+	VFMADD213PS  (R13), Y6, Y4
+	VMOVUPS      Y4, (R13)
+	VCVTDQ2PS    Y5, Y5
+	VFMADD213PS  32(R13), Y7, Y5
+	VMOVUPS      Y5, 32(R13)
+	ADDQ         $+32, R12
+	CMPQ         R12, $0x40
+	JLT          strip39
+	ADDQ         $+128, SI
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	ADDQ         $+4160, R9
+	ADDQ         $0x04, R8
+	DECQ         DX
+	JNE          block38
+	IMUL3Q       $+128, 8(SP), DX
+	SUBQ         DX, SI
+	IMUL3Q       $+4, 8(SP), DX
+	SUBQ         DX, R8
+	IMUL3Q       $+4160, 8(SP), DX
+	SUBQ         DX, R9
+	ADDQ         R10, SI
+	ADDQ         BX, AX
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
+	ADDQ         BX, AX
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
+	ADDQ         BX, AX
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x03, 16(SP)
+	JMP          tiles13
+
+rows37:
+	CMPQ DX, $+2
+	JNE  rows41
+
+	// Tile of 2 rows.
+	MOVQ 8(SP), DX
+
+block42:
+	XORQ    R12, R12
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VMOVUPS q8Zero_avx2<>+0(SB), Y8
+	VMOVUPS wordOnes_avx2<>+0(SB), Y9
+	LEAQ    (R9)(R12*2), R14
+	MOVQ    $+16, R13
+
+steps44:
+	VPXOR        (R14), Y8, Y10
+	VPABSB       Y10, Y11
+	VPBROADCASTD (SI), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y0, Y0
+	VPBROADCASTD (SI)(R10*1), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y4, Y4
 	VPXOR        32(R14), Y8, Y10
 	VPABSB       Y10, Y11
 	VPBROADCASTD (SI), Y12
@@ -2544,17 +2898,31 @@ steps35:
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y1, Y1
-	VPBROADCASTD (SI)(R9*1), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y3, Y3
-	VPBROADCASTD (SI)(R9*2), Y12
+	VPBROADCASTD (SI)(R10*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y5, Y5
-	VPBROADCASTD (DX), Y12
+	VPXOR        64(R14), Y8, Y10
+	VPABSB       Y10, Y11
+	VPBROADCASTD (SI), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD (SI)(R10*1), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPXOR        96(R14), Y8, Y10
+	VPABSB       Y10, Y11
+	VPBROADCASTD (SI), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD (SI)(R10*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
@@ -2566,21 +2934,11 @@ steps35:
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y0, Y0
-	VPBROADCASTD 4(SI)(R9*1), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y2, Y2
-	VPBROADCASTD 4(SI)(R9*2), Y12
+	VPBROADCASTD 4(SI)(R10*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VPBROADCASTD 4(DX), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y6, Y6
 	VPXOR        160(R14), Y8, Y10
 	VPABSB       Y10, Y11
 	VPBROADCASTD 4(SI), Y12
@@ -2588,545 +2946,244 @@ steps35:
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y1, Y1
-	VPBROADCASTD 4(SI)(R9*1), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y3, Y3
-	VPBROADCASTD 4(SI)(R9*2), Y12
+	VPBROADCASTD 4(SI)(R10*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y5, Y5
-	VPBROADCASTD 4(DX), Y12
+	VPXOR        192(R14), Y8, Y10
+	VPABSB       Y10, Y11
+	VPBROADCASTD 4(SI), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 4(SI)(R10*1), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPXOR        224(R14), Y8, Y10
+	VPABSB       Y10, Y11
+	VPBROADCASTD 4(SI), Y12
+	VPSIGNB      Y10, Y12, Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPMADDWD     Y9, Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 4(SI)(R10*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y7, Y7
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
 	ADDQ         $+8, SI
-	ADDQ         $+8, DX
 	ADDQ         $+256, R14
 	DECQ         R13
-	JNE          steps35
+	JNE          steps44
 	ADDQ         $-128, SI
-	ADDQ         $-128, DX
-	VPMOVZXWD    4096(R8)(R12*1), Y8
+	VPMOVZXWD    4096(R9)(R12*1), Y8
 	VPSLLD       $0x10, Y8, Y8
-	VPMOVZXWD    4112(R8)(R12*1), Y9
+	VPMOVZXWD    4112(R9)(R12*1), Y9
 	VPSLLD       $0x10, Y9, Y9
-	LEAQ         (AX)(R12*2), R13
+	VPMOVZXWD    4128(R9)(R12*1), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VPMOVZXWD    4144(R9)(R12*1), Y11
+	VPSLLD       $0x10, Y11, Y11
+	LEAQ         (AX)(R12*2), R12
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R13), Y8, Y0
-	VMOVUPS      Y0, (R13)
-	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(R13), Y9, Y1
-	VMOVUPS      Y1, 32(R13)
-	ADDQ         BX, R13
-	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (R13), Y8, Y2
-	VMOVUPS      Y2, (R13)
-	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  32(R13), Y9, Y3
-	VMOVUPS      Y3, 32(R13)
-	ADDQ         BX, R13
-	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R13), Y8, Y4
-	VMOVUPS      Y4, (R13)
-	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  32(R13), Y9, Y5
-	VMOVUPS      Y5, 32(R13)
-	ADDQ         BX, R13
-	VCVTDQ2PS    Y6, Y6
-	VFMADD213PS  (R13), Y8, Y6
-	VMOVUPS      Y6, (R13)
-	VCVTDQ2PS    Y7, Y7
-	VFMADD213PS  32(R13), Y9, Y7
-	VMOVUPS      Y7, 32(R13)
-	ADDQ         $+32, R12
-	CMPQ         R12, $0x40
-	JLT          strip34
-	ADDQ         $+128, SI
-	ADDQ         $+128, DX
-	ADDQ         $+4160, R8
-	ADDQ         $0x04, DI
-	DECQ         R11
-	JNE          block33
-	IMUL3Q       $+128, 8(SP), DX
-	SUBQ         DX, SI
-	IMUL3Q       $+4, 8(SP), DX
-	SUBQ         DX, DI
-	IMUL3Q       $+4160, 8(SP), DX
-	SUBQ         DX, R8
-	ADDQ         R9, SI
-	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
-	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
-	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
-	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	SUBQ         $0x04, CX
-	JMP          tiles12
-
-rows32:
-	CMPQ DX, $+3
-	JNE  rows36
-
-	// Tile of 3 rows.
-	MOVQ 8(SP), DX
-
-block37:
-	XORQ R11, R11
-
-strip38:
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VMOVUPS q8Zero_avx2<>+0(SB), Y6
-	VMOVUPS wordOnes_avx2<>+0(SB), Y7
-	LEAQ    (R8)(R11*2), R13
-	MOVQ    $+16, R12
-
-steps39:
-	VPXOR        (R13), Y6, Y8
-	VPABSB       Y8, Y9
-	VPBROADCASTD (SI), Y10
-	VPSIGNB      Y8, Y10, Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     Y7, Y10, Y10
-	VPADDD       Y10, Y0, Y0
-	VPBROADCASTD (SI)(R9*1), Y10
-	VPSIGNB      Y8, Y10, Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     Y7, Y10, Y10
-	VPADDD       Y10, Y2, Y2
-	VPBROADCASTD (SI)(R9*2), Y10
-	VPSIGNB      Y8, Y10, Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     Y7, Y10, Y10
-	VPADDD       Y10, Y4, Y4
-	VPXOR        32(R13), Y6, Y8
-	VPABSB       Y8, Y9
-	VPBROADCASTD (SI), Y10
-	VPSIGNB      Y8, Y10, Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     Y7, Y10, Y10
-	VPADDD       Y10, Y1, Y1
-	VPBROADCASTD (SI)(R9*1), Y10
-	VPSIGNB      Y8, Y10, Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     Y7, Y10, Y10
-	VPADDD       Y10, Y3, Y3
-	VPBROADCASTD (SI)(R9*2), Y10
-	VPSIGNB      Y8, Y10, Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     Y7, Y10, Y10
-	VPADDD       Y10, Y5, Y5
-	VPXOR        128(R13), Y6, Y8
-	VPABSB       Y8, Y9
-	VPBROADCASTD 4(SI), Y10
-	VPSIGNB      Y8, Y10, Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     Y7, Y10, Y10
-	VPADDD       Y10, Y0, Y0
-	VPBROADCASTD 4(SI)(R9*1), Y10
-	VPSIGNB      Y8, Y10, Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     Y7, Y10, Y10
-	VPADDD       Y10, Y2, Y2
-	VPBROADCASTD 4(SI)(R9*2), Y10
-	VPSIGNB      Y8, Y10, Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     Y7, Y10, Y10
-	VPADDD       Y10, Y4, Y4
-	VPXOR        160(R13), Y6, Y8
-	VPABSB       Y8, Y9
-	VPBROADCASTD 4(SI), Y10
-	VPSIGNB      Y8, Y10, Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     Y7, Y10, Y10
-	VPADDD       Y10, Y1, Y1
-	VPBROADCASTD 4(SI)(R9*1), Y10
-	VPSIGNB      Y8, Y10, Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     Y7, Y10, Y10
-	VPADDD       Y10, Y3, Y3
-	VPBROADCASTD 4(SI)(R9*2), Y10
-	VPSIGNB      Y8, Y10, Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     Y7, Y10, Y10
-	VPADDD       Y10, Y5, Y5
-	ADDQ         $+8, SI
-	ADDQ         $+256, R13
-	DECQ         R12
-	JNE          steps39
-	ADDQ         $-128, SI
-	VPMOVZXWD    4096(R8)(R11*1), Y6
-	VPSLLD       $0x10, Y6, Y6
-	VPMOVZXWD    4112(R8)(R11*1), Y7
-	VPSLLD       $0x10, Y7, Y7
-	LEAQ         (AX)(R11*2), R12
-	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R12), Y6, Y0
+	VFMADD213PS  (R12), Y8, Y0
 	VMOVUPS      Y0, (R12)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(R12), Y7, Y1
+	VFMADD213PS  32(R12), Y9, Y1
 	VMOVUPS      Y1, 32(R12)
-	ADDQ         BX, R12
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (R12), Y6, Y2
-	VMOVUPS      Y2, (R12)
+	VFMADD213PS  64(R12), Y10, Y2
+	VMOVUPS      Y2, 64(R12)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  32(R12), Y7, Y3
-	VMOVUPS      Y3, 32(R12)
+	VFMADD213PS  96(R12), Y11, Y3
+	VMOVUPS      Y3, 96(R12)
 	ADDQ         BX, R12
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R12), Y6, Y4
+	VFMADD213PS  (R12), Y8, Y4
 	VMOVUPS      Y4, (R12)
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  32(R12), Y7, Y5
+	VFMADD213PS  32(R12), Y9, Y5
 	VMOVUPS      Y5, 32(R12)
-	ADDQ         $+32, R11
-	CMPQ         R11, $0x40
-	JLT          strip38
-	ADDQ         $+128, SI
-	ADDQ         $+4160, R8
-	ADDQ         $0x04, DI
-	DECQ         DX
-	JNE          block37
-	IMUL3Q       $+128, 8(SP), DX
-	SUBQ         DX, SI
-	IMUL3Q       $+4, 8(SP), DX
-	SUBQ         DX, DI
-	IMUL3Q       $+4160, 8(SP), DX
-	SUBQ         DX, R8
-	ADDQ         R9, SI
-	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
-	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
-	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	SUBQ         $0x03, CX
-	JMP          tiles12
-
-rows36:
-	CMPQ DX, $+2
-	JNE  rows40
-
-	// Tile of 2 rows.
-	MOVQ 8(SP), DX
-
-block41:
-	XORQ    R11, R11
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VMOVUPS q8Zero_avx2<>+0(SB), Y8
-	VMOVUPS wordOnes_avx2<>+0(SB), Y9
-	LEAQ    (R8)(R11*2), R13
-	MOVQ    $+16, R12
-
-steps43:
-	VPXOR        (R13), Y8, Y10
-	VPABSB       Y10, Y11
-	VPBROADCASTD (SI), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y0, Y0
-	VPBROADCASTD (SI)(R9*1), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y4, Y4
-	VPXOR        32(R13), Y8, Y10
-	VPABSB       Y10, Y11
-	VPBROADCASTD (SI), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y1, Y1
-	VPBROADCASTD (SI)(R9*1), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y5, Y5
-	VPXOR        64(R13), Y8, Y10
-	VPABSB       Y10, Y11
-	VPBROADCASTD (SI), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y2, Y2
-	VPBROADCASTD (SI)(R9*1), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y6, Y6
-	VPXOR        96(R13), Y8, Y10
-	VPABSB       Y10, Y11
-	VPBROADCASTD (SI), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y3, Y3
-	VPBROADCASTD (SI)(R9*1), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y7, Y7
-	VPXOR        128(R13), Y8, Y10
-	VPABSB       Y10, Y11
-	VPBROADCASTD 4(SI), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y0, Y0
-	VPBROADCASTD 4(SI)(R9*1), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y4, Y4
-	VPXOR        160(R13), Y8, Y10
-	VPABSB       Y10, Y11
-	VPBROADCASTD 4(SI), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y1, Y1
-	VPBROADCASTD 4(SI)(R9*1), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y5, Y5
-	VPXOR        192(R13), Y8, Y10
-	VPABSB       Y10, Y11
-	VPBROADCASTD 4(SI), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y2, Y2
-	VPBROADCASTD 4(SI)(R9*1), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y6, Y6
-	VPXOR        224(R13), Y8, Y10
-	VPABSB       Y10, Y11
-	VPBROADCASTD 4(SI), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y3, Y3
-	VPBROADCASTD 4(SI)(R9*1), Y12
-	VPSIGNB      Y10, Y12, Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     Y9, Y12, Y12
-	VPADDD       Y12, Y7, Y7
-	ADDQ         $+8, SI
-	ADDQ         $+256, R13
-	DECQ         R12
-	JNE          steps43
-	ADDQ         $-128, SI
-	VPMOVZXWD    4096(R8)(R11*1), Y8
-	VPSLLD       $0x10, Y8, Y8
-	VPMOVZXWD    4112(R8)(R11*1), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPMOVZXWD    4128(R8)(R11*1), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPMOVZXWD    4144(R8)(R11*1), Y11
-	VPSLLD       $0x10, Y11, Y11
-	LEAQ         (AX)(R11*2), R11
-	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R11), Y8, Y0
-	VMOVUPS      Y0, (R11)
-	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(R11), Y9, Y1
-	VMOVUPS      Y1, 32(R11)
-	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  64(R11), Y10, Y2
-	VMOVUPS      Y2, 64(R11)
-	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  96(R11), Y11, Y3
-	VMOVUPS      Y3, 96(R11)
-	ADDQ         BX, R11
-	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R11), Y8, Y4
-	VMOVUPS      Y4, (R11)
-	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  32(R11), Y9, Y5
-	VMOVUPS      Y5, 32(R11)
 	VCVTDQ2PS    Y6, Y6
-	VFMADD213PS  64(R11), Y10, Y6
-	VMOVUPS      Y6, 64(R11)
+	VFMADD213PS  64(R12), Y10, Y6
+	VMOVUPS      Y6, 64(R12)
 	VCVTDQ2PS    Y7, Y7
-	VFMADD213PS  96(R11), Y11, Y7
-	VMOVUPS      Y7, 96(R11)
+	VFMADD213PS  96(R12), Y11, Y7
+	VMOVUPS      Y7, 96(R12)
 	ADDQ         $+128, SI
-	ADDQ         $+4160, R8
-	ADDQ         $0x04, DI
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	ADDQ         $+4160, R9
+	ADDQ         $0x04, R8
 	DECQ         DX
-	JNE          block41
+	JNE          block42
 	IMUL3Q       $+128, 8(SP), DX
 	SUBQ         DX, SI
 	IMUL3Q       $+4, 8(SP), DX
-	SUBQ         DX, DI
-	IMUL3Q       $+4160, 8(SP), DX
 	SUBQ         DX, R8
-	ADDQ         R9, SI
+	IMUL3Q       $+4160, 8(SP), DX
+	SUBQ         DX, R9
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	ADDQ         R9, SI
+	LEAQ         (R8)(R11*4), R8
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	SUBQ         $0x02, CX
-	JMP          tiles12
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x02, 16(SP)
+	JMP          tiles13
 
-rows40:
+rows41:
 	CMPQ DX, $+1
-	JNE  rows44
+	JNE  rows45
 
 	// Tile of 1 rows.
 	MOVQ 8(SP), DX
 
-block45:
-	XORQ    R11, R11
+block46:
+	XORQ    R12, R12
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VMOVUPS q8Zero_avx2<>+0(SB), Y4
 	VMOVUPS wordOnes_avx2<>+0(SB), Y5
-	LEAQ    (R8)(R11*2), R13
-	MOVQ    $+16, R12
+	LEAQ    (R9)(R12*2), R14
+	MOVQ    $+16, R13
 
-steps47:
-	VPXOR        (R13), Y4, Y6
+steps48:
+	VPXOR        (R14), Y4, Y6
 	VPABSB       Y6, Y7
 	VPBROADCASTD (SI), Y8
 	VPSIGNB      Y6, Y8, Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPMADDWD     Y5, Y8, Y8
 	VPADDD       Y8, Y0, Y0
-	VPXOR        32(R13), Y4, Y6
+	VPXOR        32(R14), Y4, Y6
 	VPABSB       Y6, Y7
 	VPBROADCASTD (SI), Y8
 	VPSIGNB      Y6, Y8, Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPMADDWD     Y5, Y8, Y8
 	VPADDD       Y8, Y1, Y1
-	VPXOR        64(R13), Y4, Y6
+	VPXOR        64(R14), Y4, Y6
 	VPABSB       Y6, Y7
 	VPBROADCASTD (SI), Y8
 	VPSIGNB      Y6, Y8, Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPMADDWD     Y5, Y8, Y8
 	VPADDD       Y8, Y2, Y2
-	VPXOR        96(R13), Y4, Y6
+	VPXOR        96(R14), Y4, Y6
 	VPABSB       Y6, Y7
 	VPBROADCASTD (SI), Y8
 	VPSIGNB      Y6, Y8, Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPMADDWD     Y5, Y8, Y8
 	VPADDD       Y8, Y3, Y3
-	VPXOR        128(R13), Y4, Y6
+	VPXOR        128(R14), Y4, Y6
 	VPABSB       Y6, Y7
 	VPBROADCASTD 4(SI), Y8
 	VPSIGNB      Y6, Y8, Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPMADDWD     Y5, Y8, Y8
 	VPADDD       Y8, Y0, Y0
-	VPXOR        160(R13), Y4, Y6
+	VPXOR        160(R14), Y4, Y6
 	VPABSB       Y6, Y7
 	VPBROADCASTD 4(SI), Y8
 	VPSIGNB      Y6, Y8, Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPMADDWD     Y5, Y8, Y8
 	VPADDD       Y8, Y1, Y1
-	VPXOR        192(R13), Y4, Y6
+	VPXOR        192(R14), Y4, Y6
 	VPABSB       Y6, Y7
 	VPBROADCASTD 4(SI), Y8
 	VPSIGNB      Y6, Y8, Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPMADDWD     Y5, Y8, Y8
 	VPADDD       Y8, Y2, Y2
-	VPXOR        224(R13), Y4, Y6
+	VPXOR        224(R14), Y4, Y6
 	VPABSB       Y6, Y7
 	VPBROADCASTD 4(SI), Y8
 	VPSIGNB      Y6, Y8, Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPMADDWD     Y5, Y8, Y8
 	VPADDD       Y8, Y3, Y3
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
 	ADDQ         $+8, SI
-	ADDQ         $+256, R13
-	DECQ         R12
-	JNE          steps47
+	ADDQ         $+256, R14
+	DECQ         R13
+	JNE          steps48
 	ADDQ         $-128, SI
-	VPMOVZXWD    4096(R8)(R11*1), Y4
+	VPMOVZXWD    4096(R9)(R12*1), Y4
 	VPSLLD       $0x10, Y4, Y4
-	VPMOVZXWD    4112(R8)(R11*1), Y5
+	VPMOVZXWD    4112(R9)(R12*1), Y5
 	VPSLLD       $0x10, Y5, Y5
-	VPMOVZXWD    4128(R8)(R11*1), Y6
+	VPMOVZXWD    4128(R9)(R12*1), Y6
 	VPSLLD       $0x10, Y6, Y6
-	VPMOVZXWD    4144(R8)(R11*1), Y7
+	VPMOVZXWD    4144(R9)(R12*1), Y7
 	VPSLLD       $0x10, Y7, Y7
-	LEAQ         (AX)(R11*2), R11
+	LEAQ         (AX)(R12*2), R12
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R11), Y4, Y0
-	VMOVUPS      Y0, (R11)
+	VFMADD213PS  (R12), Y4, Y0
+	VMOVUPS      Y0, (R12)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(R11), Y5, Y1
-	VMOVUPS      Y1, 32(R11)
+	VFMADD213PS  32(R12), Y5, Y1
+	VMOVUPS      Y1, 32(R12)
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  64(R11), Y6, Y2
-	VMOVUPS      Y2, 64(R11)
+	VFMADD213PS  64(R12), Y6, Y2
+	VMOVUPS      Y2, 64(R12)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  96(R11), Y7, Y3
-	VMOVUPS      Y3, 96(R11)
+	VFMADD213PS  96(R12), Y7, Y3
+	VMOVUPS      Y3, 96(R12)
 	ADDQ         $+128, SI
-	ADDQ         $+4160, R8
-	ADDQ         $0x04, DI
+	PREFETCHT0   (CX)
+	ADDQ         DI, CX
+	ADDQ         $+4160, R9
+	ADDQ         $0x04, R8
 	DECQ         DX
-	JNE          block45
+	JNE          block46
 	IMUL3Q       $+128, 8(SP), DX
 	SUBQ         DX, SI
 	IMUL3Q       $+4, 8(SP), DX
-	SUBQ         DX, DI
-	IMUL3Q       $+4160, 8(SP), DX
 	SUBQ         DX, R8
-	ADDQ         R9, SI
+	IMUL3Q       $+4160, 8(SP), DX
+	SUBQ         DX, R9
+	ADDQ         R10, SI
 	ADDQ         BX, AX
-	LEAQ         (DI)(R10*4), DI
-	SUBQ         $0x01, CX
-	JMP          tiles12
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x01, 16(SP)
+	JMP          tiles13
 
-rows44:
-done15:
+rows45:
+done16:
 	IMUL3Q $+128, 8(SP), SI
-	ADDQ   24(SP), SI
-	IMUL3Q $+4, 8(SP), DI
-	ADDQ   32(SP), DI
-	IMUL3Q $+4160, 8(SP), R8
+	ADDQ   32(SP), SI
+	IMUL3Q $+4, 8(SP), R8
 	ADDQ   40(SP), R8
-	MOVQ   16(SP), R11
+	IMUL3Q $+4160, 8(SP), R9
+	ADDQ   48(SP), R9
+	MOVQ   24(SP), R12
 	JMP    segment9
 
-done11:
+done12:
 	VZEROUPPER
 	RET
 

@@ -110,22 +110,6 @@ func BenchmarkDense(b *testing.B) {
 	})
 }
 
-// BenchmarkDenseFew multiplies few rows, beside a loop that only reads the weights.
-func BenchmarkDenseFew(b *testing.B) {
-	eachDense(b, []int{1, 2, 4, 8, 12, 16, 24, 32}, func(b *testing.B, l *dense) {
-		read := probes[l.set.Level()].read
-		words := l.m.F32
-		bytes := 4 * len(l.m.F32)
-		if l.m.BF16 != nil {
-			words, bytes = asWords(l.m.BF16), 2*len(l.m.BF16)
-		}
-		beside(b, l.squad, "GB/s", float64(bytes), float64(bytes), func(w *kernel.Worker) {
-			lo, hi := w.Share(len(words) / 4096)
-			read(words[lo*4096 : hi*4096])
-		}, l.run)
-	})
-}
-
 // A dense is a product to be measured.
 type dense struct {
 	set    kernel.Set
