@@ -159,7 +159,7 @@ var form = field{shape: group, at: this, fields: []field{
 			at: in(func(c *Checkpoint) any { return &c.Path }),
 		},
 		{
-			key: "names", doc: "whose tensor names it carries", shape: text, enum: []string{string(Unilm), string(FLA)}, def: string(Unilm),
+			key: "names", doc: "whose tensor names it carries", shape: text, enum: texts(Dialects), def: string(Unilm),
 			at: in(func(c *Checkpoint) any { return &c.Names }),
 		},
 	}},
@@ -232,6 +232,14 @@ func crossHeads(s *Spec, _ any, _ string) (any, string) {
 		}
 	}
 	return nil, "cross"
+}
+
+func texts[T ~string](words []T) []string {
+	var ts []string
+	for _, w := range words {
+		ts = append(ts, string(w))
+	}
+	return ts
 }
 
 func layers() field {

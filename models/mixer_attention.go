@@ -7,7 +7,7 @@ type Attention struct {
 	HeadDim        int   // width of a head; 0 for Dim/Heads
 	Bias           bool  // on q, k and v
 	OutBias        bool  // on the output projection
-	QKNorm         bool  // RMSNorm with a gain on every head of q and of k before its rotation
+	QKNorm         bool  // RMSNorm with a gain on every head of q and of k before its rotation; eps is norm_eps
 	Rope           *Rope // nil for no positions
 	Shares         bool  // its keys and values are the shared cache
 }

@@ -8,6 +8,7 @@ type SlidingWindow struct {
 	Window         int
 	Bias           bool  // on q, k and v
 	OutBias        bool  // on the output projection
+	QKNorm         bool  // RMSNorm with a gain on every head of q and of k before its rotation; eps is norm_eps
 	Rope           *Rope // nil for no positions
 }
 
@@ -27,6 +28,7 @@ var slidingWindow = variant{
 		},
 		toggle("bias", "q, k and v have a bias", false, func(m *SlidingWindow) *bool { return &m.Bias }),
 		toggle("out_bias", "the output projection has a bias", true, func(m *SlidingWindow) *bool { return &m.OutBias }),
+		toggle("qk_norm", "RMSNorm with a gain on every head of q and of k before its rotation", true, func(m *SlidingWindow) *bool { return &m.QKNorm }),
 		positions(func(m *SlidingWindow) any { return &m.Rope }),
 	},
 }
@@ -44,5 +46,9 @@ func (m *SlidingWindow) weights(w *weigher) {
 	w.affine("q", "", m.Heads*hd, w.dim, m.Bias, "bias")
 	w.affine("k", "kv_heads", m.KVHeads*hd, w.dim, m.Bias, "bias")
 	w.affine("v", "kv_heads", m.KVHeads*hd, w.dim, m.Bias, "bias")
+	if m.QKNorm {
+		w.add("q.norm", "qk_norm", hd)
+		w.add("k.norm", "qk_norm", hd)
+	}
 	w.affine("o", "", w.dim, m.Heads*hd, m.OutBias, "out_bias")
 }

@@ -84,5 +84,10 @@ type Dialect string
 
 const (
 	Unilm Dialect = "unilm" // microsoft/unilm YOCO: params.json
-	FLA   Dialect = "fla"   // flash-linear-attention and Hugging Face: config.json
+	FLA   Dialect = "fla"   // flash-linear-attention: config.json of model_type yoco
+	// HuggingFace is the transformers library's for Llama and models like it: config.json.
+	HuggingFace Dialect = "huggingface"
 )
+
+// Dialects are all of them.
+var Dialects = []Dialect{Unilm, FLA, HuggingFace}

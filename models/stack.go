@@ -1,6 +1,7 @@
 package models
 
 import (
+	"reflect"
 	"slices"
 	"strconv"
 )
@@ -23,6 +24,15 @@ type Layer struct {
 // Equal is the stack of n equal layers.
 func Equal(n int, mixer Mixer, ffn FFN) Stack {
 	return Stack{[]Block{{n, []Layer{{mixer, ffn}}}}}
+}
+
+// Append adds a layer, to the block before it if that is one of layers equal to it.
+func (s *Stack) Append(l Layer) {
+	if n := len(s.Blocks); n > 0 && reflect.DeepEqual(s.Blocks[n-1].Layers, []Layer{l}) {
+		s.Blocks[n-1].Repeat++
+		return
+	}
+	s.Blocks = append(s.Blocks, Block{1, []Layer{l}})
 }
 
 // Len is the number of layers.

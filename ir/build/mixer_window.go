@@ -7,23 +7,31 @@ import (
 
 // window is sliding-window attention, section 3.3 of the paper:
 //
-//	q = rope(Wq x + bq), k = rope(Wk x + bk), v = Wv x + bv
+//	q = rope(Wq x + bq), k = rope(Wk x + bk), v = Wv x + bv, heads of q and k normed before if the spec says so
 //	y = Wo softmax(q kᵀ/√hd over the last Window tokens) v
 func (b *builder) window(x *ir.Value, m *models.SlidingWindow) *ir.Value {
-	heads, kvHeads, rope := b.key("heads"), b.key("kv_heads"), b.key("rope")
 	hd := m.Width(b.spec.Dim)
 	kv := ir.Of(m.KVHeads, hd)
 	s := b.layered(&ir.State{
 		Name: "window", Kind: ir.Ring, Window: m.Window,
 		Parts: []ir.Part{{Name: "k", Type: kv}, {Name: "v", Type: kv}},
 	})
-
-	q := b.affine(x, b.role("q"), m.Bias)
-	q = b.rope(b.heads(q, heads, m.Heads), m.Rope, rope)
-	k := b.affine(x, b.role("k"), m.Bias)
-	k = b.rope(b.heads(k, kvHeads, m.KVHeads), m.Rope, rope)
-	v := b.affine(x, b.role("v"), m.Bias)
-	v = b.heads(v, kvHeads, m.KVHeads)
+	q, k, v := b.qkv(x, m.Heads, m.KVHeads, m.Bias, m.QKNorm, m.Rope)
 	o := b.f.Add(ir.AttendWindow, ir.WindowAttr{Scale: attentionScale(hd)}, []*ir.Value{q, k, v}, nil, s, b.spec.Pos(b.key("")))
 	return b.affine(o, b.role("o"), m.OutBias)
+}
+
+// qkv are the queries, keys and values of attention in heads, as attention compares them.
+func (b *builder) qkv(x *ir.Value, heads, kvHeads int, bias, norm bool, rope *models.Rope) (q, k, v *ir.Value) {
+	project := func(name, key string, n int) *ir.Value {
+		y := b.heads(b.affine(x, b.role(name), bias), b.key(key), n)
+		if norm {
+			y = b.headNorm(y, b.spec.NormEps, b.role(name+".norm"), b.key("qk_norm"))
+		}
+		return b.rope(y, rope, b.key("rope"))
+	}
+	q = project("q", "heads", heads)
+	k = project("k", "kv_heads", kvHeads)
+	v = b.heads(b.affine(x, b.role("v"), bias), b.key("kv_heads"), kvHeads)
+	return q, k, v
 }

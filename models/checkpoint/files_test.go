@@ -77,19 +77,31 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestNamesAreDistinct: no two weights share a tensor, and fla names every weight there is.
+// TestNamesAreDistinct: no two weights share a tensor, and every weight that a dialect's models have
+// is named.
 func TestNamesAreDistinct(t *testing.T) {
-	s := &models.Spec{Name: "m", Vocab: 4, Dim: 8, Context: 1, NormEps: 1e-5}
-	s.Self = models.Equal(2, &models.SlidingWindow{Heads: 2, KVHeads: 1, Window: 4, Bias: true}, models.FFN{Hidden: 4})
-	s.Cache = &models.Cache{KVHeads: 1, Bias: true}
-	s.Cross = models.Equal(2, &models.CrossAttention{Heads: 2, Bias: true, QNorm: true}, models.FFN{Hidden: 4})
-	seen := map[string]models.WeightSpec{}
-	for _, w := range s.Weights() {
-		name := Name(models.FLA, s, w)
-		if other, twice := seen[name]; name == "" || twice {
-			t.Errorf("%v and %v are both %q", w, other, name)
+	ffn := models.FFN{Hidden: 4}
+	yoco := &models.Spec{
+		Name: "m", Vocab: 4, Dim: 8,
+		Self:  models.Equal(2, &models.SlidingWindow{Heads: 2, KVHeads: 1, Window: 4, Bias: true}, ffn),
+		Cache: &models.Cache{KVHeads: 1, Bias: true},
+		Cross: models.Equal(2, &models.CrossAttention{Heads: 2, Bias: true, QNorm: true}, ffn),
+	}
+	plain := &models.Spec{Name: "m", Vocab: 4, Dim: 8}
+	plain.Self = models.Equal(2, &models.Attention{Heads: 2, KVHeads: 1, Bias: true, OutBias: true, QKNorm: true}, ffn)
+	plain.Self.Append(models.Layer{Mixer: &models.SlidingWindow{Heads: 2, KVHeads: 1, Window: 3}, FFN: ffn})
+	for _, c := range []struct {
+		dialect models.Dialect
+		spec    *models.Spec
+	}{{models.FLA, yoco}, {models.HuggingFace, plain}} {
+		seen := map[string]models.WeightSpec{}
+		for _, w := range c.spec.Weights() {
+			name := Name(c.dialect, c.spec, w)
+			if other, twice := seen[name]; name == "" || twice {
+				t.Errorf("%v and %v are both %q", w, other, name)
+			}
+			seen[name] = w
 		}
-		seen[name] = w
 	}
 	for role, name := range unilm {
 		if fla[role] == "" {

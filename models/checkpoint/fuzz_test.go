@@ -91,7 +91,7 @@ func FuzzIndex(f *testing.F) {
 // FuzzConfig: no description makes Import's readers panic, errors have their place, and what is
 // accepted is a valid spec that can be written and read.
 func FuzzConfig(f *testing.F) {
-	for _, name := range []string{"testdata/import_unilm", "testdata/import_fla"} {
+	for _, name := range []string{"testdata/import_unilm", "testdata/import_fla", "testdata/import_hf"} {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			f.Fatal(err)
@@ -100,14 +100,14 @@ func FuzzConfig(f *testing.F) {
 			if _, in, ok := strings.Cut(part, "json"); ok {
 				_, in, _ = strings.Cut(in, "\n")
 				in, _, _ = strings.Cut(in, "\n----")
-				f.Add([]byte(in), strings.Contains(name, "fla"))
+				f.Add([]byte(in), !strings.Contains(name, "unilm"))
 			}
 		}
 	}
-	f.Fuzz(func(t *testing.T, text []byte, isFLA bool) {
+	f.Fuzz(func(t *testing.T, text []byte, isJSON bool) {
 		read := unilmSpec
-		if isFLA {
-			read = flaSpec
+		if isJSON {
+			read = jsonSpec
 		}
 		s, _, err := parseConfig("c.json", text, read, nil)
 		if err != nil {

@@ -4,21 +4,24 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/yococ/yococ/models"
 )
 
 const (
 	unilmConfig = "params.json"
-	flaConfig   = "config.json"
+	jsonConfig  = "config.json"
 	maxConfig   = 1 << 20 // bytes
 )
 
 // Import makes a spec of the description in a checkpoint's folder: params.json (unilm) or
-// config.json (fla). Keys that the description leaves out get the defaults of that project, with
+// config.json (fla, Hugging Face). Keys that the description leaves out get the defaults of that project, with
 // a comment in what Marshal writes. Notes say what a reader would not expect. The checkpoint's
 // path is dir, the name is made from that of the folder. Tensors serve only to tell whether the
 // head is tied; whether they fit is for Bind. What is wrong with the description comes back as
@@ -31,12 +34,12 @@ func Import(dir string) (spec *models.Spec, notes []string, err error) {
 	}
 	read, file := unilmSpec, filepath.Join(dir, unilmConfig)
 	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
-		read, file = flaSpec, filepath.Join(dir, flaConfig)
+		read, file = jsonSpec, filepath.Join(dir, jsonConfig)
 	}
 	text, err := readText(file, maxConfig)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil, fmt.Errorf("checkpoint %s: there is neither %s (unilm) nor %s (fla)", dir, unilmConfig, flaConfig)
+		return nil, nil, fmt.Errorf("checkpoint %s: there is neither %s (unilm) nor %s (fla, Hugging Face)", dir, unilmConfig, jsonConfig)
 	case err != nil:
 		return nil, nil, models.Errors{{File: file, Msg: cause(err).Error()}}
 	}
@@ -104,6 +107,30 @@ func parseConfig(file string, text []byte, read func(*config, *models.Spec, *Fil
 		spec.Comment(path, why)
 	}
 	return spec, c.notes, nil
+}
+
+// modelTypes are the readers of a config.json, by its model_type.
+var modelTypes = map[string]func(*config, *models.Spec, *Files){
+	"yoco":    flaSpec,
+	"llama":   llamaSpec,
+	"mistral": mistralSpec,
+	"qwen2":   qwen2Spec,
+	"qwen3":   qwen3Spec,
+}
+
+// jsonSpec reads a config.json.
+func jsonSpec(c *config, s *models.Spec, f *Files) {
+	t := c.root.str("model_type", "")
+	if read := modelTypes[t]; read != nil {
+		read(c, s, f)
+		return
+	}
+	v, ok := c.root.value.get("model_type")
+	if !ok {
+		v = c.root.value
+	}
+	known := slices.Sorted(maps.Keys(modelTypes))
+	c.fail(v.at, "model_type", "is %q, which is not supported: want %s%s", cut(t), strings.Join(known, ", "), hint(t, known))
 }
 
 // check has the spec's own rules applied, and says their errors about the keys of the description.

@@ -9,20 +9,12 @@ import (
 	"github.com/yococ/yococ/models"
 )
 
-// Keys of a config.json of flash-linear-attention's YOCOConfig: those that say what the model is …
+// Keys of a config.json of flash-linear-attention's YOCOConfig that say what the model is.
 var flaKeys = strings.Fields(`model_type architectures hidden_size num_self_decoder_layers num_hidden_layers self_decoder_attn cross_decoder_attn
 	max_position_embeddings hidden_ratio intermediate_size hidden_act norm_eps tie_word_embeddings vocab_size attnres_block_size`)
 
-// … and those that do not change what it computes: how it is run, trained, saved, generated from.
-var flaOther = strings.Fields(`use_cache pad_token_id bos_token_id eos_token_id sep_token_id decoder_start_token_id initializer_range
-	fuse_norm fuse_swiglu fuse_cross_entropy fuse_linear_cross_entropy use_l2warp
-	torch_dtype dtype transformers_version auto_map _name_or_path _commit_hash _attn_implementation_autoset attn_implementation
-	return_dict output_hidden_states output_attentions use_return_dict torchscript id2label label2id num_labels problem_type finetuning_task task_specific_params
-	tokenizer_class prefix is_decoder is_encoder_decoder keys_to_ignore_at_inference chunk_size_feed_forward gradient_checkpointing
-	max_length min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty temperature top_k top_p typical_p
-	repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids num_return_sequences output_scores
-	return_dict_in_generate forced_bos_token_id forced_eos_token_id remove_invalid_values exponential_decay_length_penalty suppress_tokens
-	begin_suppress_tokens tf_legacy_loss use_bfloat16`)
+// flaOther are those of it that do not change what it computes.
+var flaOther = strings.Fields("fuse_norm fuse_swiglu fuse_cross_entropy fuse_linear_cross_entropy use_l2warp")
 
 // Keys of the two attention sections. Saved files hold those of every type, whichever it is.
 var (
@@ -34,14 +26,6 @@ var (
 // flaSpec reads a config.json of model_type yoco; defaults are those of YOCOConfig.
 func flaSpec(c *config, s *models.Spec, f *Files) {
 	r := c.root
-	if t := r.str("model_type", ""); t != "yoco" {
-		v, _ := r.value.get("model_type")
-		if v == nil {
-			v = r.value
-		}
-		c.fail(v.at, "model_type", "is %q: want \"yoco\"; no other model is supported", cut(t))
-		return
-	}
 	if v, ok := r.value.get("attnres_block_size"); ok && v.kind != null {
 		c.fail(v.at, "attnres_block_size", "is %s: attention residuals are not supported", v)
 	}
@@ -49,7 +33,7 @@ func flaSpec(c *config, s *models.Spec, f *Files) {
 		c.fail(v.at, "hidden_act", "is %s, which is not supported: want \"swish\" or \"silu\"", v)
 	}
 	self, cross := r.sub("self_decoder_attn"), r.sub("cross_decoder_attn")
-	r.known(flaKeys, flaOther)
+	r.known(flaKeys, append(flaOther, notMathematics...))
 	self.known(flaSelfKeys, nil)
 	cross.known(flaCrossKeys, nil)
 
@@ -57,21 +41,23 @@ func flaSpec(c *config, s *models.Spec, f *Files) {
 	s.Dim, s.Vocab = r.integer("hidden_size", 2048), r.integer("vocab_size", 32000)
 	s.Context = r.integer("max_position_embeddings", 2048)
 	s.NormEps = r.float("norm_eps", 1e-6)
-	if len(c.errs) == 0 && total <= layers {
+	if len(c.errs) == 0 && total < layers {
 		v, ok := r.value.get("num_hidden_layers")
 		if !ok {
 			v = r.value
 		}
-		c.fail(v.at, "num_hidden_layers", "%d layers in all, %d of them in the self-decoder, leave no cross-decoder: not supported", total, layers)
+		c.fail(v.at, "num_hidden_layers", "%d layers in all, %d of them in the self-decoder: want as many or more", total, layers)
 	}
 	ffn := models.FFN{Hidden: c.flaHidden(s.Dim)}
 	s.Self = models.Equal(layers, flaMixer(self), ffn)
 
 	m := &models.CrossAttention{Heads: cross.integer("num_heads", 32), Bias: cross.boolean("qkv_bias", false), QNorm: cross.boolean("qk_norm", false)}
-	s.Cross = models.Equal(total-layers, m, ffn)
-	s.Cache = &models.Cache{KVHeads: m.Heads, Bias: m.Bias, Rope: cross.rope()}
+	cache := &models.Cache{KVHeads: m.Heads, Bias: m.Bias, Rope: cross.rope()}
 	if !cross.isNull("num_kv_heads") {
-		s.Cache.KVHeads = cross.integer("num_kv_heads", nil)
+		cache.KVHeads = cross.integer("num_kv_heads", nil)
+	}
+	if total != layers { // else there is neither
+		s.Cross, s.Cache = models.Equal(total-layers, m, ffn), cache
 	}
 	if !cross.isNull("window_size") {
 		c.note("cross_decoder_attn.window_size is ignored, as fla's model ignores it")

@@ -17,7 +17,7 @@ type Misfit struct {
 	Items []Difference
 	Hint  string // what is probably wrong as a whole, or ""
 
-	otherDialect bool // most of what is missing has a name of the other dialect
+	otherDialect bool // most of what is missing has a name of another dialect
 }
 
 // A Difference is one tensor that is not as the spec asks.
@@ -54,26 +54,30 @@ func (m *Misfit) advise(spec *models.Spec, f *Files) {
 			unused = append(unused, d.Tensor)
 		}
 	}
-	other, missing := models.FLA, 0
-	if spec.Checkpoint.Names == models.FLA {
-		other = models.Unilm
-	}
-	inOther := 0
+	missing, in := 0, map[models.Dialect]int{}
 	for i := range m.Items {
 		d := &m.Items[i]
 		if d.Kind != Missing {
 			continue
 		}
 		missing++
-		if _, ok := f.Tensor(Name(other, spec, d.Weight)); ok {
-			inOther++
+		for _, other := range models.Dialects {
+			if _, ok := f.Tensor(Name(other, spec, d.Weight)); ok {
+				in[other]++
+			}
 		}
 		if missing <= 100 && len(unused) <= 2000 { // or it would take long and help nobody
 			d.Nearest = nearest(d, unused, f)
 		}
 	}
+	other := models.Dialects[0]
+	for _, d := range models.Dialects {
+		if in[d] > in[other] {
+			other = d
+		}
+	}
 	switch {
-	case missing > 0 && 2*inOther > missing:
+	case missing > 0 && 2*in[other] > missing:
 		m.otherDialect = true
 		m.Hint = fmt.Sprintf("the tensors have the names of %s: set checkpoint.names to that", other)
 	case slices.ContainsFunc(m.Items, func(d Difference) bool { return d.Kind == Missing && d.Weight.Kind == "head" }):

@@ -78,28 +78,58 @@ var fla = map[models.Role]string{
 	"head":       "lm_head.weight",
 }
 
+// huggingFace is what the transformers library calls the tensors of Llama and of models like it.
+var huggingFace = map[models.Role]string{
+	"embed":         "model.embed_tokens.weight",
+	"self.norm":     "model.layers.N.input_layernorm.weight",
+	"self.q":        "model.layers.N.self_attn.q_proj.weight",
+	"self.k":        "model.layers.N.self_attn.k_proj.weight",
+	"self.v":        "model.layers.N.self_attn.v_proj.weight",
+	"self.o":        "model.layers.N.self_attn.o_proj.weight",
+	"self.q.bias":   "model.layers.N.self_attn.q_proj.bias",
+	"self.k.bias":   "model.layers.N.self_attn.k_proj.bias",
+	"self.v.bias":   "model.layers.N.self_attn.v_proj.bias",
+	"self.o.bias":   "model.layers.N.self_attn.o_proj.bias",
+	"self.q.norm":   "model.layers.N.self_attn.q_norm.weight",
+	"self.k.norm":   "model.layers.N.self_attn.k_norm.weight",
+	"self.ffn.norm": "model.layers.N.post_attention_layernorm.weight",
+	"self.ffn.gate": "model.layers.N.mlp.gate_proj.weight",
+	"self.ffn.up":   "model.layers.N.mlp.up_proj.weight",
+	"self.ffn.down": "model.layers.N.mlp.down_proj.weight",
+
+	"final.norm": "model.norm.weight",
+	"head":       "lm_head.weight",
+}
+
+// dialects are the name maps. In a name .N. is the number of the layer in its half, from 0, and .L.
+// its number in the whole model.
+var dialects = map[models.Dialect]map[models.Role]string{
+	models.Unilm:       unilm,
+	models.FLA:         fla,
+	models.HuggingFace: huggingFace,
+}
+
 // Name gives the tensor that holds a weight in checkpoints of a dialect, "" if the dialect has
 // none: microsoft/unilm has neither biases nor a query norm. It goes by the weight's kind and the
 // number of its layer.
 func Name(d models.Dialect, spec *models.Spec, w models.WeightSpec) string {
-	name := dialect(d)[w.Kind]
-	before, after, perLayer := strings.Cut(name, ".N.")
-	if !perLayer {
-		return name
+	name := dialects[d][w.Kind]
+	if before, after, ok := strings.Cut(name, ".N."); ok {
+		return before + "." + strconv.Itoa(w.At) + "." + after
 	}
-	return before + "." + strconv.Itoa(w.At) + "." + after
+	if before, after, ok := strings.Cut(name, ".L."); ok {
+		n := w.At
+		if strings.HasPrefix(string(w.Kind), "cross.") {
+			n += spec.Self.Len()
+		}
+		return before + "." + strconv.Itoa(n) + "." + after
+	}
+	return name
 }
 
 // global is a weight that no layer owns.
 func global(role models.Role) models.WeightSpec {
 	return models.WeightSpec{Role: role, Layer: -1, Kind: role, At: -1}
-}
-
-func dialect(d models.Dialect) map[models.Role]string {
-	if d == models.FLA {
-		return fla
-	}
-	return unilm
 }
 
 // harmless reports whether a tensor that no weight asks for holds nothing but a table that
