@@ -105,7 +105,11 @@ func (b *builder) state(s *ir.State) *ir.State {
 
 // layered makes a state of the place in work.
 func (b *builder) layered(s *ir.State) *ir.State {
-	s.Name, s.Layers = b.place.State(s.Name), b.place.Repeat
+	p := b.place
+	s.Name, s.Layers, s.First = p.State(s.Name), p.Repeat, p.Before+p.First
+	if p.Step > 1 {
+		s.Step = p.Step
+	}
 	return b.state(s)
 }
 
@@ -219,6 +223,8 @@ func (b *builder) layer(x *ir.Value) *ir.Value {
 		y = b.retention(n, m)
 	case *models.SlidingWindow:
 		y = b.window(n, m)
+	case *models.Attention:
+		y = b.attention(n, m)
 	case *models.CrossAttention:
 		y = b.crossAttention(n, m)
 	default:

@@ -20,18 +20,3 @@ func (b *builder) window(x *ir.Value, m *models.SlidingWindow) *ir.Value {
 	o := b.f.Add(ir.AttendWindow, ir.WindowAttr{Scale: attentionScale(hd)}, []*ir.Value{q, k, v}, nil, s, b.spec.Pos(b.key("")))
 	return b.affine(o, b.role("o"), m.OutBias)
 }
-
-// qkv are the queries, keys and values of attention in heads, as attention compares them.
-func (b *builder) qkv(x *ir.Value, heads, kvHeads int, bias, norm bool, rope *models.Rope) (q, k, v *ir.Value) {
-	project := func(name, key string, n int) *ir.Value {
-		y := b.heads(b.affine(x, b.role(name), bias), b.key(key), n)
-		if norm {
-			y = b.headNorm(y, b.spec.NormEps, b.role(name+".norm"), b.key("qk_norm"))
-		}
-		return b.rope(y, rope, b.key("rope"))
-	}
-	q = project("q", "heads", heads)
-	k = project("k", "kv_heads", kvHeads)
-	v = b.heads(b.affine(x, b.role("v"), bias), b.key("kv_heads"), kvHeads)
-	return q, k, v
-}
