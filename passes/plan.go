@@ -48,6 +48,7 @@ type planner struct {
 	program   *ir.Program
 	target    Target
 	plan      *plan.Plan
+	fn        *ir.Func // of the stage in hand
 	stage     *plan.Stage
 	stageName string                 // in the program
 	where     map[*ir.Value]location // of the stage's values
@@ -59,6 +60,11 @@ type planner struct {
 type location struct {
 	slot string
 	col  int
+}
+
+// meets reports whether n columns from a on and m columns from b on have one in common.
+func (a location) meets(n int, b location, m int) bool {
+	return a.slot == b.slot && a.col < b.col+m && b.col < a.col+n
 }
 
 // precision checks the formats and takes the model's sizes from its program.

@@ -34,13 +34,18 @@ func conflict(now, open []access) bool {
 // An access is a use of a range of the arena, or of other memory, which has a name.
 type access struct {
 	name     string
-	from, to int // floats a row of the arena
+	from, to int    // floats a row of the arena
+	slot     string // whose columns are used
+	lo, hi   int    // those
 	write    bool
 }
 
 func (a access) overlaps(b access) bool {
-	if a.name != "" || b.name != "" {
+	switch {
+	case a.name != "" || b.name != "":
 		return a.name == b.name
+	case a.slot == b.slot:
+		return a.lo < b.hi && b.lo < a.hi
 	}
 	return a.from < b.to && b.from < a.to
 }
@@ -48,23 +53,24 @@ func (a access) overlaps(b access) bool {
 // accesses are the uses of memory by a step.
 func accesses(p *plan.Plan, step *plan.Step) []access {
 	var as []access
-	slot := func(name string, write bool) {
+	slot := func(o plan.Operand, write bool) {
+		name, lo, hi := plan.Columns(o)
 		if name == plan.Logits {
 			as = append(as, access{name: plan.Logits, write: write})
 			return
 		}
 		s := p.Slot(name)
-		as = append(as, access{from: s.Offset, to: s.Offset + s.Stride, write: write})
+		as = append(as, access{from: s.Offset, to: s.Offset + s.Stride, slot: name, lo: lo, hi: hi, write: write})
 	}
 	for i, o := range step.Operands {
 		how := step.Routine.Access[i]
 		switch o := o.(type) {
 		case plan.SlotArg:
-			slot(o.Slot, how == plan.Write)
+			slot(o, how == plan.Write)
 		case plan.InputArg:
-			slot(o.Slot, false)
+			slot(o, false)
 			if o.Tmp != "" {
-				slot(o.Tmp, true)
+				slot(plan.SlotArg{Slot: o.Tmp}, true)
 			}
 		case plan.StateArg:
 			as = append(as, access{name: string(o), write: how == plan.Write})

@@ -23,6 +23,7 @@ func init() { // not a literal: the rows refer to methods that refer to the tabl
 	selectors[ir.Embed] = (*planner).embed
 	selectors[ir.Slice] = (*planner).view
 	selectors[ir.Reshape] = (*planner).view
+	selectors[ir.Concat] = (*planner).concat
 	selectors[ir.Project] = (*planner).project
 }
 
@@ -51,7 +52,16 @@ func (b *planner) selectRoutines(s *ir.Stage) error {
 	b.where = map[*ir.Value]location{}
 	if b.plan.Residual == "" {
 		b.plan.Residual = residual
-		b.plan.Slots = append(b.plan.Slots, plan.Slot{Name: residual, Width: b.plan.Dim, Stride: plan.Stride(b.plan.Dim), Value: ir.Of(b.plan.Dim).String()})
+		width := b.streamWidth()
+		b.plan.Slots = append(b.plan.Slots, plan.Slot{Name: residual, Width: width, Stride: plan.Stride(width), Value: ir.Of(width).String()})
+	}
+	b.fn = s.Func
+	for _, v := range s.Func.Values { // parts of the stream are where they are, whoever asks first
+		if _, placed := b.where[first(v.Args)]; v.Op == ir.Param || placed && (v.Op == ir.Slice || v.Op == ir.Reshape) {
+			if err := selectors[v.Op](b, s.Func, v); err != nil {
+				return err
+			}
+		}
 	}
 	for _, v := range s.Func.Values {
 		sel := selectors[v.Op]
@@ -74,6 +84,25 @@ func (b *planner) selectRoutines(s *ir.Stage) error {
 	}
 	b.stage.Doc = b.stageDoc()
 	return nil
+}
+
+// first is the first of some values, nil of none.
+func first(vs []*ir.Value) *ir.Value {
+	if len(vs) == 0 {
+		return nil
+	}
+	return vs[0]
+}
+
+// streamWidth is the width of the residual stream where it is widest.
+func (b *planner) streamWidth() int {
+	width := 0
+	for _, s := range b.program.Stages {
+		if s.Func.Param != nil {
+			width = max(width, s.Func.Param.Type.Size())
+		}
+	}
+	return width
 }
 
 // layered reports whether a stage is layers: it repeats, or has weights or a state that a layer has.
@@ -115,9 +144,50 @@ func (b *planner) step(v *ir.Value, r *plan.Routine, equation string, operands .
 	b.stage.Steps = append(b.stage.Steps, plan.Step{Routine: r, Operands: operands, Value: value, Equation: equation})
 }
 
-// slot gives v a slot: that of other stages under the name if it holds the same type, else one of
+// home is where a part of the stage's result has to be: the columns of the stream that the concatenation
+// has it at. That holds for no other value, and for none whose place something behind it still reads.
+func (b *planner) home(v *ir.Value) (location, bool) {
+	c := b.fn.Result
+	if c == nil || c.Op != ir.Concat {
+		return location{}, false
+	}
+	at := location{residual, 0}
+	for _, a := range c.Args {
+		u := a
+		for u != v && u.Op == ir.Reshape {
+			u = u.Args[0]
+		}
+		if u == v {
+			return at, b.readAfter(b.fn, v, at) == nil
+		}
+		at.col += a.Type.Size()
+	}
+	return location{}, false
+}
+
+// concat joins what is already where it belongs.
+func (b *planner) concat(f *ir.Func, v *ir.Value) error {
+	if f.Result != v {
+		return fmt.Errorf("the result is a part of another value")
+	}
+	at := location{residual, 0}
+	for _, a := range v.Args {
+		if b.where[a] != at {
+			return fmt.Errorf("%v is in %s from column %d on, want %s from %d on", a.ID, b.where[a].slot, b.where[a].col, at.slot, at.col)
+		}
+		at.col += a.Type.Size()
+	}
+	b.where[v] = location{residual, 0}
+	return nil
+}
+
+// slot gives v a slot: its place in the stream if it has one, that of other stages under the name if it holds the same type, else one of
 // its own, with the stage in front if the name is taken, and a number after it if need be.
 func (b *planner) slot(v *ir.Value, name string, width int) plan.SlotArg {
+	if at, ok := b.home(v); ok && width == v.Type.Size() {
+		b.where[v] = at
+		return plan.SlotArg{Slot: at.slot, Col: at.col, Size: width}
+	}
 	slot := plan.Slot{Name: name, Value: v.Type.String(), Width: width, Stride: plan.Stride(width)}
 	live := plan.Live{Stage: b.stage.Name}
 	for n := 1; ; n++ {
@@ -143,7 +213,7 @@ func (b *planner) slot(v *ir.Value, name string, width int) plan.SlotArg {
 // arg is where an argument is.
 func (b *planner) arg(v *ir.Value, i int) plan.SlotArg {
 	at := b.where[v.Args[i]]
-	return plan.SlotArg{Slot: at.slot, Col: at.col}
+	return plan.SlotArg{Slot: at.slot, Col: at.col, Size: v.Args[i].Type.Size()}
 }
 
 // param is in the residual stream.
@@ -196,7 +266,7 @@ func (b *planner) project(f *ir.Func, v *ir.Value) error {
 	field := "p." + b.field(v.Weights[0].Name)
 
 	at := b.arg(v, 0)
-	in := plan.InputArg{Slot: at.Slot, Col: at.Col, Eps: attr.Eps}
+	in := plan.InputArg{Slot: at.Slot, Col: at.Col, Size: at.Size, Eps: attr.Eps}
 	x := at.Slot
 	if attr.Eps > 0 {
 		x = "rmsnorm(" + x + ")"
@@ -230,15 +300,15 @@ func (b *planner) project(f *ir.Func, v *ir.Value) error {
 	case attr.Act != "":
 		return fmt.Errorf("no routine has act=%s with bias=%v residual=%v", attr.Act, attr.Bias, attr.Residual)
 	case attr.Residual:
-		dst := b.where[v.Args[1]]
-		if dst.slot == in.Slot {
+		dst, size := b.where[v.Args[1]], v.Type.Size()
+		if dst.meets(size, location{in.Slot, in.Col}, in.Size) {
 			return fmt.Errorf("its input and its residual are both in %s, which workers cannot read and add to at once", dst.slot)
 		}
-		if u := b.readAfter(f, v, dst.slot); u != nil {
+		if u := b.readAfter(f, v, dst); u != nil {
 			return fmt.Errorf("its residual is added to in place, but %v %s reads the old one after it", u.ID, u.Op.Name)
 		}
 		b.where[v] = dst
-		b.step(v, plan.LinearAdd, fmt.Sprintf("%s += %s · %s%s", dst.slot, field, x, plus), plan.SlotArg{Slot: dst.slot, Col: dst.col}, in, plan.WeightArg(m), bias, rows)
+		b.step(v, plan.LinearAdd, fmt.Sprintf("%s += %s · %s%s", dst.slot, field, x, plus), plan.SlotArg{Slot: dst.slot, Col: dst.col, Size: size}, in, plan.WeightArg(m), bias, rows)
 	case b.stage.Name == "head" && f.Result == v:
 		b.where[v] = location{plan.Logits, 0}
 		b.step(v, plan.Linear, fmt.Sprintf("logits = %s · %s%s", field, x, plus), plan.SlotArg{Slot: plan.Logits}, in, plan.WeightArg(m), bias, rows)
@@ -249,17 +319,19 @@ func (b *planner) project(f *ir.Func, v *ir.Value) error {
 	return nil
 }
 
-// readAfter is a value behind v that reads something else from a slot, v's result being there too;
-// nil if there is none.
-func (b *planner) readAfter(f *ir.Func, v *ir.Value, slot string) *ir.Value {
+// readAfter is a value behind v that reads something else from where v's result is to be; nil if there
+// is none.
+func (b *planner) readAfter(f *ir.Func, v *ir.Value, to location) *ir.Value {
+	overwritten := func(a *ir.Value) bool {
+		at, ok := b.where[a]
+		return ok && at.meets(a.Type.Size(), to, v.Type.Size())
+	}
 	for _, u := range f.Values[slices.Index(f.Values, v)+1:] {
-		for _, a := range u.Args {
-			if at, ok := b.where[a]; ok && at.slot == slot {
-				return u
-			}
+		if _, view := b.where[u]; !view && slices.ContainsFunc(u.Args, overwritten) {
+			return u
 		}
 	}
-	if at, ok := b.where[f.Result]; ok && at.slot == slot {
+	if f.Result != nil && overwritten(f.Result) {
 		return f.Result
 	}
 	return nil

@@ -1,15 +1,21 @@
 package plan
 
-import "github.com/yococ/yococ/ir"
+import (
+	"math"
+
+	"github.com/yococ/yococ/ir"
+)
 
 // An Operand is an argument of a step. Its kinds are closed: codegen prints each one way.
 type Operand interface{ operand() }
 
 type (
-	// SlotArg is a slot of the arena from column Col on: kernel.Rows.
+	// SlotArg is a slot of the arena from column Col on: kernel.Rows. The routine uses Size columns of it,
+	// 0 for all that follow.
 	SlotArg struct {
 		Slot string
 		Col  int
+		Size int
 	}
 	// InputArg is what enters a matrix product: a slot, normalized on the way if Eps > 0, with
 	// the gain Gain ("" for none), and converted to Elem: kernel.Input. Tmp is the slot of the rows
@@ -17,6 +23,7 @@ type (
 	InputArg struct {
 		Slot string
 		Col  int
+		Size int // as of a SlotArg
 		Gain string
 		Eps  float64
 		Elem ir.Elem // F32: not converted; Q8: quantized, in those layers whose matrix is; BF16: rounded likewise
@@ -61,4 +68,19 @@ func (in InputArg) Width(w *Weight) int {
 		}
 	}
 	return n
+}
+
+// Columns are the columns of a slot that an operand is, [from, to), and the slot; "" for one that is none.
+func Columns(o Operand) (slot string, from, to int) {
+	size := 0
+	switch o := o.(type) {
+	case SlotArg:
+		slot, from, size = o.Slot, o.Col, o.Size
+	case InputArg:
+		slot, from, size = o.Slot, o.Col, o.Size
+	}
+	if size == 0 {
+		return slot, from, math.MaxInt
+	}
+	return slot, from, from + size
 }

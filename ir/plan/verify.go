@@ -16,7 +16,7 @@ import (
 //     also fields;
 //   - a step has as many operands as its routine takes; they name slots and weights of its stage,
 //     objects and states of the plan;
-//   - a step reads no slot that it writes: a worker may be done before another has begun;
+//   - a step reads no columns of a slot that it writes: a worker may be done before another has begun;
 //   - a product has a slot for rows that it does not multiply as they are, wide enough for them;
 //   - every weight is read by a step of its stage, every slot used by one;
 //   - a view is of a weight that is in the file;
@@ -112,27 +112,23 @@ func (c *checker) step(step *Step) {
 		c.fail("has %d operands, want %d", len(step.Operands), len(r.Access))
 		return
 	}
-	reads, writes := map[string]bool{}, map[string]bool{}
 	for i, o := range step.Operands {
 		if what := c.missing(o); what != "" {
 			c.fail("no %s", what)
 		}
-		switch o := o.(type) {
-		case SlotArg:
-			if r.Access[i] == Write {
-				writes[o.Slot] = true
-			} else {
-				reads[o.Slot] = true
-			}
-		case InputArg:
-			reads[o.Slot] = true
-			c.input(o, step.Operands)
+		if in, ok := o.(InputArg); ok {
+			c.input(in, step.Operands)
 		}
-	}
-	for _, o := range step.Operands {
-		if s, ok := o.(SlotArg); ok && reads[s.Slot] && writes[s.Slot] {
-			c.fail("reads and writes slot %s", s.Slot)
-			break
+		slot, from, to := Columns(o)
+		if _, ok := o.(SlotArg); !ok || r.Access[i] != Write {
+			continue
+		}
+		for j, read := range step.Operands {
+			s, lo, hi := Columns(read)
+			if s == slot && r.Access[j] != Write && lo < to && from < hi {
+				c.fail("reads and writes slot %s", slot)
+				break
+			}
 		}
 	}
 	for _, k := range r.Kernels {
