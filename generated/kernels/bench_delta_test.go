@@ -1,0 +1,46 @@
+//go:build amd64 && !purego
+
+package kernels
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/yococ/yococ/asm"
+	"github.com/yococ/yococ/runtime/kernel"
+)
+
+// BenchmarkDelta is the delta rule of a chunk, two heads of flash-linear-attention's default size, beside
+// the peak of the FMA units; the operations are those of its products, with the scores counted whole and
+// of what they multiply the triangles.
+func BenchmarkDelta(b *testing.B) {
+	const heads, dim, valueDim, block = 2, 256, 512, 64
+	for _, set := range Sets()[1:] {
+		for _, rows := range []int{1, 64, 128, 512} {
+			for _, threads := range []int{1, 2} {
+				b.Run(fmt.Sprintf("%s/rows=%d/threads=%d", set.Level(), rows, threads), func(b *testing.B) {
+					spec := &kernel.DeltaSpec{Heads: heads, ValueHeads: heads, Dim: dim, ValueDim: valueDim, Scale: 1.0 / 16, Beta: 1, L2Eps: 1e-6, Eps: 1e-6}
+					state := spec.State(aligned(spec.StateFloats()))
+					input := func(n int) kernel.Rows {
+						x := kernel.Rows{Data: aligned(rows * (n + 16)), Stride: n + 16}
+						fill(x.Data)
+						return x
+					}
+					q, k, v, g, dst := input(heads*dim), input(heads*dim), input(heads*valueDim), input(heads*valueDim), input(heads*valueDim)
+					a, bs, vector := input(heads), input(heads), input(valueDim).Data
+					c := newCrew(set, threads, kernel.DeltaScratch(dim, rows))
+					defer c.stop()
+					pos, last, rounds := 0, 0, 4000
+					paired(b, c, "GFLOP/s", rows*heads*2*(3*dim*valueDim+2*dim*block+valueDim*block), threads*rounds*asm.ProbeFMAs*probes[set.Level()].lanes*2,
+						func(w *kernel.Worker, i int) {
+							if w.ID == 0 && i != last {
+								pos, last = pos+rows, i
+							}
+							w.Sync()
+							kernel.DeltaGated(w, spec, dst, q, k, v, a, bs, g, vector, vector, vector, &state, pos, rows)
+						}, func(w *kernel.Worker, i int) { probes[set.Level()].fma(rounds) })
+				})
+			}
+		}
+	}
+}
