@@ -10,7 +10,7 @@ type Mixer interface {
 
 // Mixers of the two halves: a layer of the cross-decoder has no state.
 var (
-	selfMixers  = []variant{gatedRetention, slidingWindow, attention}
+	selfMixers  = []variant{gatedRetention, gatedDeltaNet, slidingWindow, attention}
 	crossMixers = []variant{crossAttention}
 )
 

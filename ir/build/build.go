@@ -221,6 +221,8 @@ func (b *builder) layer(x *ir.Value) *ir.Value {
 	switch m := b.place.Mixer.(type) {
 	case *models.GatedRetention:
 		y = b.retention(n, m)
+	case *models.GatedDeltaNet:
+		y = b.deltaNet(n, m)
 	case *models.SlidingWindow:
 		y = b.window(n, m)
 	case *models.Attention:

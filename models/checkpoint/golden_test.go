@@ -34,7 +34,6 @@ func goldenDirs(t *testing.T) []string {
 // TestGoldens imports, writes, reads and binds every reference checkpoint, whole and in shards.
 func TestGoldens(t *testing.T) {
 	unsupported := map[string]string{
-		"fla_gdn":        "is gated_deltanet, which is not supported",
 		"sambay_gqa_w16": `is "phi4flash"`,
 		"sambay_tiny8":   `is "phi4flash"`,
 	}

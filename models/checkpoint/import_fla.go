@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -99,16 +98,31 @@ func flaMixer(self section) models.Mixer {
 		self.from("self.mixer.window", self, "window_size")
 		self.from("self.mixer.bias", self, "qkv_bias")
 		return m
+	case "gated_deltanet":
+		m := &models.GatedDeltaNet{
+			Heads: heads, ValueHeads: heads, HeadDim: self.integer("head_dim", 256), ExpandV: self.float("expand_v", 2.0),
+			UseGate: self.boolean("use_gate", true), UseShortConv: self.boolean("use_short_conv", true), ConvSize: 4,
+			AllowNegEigen: self.boolean("allow_neg_eigval", false),
+		}
+		if !self.isNull("num_v_heads") {
+			m.ValueHeads = self.integer("num_v_heads", nil)
+		}
+		if m.UseShortConv {
+			m.ConvSize = self.integer("conv_size", 4)
+		}
+		for path, key := range map[string]string{
+			"v_heads": "num_v_heads", "head_dim": "head_dim", "expand_v": "expand_v", "use_gate": "use_gate",
+			"use_short_conv": "use_short_conv", "conv_size": "conv_size", "allow_neg_eigval": "allow_neg_eigval",
+		} {
+			self.from("self.mixer."+path, self, key)
+		}
+		return m
 	default:
 		v, ok := self.value.get("type")
 		if !ok {
 			v = self.value
 		}
-		what := fmt.Sprintf("is %q", cut(t))
-		if t == "gated_deltanet" {
-			what = "is gated_deltanet"
-		}
-		self.fail(v.at, self.path("type"), "%s, which is not supported: want \"gated_retention\" or \"swa\"", what)
+		self.fail(v.at, self.path("type"), "is %q, which is not supported: want \"gated_deltanet\", \"gated_retention\" or \"swa\"", cut(t))
 		return nil
 	}
 }
