@@ -57,6 +57,22 @@ self: {layers: 3, mixer: {kind: gated-retention, heads: 1}, ffn: {hidden: 40}}
 cache: {kv_heads: 2, rope: {pairing: half-split}}
 cross: {layers: 1, heads: 8, q_norm: true, ffn: {hidden: 10}}
 `,
+	"delta": `
+name: delta
+vocab: 13
+dim: 16
+self: {layers: 2, mixer: {kind: gated-deltanet, heads: 2, v_heads: 4, head_dim: 8, expand_v: 1.25, conv_size: 3}, ffn: {hidden: 24}}
+cache: {kv_heads: 2}
+cross: {layers: 1, heads: 4, ffn: {hidden: 24}}
+`,
+	"bare": `
+name: bare
+vocab: 13
+dim: 16
+self: {layers: 1, mixer: {kind: gated-deltanet, heads: 2, head_dim: 4, use_gate: false, use_short_conv: false, allow_neg_eigval: true}, ffn: {hidden: 24}}
+cache: {kv_heads: 2}
+cross: {layers: 1, heads: 4, ffn: {hidden: 24}}
+`,
 }
 
 // formats are the targets that make a difference to the passes.

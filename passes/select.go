@@ -34,7 +34,6 @@ var fusedBy = map[*ir.Op]string{
 	ir.Linear:     "fuse-bias",
 	ir.Rope:       "fuse-rope",
 	ir.LogSigmoid: "fuse-heads",
-	ir.SiLU:       "fuse-swiglu",
 	ir.Mul:        "fuse-swiglu",
 	ir.RMSNorm:    "fuse-norm",
 	ir.Gain:       "fuse-norm",

@@ -13,7 +13,7 @@ import (
 )
 
 // unsupported are golden folders of mixers that the compiler does not know.
-var unsupported = []string{"fla_gdn", "sambay_"}
+var unsupported = []string{"sambay_"}
 
 // TestShared imports, compiles and verifies the model of every golden folder that is kept beside
 // the repository, in processes of their own as yococ verify does, at every level.

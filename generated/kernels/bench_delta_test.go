@@ -28,7 +28,7 @@ func BenchmarkDelta(b *testing.B) {
 					}
 					q, k, v, g, dst := input(heads*dim), input(heads*dim), input(heads*valueDim), input(heads*valueDim), input(heads*valueDim)
 					a, bs, vector := input(heads), input(heads), input(valueDim).Data
-					c := newCrew(set, threads, kernel.DeltaScratch(dim, rows))
+					c := newCrew(set, threads, spec.Scratch(rows))
 					defer c.stop()
 					pos, last, rounds := 0, 0, 4000
 					paired(b, c, "GFLOP/s", rows*heads*2*(3*dim*valueDim+2*dim*block+valueDim*block), threads*rounds*asm.ProbeFMAs*probes[set.Level()].lanes*2,

@@ -115,6 +115,21 @@ func retainCost(_ *plan.Plan, o *plan.Object, _, rows int) cost {
 	}
 }
 
+// convCost counts a product a tap.
+func convCost(_ *plan.Plan, o *plan.Object, _, rows int) cost {
+	state := float64(o.Int("Channels") * (o.Int("Taps") - 1))
+	return cost{flops: 2 * float64(o.Int("Channels")*o.Int("Taps")) * float64(rows), bytes: 4 * state}
+}
+
+// deltaCost counts the delta rule in its recurrent form, k·S, S = S·decay + k·u and q·S.
+func deltaCost(_ *plan.Plan, o *plan.Object, _, rows int) cost {
+	spec := kernel.DeltaSpec{ValueHeads: o.Int("ValueHeads"), Dim: o.Int("Dim"), ValueDim: o.Int("ValueDim")}
+	return cost{
+		flops: 6 * float64(spec.ValueHeads*spec.Dim*spec.ValueDim) * float64(rows),
+		bytes: 4 * float64(spec.StateFloats()),
+	}
+}
+
 func attendCost(p *plan.Plan, o *plan.Object, pos, rows int) cost {
 	window := pos + rows
 	row := cacheRow(p.CacheElem, o.Int("Dim"))

@@ -30,6 +30,16 @@ var mixerTypes = map[string]mixerType{
 		state: func(o *plan.Object) int { return o.Int("Heads") * o.Int("Dim") * o.Int("Dim") },
 		cost:  retainCost,
 	},
+	"ConvSpec": {
+		zero:  &kernel.ConvSpec{},
+		state: func(o *plan.Object) int { return (o.Int("Taps") - 1) * o.Int("Channels") },
+		cost:  convCost,
+	},
+	"DeltaSpec": {
+		zero:  &kernel.DeltaSpec{},
+		state: func(o *plan.Object) int { return o.Int("ValueHeads") * o.Int("Dim") * o.Int("ValueDim") },
+		cost:  deltaCost,
+	},
 	"AttendSpec": {zero: &kernel.AttendSpec{}, cost: attendCost},
 }
 

@@ -26,7 +26,7 @@ func TestNoAllocations(t *testing.T) {
 	in := Normed(random(rng, tokens, k), nil, 1e-5, blank(tokens, k))
 	dst, x := random(rng, tokens, n), blank(tokens, k)
 	ids := make([]int32, tokens)
-	scratch := max(LinearScratch(k, tokens), RetainScratch(24, tokens), AttendScratch(4, 2, 24, tokens), AttendScratch(2, 2, 16, tokens), ConvScratch(4), DeltaScratch(24, tokens))
+	scratch := max(LinearScratch(k, tokens), RetainScratch(24, tokens), AttendScratch(4, 2, 24, tokens), AttendScratch(2, 2, 16, tokens), conv.Scratch(tokens), delta.Scratch(tokens))
 	var b Barrier
 	w := NewWorker(0, 1, Portable{}, make([]float32, scratch), &b)
 	for _, rows := range []int{1, tokens} {

@@ -9,8 +9,10 @@ import "fmt"
 // Every output is one chain of FMAs from b, or from zero, over ascending taps. The state is the last
 // Taps-1 rows of x, oldest first: a row that looks back behind the rows in work looks there.
 
-// A ConvSpec describes the convolution of one layer; the activation is silu or none.
+// A ConvSpec describes the convolution of one layer; the activation is silu or none. Name is what Export
+// calls the state.
 type ConvSpec struct {
+	Name           string
 	Channels, Taps int
 	SiLU           bool
 }
@@ -33,8 +35,8 @@ func (s *ConvSpec) State(buf []float32) ConvState {
 // stay in the first cache.
 const convChannels = 256
 
-// ConvScratch is the scratch of ShortConv, in floats.
-func ConvScratch(taps int) int { return 2 * (taps - 1) * convChannels }
+// Scratch is the scratch of ShortConv, in floats.
+func (s ConvSpec) Scratch(int) int { return 2 * (s.Taps - 1) * convChannels }
 
 // ShortConv advances the state by rows tokens and writes their outputs to dst, which is not x; both are
 // Channels wide. weight is [Taps][Channels rounded up to 16], bias is nil or [Channels]. The position is
@@ -84,6 +86,6 @@ func Activate(w *Worker, dst, x Rows, n, rows int) {
 }
 
 // Export returns the state after any number of tokens, [Taps-1][Channels].
-func (s *ConvSpec) Export(st *ConvState, _ int) []float32 {
-	return append([]float32(nil), st.rows...)
+func (s *ConvSpec) Export(st *ConvState, _ int) []Tensor {
+	return []Tensor{{s.Name, []int{s.Taps - 1, s.Channels}, append([]float32(nil), st.rows...)}}
 }

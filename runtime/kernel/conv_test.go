@@ -28,13 +28,13 @@ func newConvCase(rng *rand.Rand, channels, taps, tokens int, bias, silu bool) *c
 func (c *convCase) run(cut cut) (dst Rows, export []float32) {
 	dst = blank(c.tokens, c.Channels)
 	st := c.State(make([]float32, c.StateFloats()))
-	team(cut.workers, ConvScratch(c.Taps), func(w *Worker) {
+	team(cut.workers, c.Scratch(c.tokens), func(w *Worker) {
 		cut.chunks(c.tokens, func(pos, rows int) {
 			ShortConv(w, &c.ConvSpec, dst.From(pos), c.x.From(pos), c.weight, c.bias, &st, pos, rows)
 			w.Sync()
 		})
 	})
-	return dst, c.Export(&st, c.tokens)
+	return dst, c.Export(&st, c.tokens)[0].Data
 }
 
 // cases of the tests: channels beside one and several of a worker's units.

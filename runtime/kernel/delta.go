@@ -86,11 +86,11 @@ func (st *DeltaState) head(h, dim, valueDim int) DeltaState {
 	}
 }
 
-// DeltaScratch is the scratch of Delta, in floats: decays, β, and q over k, p and a panel of o over u of
+// Scratch is the scratch of Delta, in floats: decays, β, and q over k, p and a panel of o over u of
 // a block's rows; p's place later holds decayed keys.
-func DeltaScratch(dim, rows int) int {
+func (s DeltaSpec) Scratch(rows int) int {
 	rows = min(rows, blockTokens)
-	return 2*blockTokens + roundUp(2*rows*dim, line) + 4*blockTokens*blockTokens
+	return 2*blockTokens + roundUp(2*rows*s.Dim, line) + 4*blockTokens*blockTokens
 }
 
 // A deltaInput is what a routine of the delta rule reads: q and k [Heads*Dim] a row, v and g
@@ -277,7 +277,7 @@ func (t *deltaTile) closeBlock() {
 
 // Export returns S after pos tokens, [ValueHeads][Dim][ValueDim]: the boundary state with the open block
 // folded in, in float64.
-func (s *DeltaSpec) Export(st *DeltaState, pos int) []float32 {
+func (s *DeltaSpec) Export(st *DeltaState, pos int) []Tensor {
 	n, cols := pos%blockTokens, valueCols(s.ValueDim)
 	out := make([]float32, 0, s.ValueHeads*s.Dim*s.ValueDim)
 	for h := range s.ValueHeads {
@@ -297,5 +297,5 @@ func (s *DeltaSpec) Export(st *DeltaState, pos int) []float32 {
 			}
 		}
 	}
-	return out
+	return []Tensor{{"S", []int{s.ValueHeads, s.Dim, s.ValueDim}, out}}
 }

@@ -47,7 +47,7 @@ func (in deltaInput) from(r int) deltaInput {
 func (c *deltaCase) run(cut cut) (dst Rows, state, export []float32) {
 	dst, state = blank(c.tokens, c.ValueHeads*c.ValueDim), make([]float32, c.StateFloats())
 	st := c.State(state)
-	team(cut.workers, DeltaScratch(c.Dim, c.tokens), func(w *Worker) {
+	team(cut.workers, c.Scratch(c.tokens), func(w *Worker) {
 		cut.chunks(c.tokens, func(pos, rows int) {
 			in := c.in.from(pos)
 			if in.g.Data == nil {
@@ -58,7 +58,7 @@ func (c *deltaCase) run(cut cut) (dst Rows, state, export []float32) {
 			w.Sync()
 		})
 	})
-	return dst, state, c.Export(&st, c.tokens)
+	return dst, state, c.Export(&st, c.tokens)[0].Data
 }
 
 func TestDeltaInvariance(t *testing.T) {
