@@ -77,7 +77,7 @@ func evaluate(t *testing.T, p *ir.Program, roles map[string]role) []outcome {
 			for l := range s.Layers {
 				for _, part := range s.Parts {
 					x, _ := m.State(s.Name, l, part.Name)
-					out = append(out, outcome{fmt.Sprintf("entry %s, state %s.%s of layer %d", e.Name, s.Name, part.Name, l), x})
+					out = append(out, outcome{fmt.Sprintf("entry %s, %v state of layer %d, %s", e.Name, s.Kind, s.Layer(l), part.Name), x})
 				}
 			}
 		}

@@ -272,7 +272,7 @@ func modelArgs(t *testing.T, d *datadriven.TestData) (variant string, target Tar
 func TestTargets(t *testing.T) {
 	target := Target{Skip: []string{"fuse-swigloo"}}
 	p := naive(t, "official", &target)
-	if err := Optimize(p, target); err == nil || !strings.HasPrefix(err.Error(), `no pass "fuse-swigloo", want one of cse, fold, `) {
+	if err := Optimize(p, target); err == nil || !strings.HasPrefix(err.Error(), `no pass "fuse-swigloo", want one of cse, peel-last, split-stage, fold, `) {
 		t.Errorf("error is %v", err)
 	}
 	for _, c := range []struct {
@@ -324,7 +324,7 @@ func TestDump(t *testing.T) {
 	if err := Optimize(naive(t, "fla", &target), target); err != nil {
 		t.Fatal(err)
 	}
-	if len(names) != len(Passes) || !slices.Equal(names[:4], []string{"0 naive", "1 cse", "2 fold", "4 fuse-rope"}) {
+	if len(names) != len(Passes) || !slices.Equal(names[:6], []string{"0 naive", "1 cse", "2 peel-last", "3 split-stage", "4 fold", "6 fuse-rope"}) {
 		t.Errorf("dumps are %v", names)
 	}
 }

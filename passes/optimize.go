@@ -72,14 +72,22 @@ type Pass struct {
 
 // Passes are all the rewrites, in order.
 //
-// Afterwards every linear is a project with what stands around it fused in, projections of one
+// Afterwards what only the last row needs is in stages of its own, every linear is a project with what stands around it fused in, projections of one
 // input are one matrix, mixers hold their rotations, norms and gates, and prefill computes for
 // its last row alone what no later token can see.
 var Passes = []Pass{
 	{Name: "cse", Doc: "one value for equal pure values: norms and rotations are computed once", Run: cse},
 	{
+		Name: "peel-last", Doc: "the last of equal layers apart, if a part of it is for the last row alone: what split-stage needs",
+		After: []string{"cse"}, Run: peelLast,
+	}, // the parts of a layer are one value each
+	{
+		Name: "split-stage", Doc: "what later tokens need of a stage apart from the rest: a layer less in a Transformer's prefill",
+		After: []string{"peel-last"}, Run: splitStage,
+	},
+	{
 		Name: "fold", Doc: "constants and norm gains into weights that are rounded afresh: fewer operations a token",
-		After: []string{"cse"}, Run: fold,
+		After: []string{"cse", "split-stage"}, Run: fold,
 	}, // a gain is folded into all linears of its norm, so the norm has to be one value
 	{Name: "fuse-bias", Doc: "a bias into its linear: no pass over the result of its own", Run: fuseBias},
 	{
