@@ -65,6 +65,55 @@ self: {layers: 2, mixer: {kind: gated-deltanet, heads: 2, v_heads: 4, head_dim: 
 cache: {kv_heads: 2}
 cross: {layers: 1, heads: 4, ffn: {hidden: 24}}
 `,
+	"plain": `
+name: plain
+vocab: 13
+dim: 16
+tie_embeddings: true
+self: {layers: 3, mixer: {kind: attention, heads: 4, kv_heads: 2}, ffn: {hidden: 24}}
+`,
+	"mixed": `
+name: mixed
+vocab: 13
+dim: 16
+self:
+  stack:
+    - repeat: 2
+      layers:
+        - {mixer: {kind: gated-retention, heads: 2}, ffn: {hidden: 24}}
+        - {mixer: {kind: sliding-window, heads: 4, kv_heads: 2, window: 3}, ffn: {hidden: 24}}
+    - {mixer: {kind: gated-retention, heads: 2}, ffn: {hidden: 24}}
+    - {mixer: {kind: attention, heads: 2, kv_heads: 1, rope: none}, ffn: {hidden: 20}}
+    - {mixer: {kind: sliding-window, heads: 4, kv_heads: 2, window: 5, rope: none}, ffn: {hidden: 24}}
+cache: {kv_heads: 2}
+cross:
+  stack:
+    - {repeat: 2, mixer: {kind: cross-attention, heads: 4}, ffn: {hidden: 24}}
+    - {mixer: {kind: cross-attention, heads: 4, bias: true}, ffn: {hidden: 40}}
+`,
+	"shares": `
+name: shares
+vocab: 13
+dim: 16
+self:
+  stack:
+    - repeat: 2
+      mixer: {kind: sliding-window, heads: 4, kv_heads: 2, window: 3}
+      ffn: {hidden: 24}
+    - {mixer: {kind: attention, heads: 4, kv_heads: 2, shares: true}, ffn: {hidden: 24}}
+cross: {layers: 2, heads: 4, ffn: {hidden: 24}}
+`,
+	"local": `
+name: local
+vocab: 13
+dim: 16
+self:
+  stack:
+    - repeat: 2
+      layers:
+        - {mixer: {kind: attention, heads: 2, kv_heads: 1}, ffn: {hidden: 24}}
+        - {mixer: {kind: sliding-window, heads: 4, kv_heads: 2, window: 3}, ffn: {hidden: 24}}
+`,
 	"bare": `
 name: bare
 vocab: 13
