@@ -26,7 +26,8 @@ func (b *planner) convSpec(v *ir.Value) string {
 func (b *planner) shortConv(_ *ir.Func, v *ir.Value) error {
 	attr, w := ir.AttrOf[ir.ShortConvAttr](v), v.Weights[0]
 	taps := plan.WeightArg(b.weight(w, plan.Vector, 0))
-	bias, equation := plan.WeightArg(""), fmt.Sprintf("Σ p.%s[i] ∘ x of %d tokens", b.field(w.Name), v.State.Parts[0].Type.Shape[0]+1)
+	x := b.arg(v, 0)
+	bias, equation := plan.WeightArg(""), fmt.Sprintf("p.%s ∗ %s from column %d, over %d tokens", b.field(w.Name), x.Slot, x.Col, v.State.Parts[0].Type.Shape[0]+1)
 	if attr.Bias {
 		bias = plan.WeightArg(b.weight(v.Weights[1], plan.Vector, 0))
 		equation += " + p." + b.field(v.Weights[1].Name)
@@ -34,9 +35,8 @@ func (b *planner) shortConv(_ *ir.Func, v *ir.Value) error {
 	if attr.SiLU {
 		equation = "silu(" + equation + ")"
 	}
-	x := b.arg(v, 0)
 	dst := b.slot(v, b.field(w.Name), v.Type.Size())
-	b.step(v, plan.ShortConv, fmt.Sprintf("%s = %s, x in %s", dst.Slot, equation, x.Slot),
+	b.step(v, plan.ShortConv, dst.Slot+" = "+equation,
 		plan.ObjectArg(b.convSpec(v)), dst, x, taps, bias, b.state(v), plan.NameArg("pos"), plan.NameArg("rows"))
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/yococ/yococ/generated/flaallrows"
 	"github.com/yococ/yococ/generated/flabiasqknorm"
+	"github.com/yococ/yococ/generated/flagdn"
+	"github.com/yococ/yococ/generated/flagdnq8"
 	"github.com/yococ/yococ/generated/flaswa"
 	"github.com/yococ/yococ/generated/flaswaq8"
 	"github.com/yococ/yococ/generated/flatied"
@@ -23,11 +25,13 @@ import (
 var openers = map[string]host.Opener{
 	"yoco8m":        yoco8m.OpenRuntime,
 	"flaswa":        flaswa.OpenRuntime,
+	"flagdn":        flagdn.OpenRuntime,
 	"flabiasqknorm": flabiasqknorm.OpenRuntime,
 	"flatied":       flatied.OpenRuntime,
 	"flaallrows":    flaallrows.OpenRuntime,
 	"yoco8mq4":      yoco8mq4.OpenRuntime,
 	"flaswaq8":      flaswaq8.OpenRuntime,
+	"flagdnq8":      flagdnq8.OpenRuntime,
 }
 
 // packing keeps tests that run in parallel from packing the same weights.

@@ -48,8 +48,14 @@ func unpack(t plan.Tensor, data []byte) []float64 {
 			values = append(values, float64(x))
 		}
 	}
-	if w.Form == plan.Vector {
-		add(f32[:w.N])
+	if w.Form == plan.Vector { // columns, one behind the other
+		row := make([]float32, w.K)
+		for n := range w.N {
+			for k := range row {
+				row[k] = f32[k*(len(f32)/w.K)+n]
+			}
+			add(row)
+		}
 		return values
 	}
 	m := kernel.Matrix{N: w.Outputs(), K: w.K}

@@ -33,11 +33,13 @@ const (
 var Models = []*Model{
 	{Name: "yoco8m", Spec: "models/yoco-8m.yaml", Golden: goldens + "yoco8m"},
 	{Name: "flaswa", Spec: specs + "flaswa.yaml", Golden: goldens + "fla_swa"},
+	{Name: "flagdn", Spec: specs + "flagdn.yaml", Golden: goldens + "fla_gdn"},
 	{Name: "flabiasqknorm", Spec: specs + "flabiasqknorm.yaml", Golden: goldens + "fla_gret_split_bias_qknorm"},
 	{Name: "flatied", Spec: specs + "flatied.yaml", Golden: goldens + "fla_gret_tied_defaults"},
 	{Name: "flaallrows", Spec: specs + "flabiasqknorm.yaml", Golden: goldens + "fla_gret_split_bias_qknorm", Skip: []string{earlyExit}},
 	{Name: "yoco8mq4", Spec: "models/yoco-8m.yaml", Format: "q4"},
 	{Name: "flaswaq8", Spec: specs + "flaswa.yaml", Format: "q8"},
+	{Name: "flagdnq8", Spec: specs + "flagdn.yaml", Format: "q8"},
 }
 
 // earlyExit is the pass without which a prefill computes the cross-decoder for all rows.
