@@ -173,6 +173,8 @@ func (g *generator) operand(s *plan.Stage, step *plan.Step, o plan.Operand) jen.
 			return jen.Qual(kernelPath, "Phases").Values()
 		}
 		return jen.Id(scratch).Dot("phases").Dot(string(o))
+	case plan.IntArg:
+		return jen.Lit(int(o))
 	case plan.FloatArg:
 		return jen.Lit(float64(o))
 	case plan.NameArg:

@@ -1,6 +1,9 @@
 package ir
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // RMSNormAttr is the attribute of rmsnorm.
 type RMSNormAttr struct{ Eps float64 }
@@ -49,6 +52,29 @@ var LayerNorm = define(&Op{
 			y = append(y, elementwise(func(a float64) float64 { return a - mean }, x[:n])...)
 		}
 		return biased(gained(normalized(y, n, AttrOf[LayerNormAttr](v).Eps), e.weight(v, 0)), e.weight(v, 1))
+	},
+})
+
+// HeadNorm scales every head to unit root mean square, then applies a gain; rewrites make it.
+var HeadNorm = define(&Op{
+	Name:    "headnorm",
+	Doc:     "y = x / sqrt(mean(x²) + eps) ∘ w, for every head, [heads d] or flat; weight w [d]",
+	MinArgs: 1, MaxArgs: 1,
+	Weights: 1, MaxWeights: 1,
+	Attr: RMSNormAttr{},
+	Infer: func(v *Value) (Type, error) {
+		if len(v.Weights[0].Type.Shape) != 1 {
+			return Type{}, fmt.Errorf("weight @%s is %v, want a vector", v.Weights[0].Name, v.Weights[0].Type)
+		}
+		d := v.Weights[0].Type.Size()
+		n := v.Args[0].Type.Size() / d
+		if err := checkHeads(v, 0, "x", n, d); err != nil {
+			return Type{}, err
+		}
+		return Of(n, d), checkPositive("eps", AttrOf[RMSNormAttr](v).Eps)
+	},
+	Eval: func(v *Value, e *Env) []float64 {
+		return gained(normalized(e.arg(v, 0), last(v.Type), AttrOf[RMSNormAttr](v).Eps), e.weight(v, 0))
 	},
 })
 

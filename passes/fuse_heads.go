@@ -11,6 +11,7 @@ import (
 //	retain(q, k, v, scale(logsigmoid(a), 1/n))      → retain{normalizer=n}(q, k, v, a)
 //	mul(silu(g), rmsnorm(retain(…)))                → retain{gate}(…, g)
 //	attend{rope}(gain(rmsnorm(q), w))               → attend{qnorm, rope}(q, w)
+//	gain(rmsnorm(x), w), over heads of x, elsewhere → headnorm(x, w)
 func fuseHeads(p *ir.Program, _ *Target) {
 	for _, s := range p.Stages {
 		f := s.Func
@@ -22,6 +23,9 @@ func fuseHeads(p *ir.Program, _ *Target) {
 		}
 		for v := range f.All(ir.Attend) {
 			fuseQueryNorm(f, v)
+		}
+		for v := range f.All(ir.Gain) {
+			fuseHeadNorm(f, v)
 		}
 		flatten(f)
 	}
@@ -97,6 +101,19 @@ func fuseQueryNorm(f *ir.Func, v *ir.Value) {
 		attr.QNorm = ir.AttrOf[ir.RMSNormAttr](n).Eps
 		v.BecomeWith(ir.Attend, attr, []*ir.Value{n.Args[0]}, g.Weights, v.State)
 	}
+}
+
+// fuseHeadNorm makes one value of a norm over each head and its gain.
+func fuseHeadNorm(f *ir.Func, v *ir.Value) {
+	n := only(f, v.Args[0], ir.RMSNorm)
+	if n == nil || len(v.Type.Shape) != 2 {
+		return
+	}
+	x := n.Args[0]
+	if flat := through(f, x); inHeads(flat.Type, v.Type) {
+		x = flat
+	}
+	v.BecomeWith(ir.HeadNorm, n.Attr, []*ir.Value{x}, v.Weights, nil)
 }
 
 // inHeads reports whether a row of type t can stand for one of type heads [n d]: as it is, or flat.

@@ -45,6 +45,6 @@ func (b *planner) shortConv(_ *ir.Func, v *ir.Value) error {
 func (b *planner) activate(_ *ir.Func, v *ir.Value) error {
 	x := b.arg(v, 0)
 	dst := b.slot(v, "active", v.Type.Size())
-	b.step(v, plan.Activate, fmt.Sprintf("%s = silu(%s)", dst.Slot, x.Slot), dst, x, plan.FloatArg(v.Type.Size()), plan.NameArg("rows"))
+	b.step(v, plan.Activate, fmt.Sprintf("%s = silu(%s)", dst.Slot, x.Slot), dst, x, plan.IntArg(v.Type.Size()), plan.NameArg("rows"))
 	return nil
 }

@@ -40,6 +40,8 @@ type (
 	PhasesArg string
 	// FloatArg is a constant.
 	FloatArg float64
+	// IntArg is a size.
+	IntArg int
 	// NameArg is a parameter of the generated function or a field of the engine: tokens, pos, rows, partial.
 	NameArg string
 )
@@ -51,6 +53,7 @@ func (ObjectArg) operand() {}
 func (StateArg) operand()  {}
 func (PhasesArg) operand() {}
 func (FloatArg) operand()  {}
+func (IntArg) operand()    {}
 func (NameArg) operand()   {}
 
 // Width is how wide a row is as it is multiplied by a weight, in floats: as wide as any layer's format

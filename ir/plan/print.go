@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/yococ/yococ/ir"
@@ -163,6 +164,8 @@ func printOperand(o Operand) string {
 			return "no phases"
 		}
 		return "phases " + string(o)
+	case IntArg:
+		return strconv.Itoa(int(o))
 	case FloatArg:
 		return fmt.Sprintf("%g", float64(o))
 	case NameArg:

@@ -34,6 +34,7 @@ var (
 	Append       = &Routine{Name: "Append", Access: []Access{None, Write, Read, Read, None, Read, None, None}}
 	Attend       = &Routine{Name: "Attend", Access: []Access{None, Write, Read, None, Read, Read, Write, None, None}, Kernels: []*Kernel{RMSNorm, Softmax, Scale, MergeParts, Div}}
 
+	NormHeads     = &Routine{Name: "NormHeads", Access: []Access{Write, Read, None, None, None, None, None}, Kernels: []*Kernel{RMSNorm}}
 	NormRows      = &Routine{Name: "NormRows", Access: []Access{Write, Read, None, None, None, None}, Kernels: []*Kernel{LayerNorm}}
 	Gate          = &Routine{Name: "Gate", Access: []Access{None, Write, Read, Read, None}, Kernels: []*Kernel{SwiGLU}}
 	SelectiveScan = &Routine{Name: "SelectiveScan", Access: []Access{None, Write, Read, Read, Read, Read, None, None, None, None, None}, Kernels: []*Kernel{Scan}}

@@ -21,7 +21,7 @@ func TestRoutines(t *testing.T) {
 	for _, r := range []*plan.Routine{
 		plan.Embed, plan.Rotate, plan.Linear, plan.LinearAdd, plan.LinearSwiGLU,
 		plan.Retain, plan.Activate, plan.ShortConv, plan.Delta, plan.DeltaGated, plan.AttendWindow, plan.Append, plan.Attend,
-		plan.NormRows, plan.Gate, plan.SelectiveScan, plan.Stripe, plan.Differ,
+		plan.NormHeads, plan.NormRows, plan.Gate, plan.SelectiveScan, plan.Stripe, plan.Differ,
 	} {
 		if len(funcs[r.Name]) != 1 {
 			t.Errorf("the runtime has %d functions %s", len(funcs[r.Name]), r.Name)
