@@ -56,6 +56,9 @@ var writers = map[string]func(*emitter){
 	"Div":             div,
 	"RopeInterleaved": ropeInterleaved,
 	"RopeHalf":        ropeHalf,
+	"ScaleRows":       scaleRows,
+	"Transpose":       transpose,
+	"Decay":           decay,
 }
 
 // Emit writes the kernels at a level for the package pkg, in the order given. Equal arguments

@@ -1,10 +1,5 @@
 package asm
 
-import (
-	"github.com/mmcloughlin/avo/operand"
-	"github.com/mmcloughlin/avo/reg"
-)
-
 // Elementwise kernels: one loop over groups of sixteen, the rest under masks. A scalar argument
 // fills a register before the loop. Bytes an element: 12 for mul and merge, 8 for scale
 // and div.
@@ -63,42 +58,5 @@ func div(e *emitter) {
 		e.VDIVPS(divisor, v, v)
 		e.VADDPS(zero, v, v)
 		e.store(v, dst, s)
-	})
-}
-
-// ropeInterleaved is dst[i] = fma(x[i], cos[i], x[i^1]*sin[i]): a shuffle swaps the pairs.
-func ropeInterleaved(e *emitter) {
-	const swap = 0b10_11_00_01 // lanes 1, 0, 3, 2 of each four
-
-	dst, x, cos, sin, n := e.ptr("dst"), e.ptr("x"), e.ptr("cos"), e.ptr("sin"), e.length("x")
-	e.each(n, func(s slot) {
-		v, y := e.load(x, s), e.vec()
-		e.VPERMILPS(operand.Imm(swap), v, y)
-		e.VMULPS(e.load(sin, s), y, y)
-		e.VFMADD231PS(e.load(cos, s), v, y)
-		e.store(y, dst, s)
-	})
-}
-
-// ropeHalf is dst[i] = fma(x[i], cos[i], x[(i+n)%2n]*sin[i]): the halves are two arrays.
-func ropeHalf(e *emitter) {
-	n := e.length("x")
-	e.SHRQ(operand.Imm(1), n)
-	arrays := []string{"dst", "x", "cos", "sin"}
-	first, second := map[string]reg.GPVirtual{}, map[string]reg.GPVirtual{}
-	for _, name := range arrays {
-		p, q := e.ptr(name), e.GP64()
-		e.LEAQ(operand.Mem{Base: p, Index: n, Scale: 4}, q)
-		first[name], second[name] = p, q
-	}
-	e.each(n, func(s slot) {
-		a, b := e.load(first["x"], s), e.load(second["x"], s)
-		y, z := e.vec(), e.vec()
-		e.VMULPS(e.load(first["sin"], s), b, y)
-		e.VFMADD231PS(e.load(first["cos"], s), a, y)
-		e.VMULPS(e.load(second["sin"], s), a, z)
-		e.VFMADD231PS(e.load(second["cos"], s), b, z)
-		e.store(y, first["dst"], s)
-		e.store(z, second["dst"], s)
 	})
 }

@@ -170,13 +170,6 @@ func (g *gemmQuant) shares(n, of reg.GPVirtual) reg.GPVirtual {
 	return q
 }
 
-// literal is a fresh register with a number.
-func (g *gemmQuant) literal(n int) reg.GPVirtual {
-	r := g.GP64()
-	g.MOVQ(operand.I32(n), r)
-	return r
-}
-
 // prefetch asks for the next n lines of the segment to come.
 func (g *gemmQuant) prefetch(n int) {
 	for range n {
@@ -297,4 +290,11 @@ func (e *emitter) copyOf(r reg.GPVirtual) reg.GPVirtual {
 	c := e.GP64()
 	e.MOVQ(r, c)
 	return c
+}
+
+// literal is a fresh register with a number.
+func (e *emitter) literal(n int) reg.GPVirtual {
+	r := e.GP64()
+	e.MOVQ(operand.I32(n), r)
+	return r
 }

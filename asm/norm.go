@@ -10,7 +10,7 @@ import (
 //	inv = 1/sqrt(sum16(x²)/n + eps)
 //	rmsNorm:  dst[i] = (x[i]*inv)*gain[i]
 //	layerNorm: dst[i] = fma((x[i]-mean)*inv, gain[i], shift[i]), the sum over (x-mean)²
-//	gateNorm: dst[i] = silu(g[i])*(o[i]*inv)
+//	gateNorm: dst[i] = silu(g[i])*((o[i]+0)*inv), of rows
 //
 // Two passes over the row: sixteen sums by FMA, a tree, then the products. Division and square
 // root are those of IEEE. 8 bytes read an element and 4 written, and 4 of the gain or gate.
@@ -40,17 +40,24 @@ func rmsNorm(e *emitter) {
 	e.Label(done)
 }
 
-// gateNorm normalizes o and multiplies it by silu(g).
+// gateNorm normalizes rows of o and multiplies them by silu(g).
 func gateNorm(e *emitter) {
-	dst, o, g := e.ptr("dst"), e.ptr("o"), e.ptr("g")
-	inv := e.invRMS(o, e.length("o"))
-	c := e.siluConstants()
-	e.each(e.length("dst"), func(s slot) {
-		y := e.silu(e.load(g, s), c)
-		v := e.load(o, s)
-		e.VMULPS(inv, v, v)
-		e.VMULPS(v, y, y)
-		e.store(y, dst, s)
+	dst, o, g, n := e.matrix("dst", "ldd"), e.matrix("o", "ldo"), e.matrix("g", "ldg"), e.integer("n")
+	c, zero := e.siluConstants(), e.vec()
+	e.zero(zero)
+	e.times(e.integer("rows"), func() {
+		below := e.below8(g)
+		inv := e.invRMS(o.at, n)
+		e.each(n, func(s slot) {
+			e.fetch(below, s)
+			y := e.silu(e.load(g.at, s), c)
+			v := e.load(o.at, s)
+			e.VADDPS(zero, v, v)
+			e.VMULPS(inv, v, v)
+			e.VMULPS(v, y, y)
+			e.store(y, dst.at, s)
+		})
+		e.nextRow(dst, o, g)
 	})
 }
 

@@ -49,12 +49,12 @@ func mergeParts_avx2(dst []float32, x []float32, size int)
 //go:noescape
 func div_avx2(dst []float32, x []float32, s float32)
 
-// ropeInterleaved_avx2 rotates the adjacent pairs of a head; kernel.Portable.RopeInterleaved is the reference.
+// ropeInterleaved_avx2 rotates the adjacent pairs of rows; kernel.Portable.RopeInterleaved is the reference.
 //
 //go:noescape
-func ropeInterleaved_avx2(dst []float32, x []float32, cos []float32, sin []float32)
+func ropeInterleaved_avx2(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int)
 
-// ropeHalf_avx2 rotates the pairs of a head's two halves; kernel.Portable.RopeHalf is the reference.
+// ropeHalf_avx2 rotates the pairs of rows' two halves; kernel.Portable.RopeHalf is the reference.
 //
 //go:noescape
-func ropeHalf_avx2(dst []float32, x []float32, cos []float32, sin []float32)
+func ropeHalf_avx2(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int)

@@ -2853,147 +2853,190 @@ done3:
 	VZEROUPPER
 	RET
 
-// func ropeInterleaved_avx2(dst []float32, x []float32, cos []float32, sin []float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·ropeInterleaved_avx2(SB), NOSPLIT, $0-96
-	MOVQ dst_base+0(FP), AX
-	MOVQ x_base+24(FP), CX
-	MOVQ cos_base+48(FP), DX
-	MOVQ sin_base+72(FP), BX
-	MOVQ x_len+32(FP), SI
-	XORQ DI, DI
-	CMPQ SI, $0x10
-	JLT  tail2
+// func ropeInterleaved_avx2(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·ropeInterleaved_avx2(SB), NOSPLIT, $0-136
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  ldd+24(FP), CX
+	SHLQ  $0x02, CX
+	MOVQ  x_base+32(FP), DX
+	MOVQ  ldx+56(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  cos_base+64(FP), SI
+	MOVQ  ldp+112(FP), DI
+	SHLQ  $0x02, DI
+	MOVQ  sin_base+88(FP), R8
+	MOVQ  n+120(FP), R9
+	MOVQ  rows+128(FP), R10
+	TESTQ R10, R10
+	JLE   done2
 
 loop1:
-	VMOVUPS     (CX)(DI*1), Y0
-	VPERMILPS   $0xb1, Y0, Y1
-	VMOVUPS     (BX)(DI*1), Y2
-	VMULPS      Y2, Y1, Y1
-	VMOVUPS     (DX)(DI*1), Y2
-	VFMADD231PS Y2, Y0, Y1
-	VMOVUPS     Y1, (AX)(DI*1)
-	VMOVUPS     32(CX)(DI*1), Y0
-	VPERMILPS   $0xb1, Y0, Y1
-	VMOVUPS     32(BX)(DI*1), Y2
-	VMULPS      Y2, Y1, Y1
-	VMOVUPS     32(DX)(DI*1), Y2
-	VFMADD231PS Y2, Y0, Y1
-	VMOVUPS     Y1, 32(AX)(DI*1)
-	ADDQ        $0x40, DI
-	SUBQ        $0x10, SI
-	CMPQ        SI, $0x10
-	JGE         loop1
+	LEAQ (DX)(BX*8), R11
+	XORQ R12, R12
+	MOVQ R9, R13
+	CMPQ R13, $0x10
+	JLT  tail4
 
-tail2:
-	TESTQ        SI, SI
-	JLE          done3
-	VMOVD        SI, X0
+loop3:
+	PREFETCHT0  (R11)(R12*1)
+	VMOVUPS     (DX)(R12*1), Y0
+	VPERMILPS   $0xb1, Y0, Y1
+	VMOVUPS     (R8)(R12*1), Y2
+	VMULPS      Y2, Y1, Y1
+	VMOVUPS     (SI)(R12*1), Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, (AX)(R12*1)
+	VMOVUPS     32(DX)(R12*1), Y0
+	VPERMILPS   $0xb1, Y0, Y1
+	VMOVUPS     32(R8)(R12*1), Y2
+	VMULPS      Y2, Y1, Y1
+	VMOVUPS     32(SI)(R12*1), Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, 32(AX)(R12*1)
+	ADDQ        $0x40, R12
+	SUBQ        $0x10, R13
+	CMPQ        R13, $0x10
+	JGE         loop3
+
+tail4:
+	TESTQ        R13, R13
+	JLE          done5
+	VMOVD        R13, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     lane_avx2<>+0(SB), Y0, Y0
-	VMASKMOVPS   (CX)(DI*1), Y0, Y1
+	PREFETCHT0   (R11)(R12*1)
+	VMASKMOVPS   (DX)(R12*1), Y0, Y1
 	VPERMILPS    $0xb1, Y1, Y2
-	VMASKMOVPS   (BX)(DI*1), Y0, Y3
+	VMASKMOVPS   (R8)(R12*1), Y0, Y3
 	VMULPS       Y3, Y2, Y2
-	VMASKMOVPS   (DX)(DI*1), Y0, Y3
+	VMASKMOVPS   (SI)(R12*1), Y0, Y3
 	VFMADD231PS  Y3, Y1, Y2
-	VMASKMOVPS   Y2, Y0, (AX)(DI*1)
-	VMOVD        SI, X0
+	VMASKMOVPS   Y2, Y0, (AX)(R12*1)
+	VMOVD        R13, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     lane_avx2<>+32(SB), Y0, Y0
-	VMASKMOVPS   32(CX)(DI*1), Y0, Y1
+	VMASKMOVPS   32(DX)(R12*1), Y0, Y1
 	VPERMILPS    $0xb1, Y1, Y2
-	VMASKMOVPS   32(BX)(DI*1), Y0, Y3
+	VMASKMOVPS   32(R8)(R12*1), Y0, Y3
 	VMULPS       Y3, Y2, Y2
-	VMASKMOVPS   32(DX)(DI*1), Y0, Y3
+	VMASKMOVPS   32(SI)(R12*1), Y0, Y3
 	VFMADD231PS  Y3, Y1, Y2
-	VMASKMOVPS   Y2, Y0, 32(AX)(DI*1)
+	VMASKMOVPS   Y2, Y0, 32(AX)(R12*1)
 
-done3:
+done5:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ DI, SI
+	ADDQ DI, R8
+	DECQ R10
+	JNE  loop1
+
+done2:
 	VZEROUPPER
 	RET
 
-// func ropeHalf_avx2(dst []float32, x []float32, cos []float32, sin []float32)
+// func ropeHalf_avx2(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·ropeHalf_avx2(SB), NOSPLIT, $0-96
-	MOVQ x_len+32(FP), AX
-	SHRQ $0x01, AX
-	MOVQ dst_base+0(FP), CX
-	LEAQ (CX)(AX*4), DX
-	MOVQ x_base+24(FP), BX
-	LEAQ (BX)(AX*4), SI
-	MOVQ cos_base+48(FP), DI
-	LEAQ (DI)(AX*4), R8
-	MOVQ sin_base+72(FP), R9
-	LEAQ (R9)(AX*4), R10
-	XORQ R11, R11
-	CMPQ AX, $0x10
-	JLT  tail2
+TEXT ·ropeHalf_avx2(SB), NOSPLIT, $0-136
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  ldd+24(FP), CX
+	SHLQ  $0x02, CX
+	MOVQ  x_base+32(FP), DX
+	MOVQ  ldx+56(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  cos_base+64(FP), SI
+	MOVQ  ldp+112(FP), DI
+	SHLQ  $0x02, DI
+	MOVQ  sin_base+88(FP), R8
+	MOVQ  n+120(FP), R9
+	MOVQ  rows+128(FP), R10
+	TESTQ R10, R10
+	JLE   done2
 
 loop1:
-	VMOVUPS     (BX)(R11*1), Y0
-	VMOVUPS     (SI)(R11*1), Y1
-	VMOVUPS     (R9)(R11*1), Y2
-	VMULPS      Y2, Y1, Y2
-	VMOVUPS     (DI)(R11*1), Y3
-	VFMADD231PS Y3, Y0, Y2
-	VMOVUPS     (R10)(R11*1), Y3
-	VMULPS      Y3, Y0, Y0
-	VMOVUPS     (R8)(R11*1), Y3
-	VFMADD231PS Y3, Y1, Y0
-	VMOVUPS     Y2, (CX)(R11*1)
-	VMOVUPS     Y0, (DX)(R11*1)
-	VMOVUPS     32(BX)(R11*1), Y0
-	VMOVUPS     32(SI)(R11*1), Y1
-	VMOVUPS     32(R9)(R11*1), Y2
-	VMULPS      Y2, Y1, Y2
-	VMOVUPS     32(DI)(R11*1), Y3
-	VFMADD231PS Y3, Y0, Y2
-	VMOVUPS     32(R10)(R11*1), Y3
-	VMULPS      Y3, Y0, Y0
-	VMOVUPS     32(R8)(R11*1), Y3
-	VFMADD231PS Y3, Y1, Y0
-	VMOVUPS     Y2, 32(CX)(R11*1)
-	VMOVUPS     Y0, 32(DX)(R11*1)
-	ADDQ        $0x40, R11
-	SUBQ        $0x10, AX
-	CMPQ        AX, $0x10
-	JGE         loop1
+	MOVQ R9, R11
+	SHRQ $0x01, R11
+	XORQ R12, R12
+	CMPQ R11, $0x10
+	JLT  tail4
 
-tail2:
-	TESTQ        AX, AX
-	JLE          done3
-	VMOVD        AX, X0
+loop3:
+	LEAQ        (R12)(R9*2), R13
+	VMOVUPS     (DX)(R12*1), Y0
+	VMOVUPS     (DX)(R13*1), Y1
+	VMOVUPS     (R8)(R12*1), Y2
+	VMULPS      Y2, Y1, Y2
+	VMOVUPS     (SI)(R12*1), Y3
+	VFMADD231PS Y3, Y0, Y2
+	VMOVUPS     (R8)(R13*1), Y3
+	VMULPS      Y3, Y0, Y0
+	VMOVUPS     (SI)(R13*1), Y3
+	VFMADD231PS Y3, Y1, Y0
+	VMOVUPS     Y2, (AX)(R12*1)
+	VMOVUPS     Y0, (AX)(R13*1)
+	LEAQ        (R12)(R9*2), R13
+	VMOVUPS     32(DX)(R12*1), Y0
+	VMOVUPS     32(DX)(R13*1), Y1
+	VMOVUPS     32(R8)(R12*1), Y2
+	VMULPS      Y2, Y1, Y2
+	VMOVUPS     32(SI)(R12*1), Y3
+	VFMADD231PS Y3, Y0, Y2
+	VMOVUPS     32(R8)(R13*1), Y3
+	VMULPS      Y3, Y0, Y0
+	VMOVUPS     32(SI)(R13*1), Y3
+	VFMADD231PS Y3, Y1, Y0
+	VMOVUPS     Y2, 32(AX)(R12*1)
+	VMOVUPS     Y0, 32(AX)(R13*1)
+	ADDQ        $0x40, R12
+	SUBQ        $0x10, R11
+	CMPQ        R11, $0x10
+	JGE         loop3
+
+tail4:
+	TESTQ        R11, R11
+	JLE          done5
+	VMOVD        R11, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     lane_avx2<>+0(SB), Y0, Y0
-	VMASKMOVPS   (BX)(R11*1), Y0, Y1
-	VMASKMOVPS   (SI)(R11*1), Y0, Y2
-	VMASKMOVPS   (R9)(R11*1), Y0, Y3
+	LEAQ         (R12)(R9*2), R13
+	VMASKMOVPS   (DX)(R12*1), Y0, Y1
+	VMASKMOVPS   (DX)(R13*1), Y0, Y2
+	VMASKMOVPS   (R8)(R12*1), Y0, Y3
 	VMULPS       Y3, Y2, Y3
-	VMASKMOVPS   (DI)(R11*1), Y0, Y4
+	VMASKMOVPS   (SI)(R12*1), Y0, Y4
 	VFMADD231PS  Y4, Y1, Y3
-	VMASKMOVPS   (R10)(R11*1), Y0, Y4
+	VMASKMOVPS   (R8)(R13*1), Y0, Y4
 	VMULPS       Y4, Y1, Y1
-	VMASKMOVPS   (R8)(R11*1), Y0, Y4
+	VMASKMOVPS   (SI)(R13*1), Y0, Y4
 	VFMADD231PS  Y4, Y2, Y1
-	VMASKMOVPS   Y3, Y0, (CX)(R11*1)
-	VMASKMOVPS   Y1, Y0, (DX)(R11*1)
-	VMOVD        AX, X0
+	VMASKMOVPS   Y3, Y0, (AX)(R12*1)
+	VMASKMOVPS   Y1, Y0, (AX)(R13*1)
+	VMOVD        R11, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     lane_avx2<>+32(SB), Y0, Y0
-	VMASKMOVPS   32(BX)(R11*1), Y0, Y1
-	VMASKMOVPS   32(SI)(R11*1), Y0, Y2
-	VMASKMOVPS   32(R9)(R11*1), Y0, Y3
+	LEAQ         (R12)(R9*2), R11
+	VMASKMOVPS   32(DX)(R12*1), Y0, Y1
+	VMASKMOVPS   32(DX)(R11*1), Y0, Y2
+	VMASKMOVPS   32(R8)(R12*1), Y0, Y3
 	VMULPS       Y3, Y2, Y3
-	VMASKMOVPS   32(DI)(R11*1), Y0, Y4
+	VMASKMOVPS   32(SI)(R12*1), Y0, Y4
 	VFMADD231PS  Y4, Y1, Y3
-	VMASKMOVPS   32(R10)(R11*1), Y0, Y4
-	VMULPS       Y4, Y1, Y1
 	VMASKMOVPS   32(R8)(R11*1), Y0, Y4
+	VMULPS       Y4, Y1, Y1
+	VMASKMOVPS   32(SI)(R11*1), Y0, Y4
 	VFMADD231PS  Y4, Y2, Y1
-	VMASKMOVPS   Y3, Y0, 32(CX)(R11*1)
-	VMASKMOVPS   Y1, Y0, 32(DX)(R11*1)
+	VMASKMOVPS   Y3, Y0, 32(AX)(R12*1)
+	VMASKMOVPS   Y1, Y0, 32(AX)(R11*1)
 
-done3:
+done5:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ DI, SI
+	ADDQ DI, R8
+	DECQ R10
+	JNE  loop1
+
+done2:
 	VZEROUPPER
 	RET

@@ -3260,101 +3260,142 @@ done3:
 	VZEROUPPER
 	RET
 
-// func ropeInterleaved_avx512(dst []float32, x []float32, cos []float32, sin []float32)
-// Requires: AVX, AVX512F
-TEXT ·ropeInterleaved_avx512(SB), NOSPLIT, $0-96
-	MOVQ dst_base+0(FP), AX
-	MOVQ x_base+24(FP), CX
-	MOVQ cos_base+48(FP), DX
-	MOVQ sin_base+72(FP), BX
-	MOVQ x_len+32(FP), SI
-	XORQ DI, DI
-	CMPQ SI, $0x10
-	JLT  tail2
+// func ropeInterleaved_avx512(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·ropeInterleaved_avx512(SB), NOSPLIT, $0-136
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  ldd+24(FP), CX
+	SHLQ  $0x02, CX
+	MOVQ  x_base+32(FP), DX
+	MOVQ  ldx+56(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  cos_base+64(FP), SI
+	MOVQ  ldp+112(FP), DI
+	SHLQ  $0x02, DI
+	MOVQ  sin_base+88(FP), R8
+	MOVQ  n+120(FP), R9
+	MOVQ  rows+128(FP), R10
+	TESTQ R10, R10
+	JLE   done2
 
 loop1:
-	VMOVUPS     (CX)(DI*1), Z0
+	LEAQ (DX)(BX*8), R11
+	XORQ R12, R12
+	MOVQ R9, R13
+	CMPQ R13, $0x10
+	JLT  tail4
+
+loop3:
+	PREFETCHT0  (R11)(R12*1)
+	VMOVUPS     (DX)(R12*1), Z0
 	VPERMILPS   $0xb1, Z0, Z1
-	VMOVUPS     (BX)(DI*1), Z2
+	VMOVUPS     (R8)(R12*1), Z2
 	VMULPS      Z2, Z1, Z1
-	VMOVUPS     (DX)(DI*1), Z2
+	VMOVUPS     (SI)(R12*1), Z2
 	VFMADD231PS Z2, Z0, Z1
-	VMOVUPS     Z1, (AX)(DI*1)
-	ADDQ        $0x40, DI
-	SUBQ        $0x10, SI
-	CMPQ        SI, $0x10
-	JGE         loop1
+	VMOVUPS     Z1, (AX)(R12*1)
+	ADDQ        $0x40, R12
+	SUBQ        $0x10, R13
+	CMPQ        R13, $0x10
+	JGE         loop3
 
-tail2:
-	TESTQ        SI, SI
-	JLE          done3
-	VPBROADCASTD SI, Z0
+tail4:
+	TESTQ        R13, R13
+	JLE          done5
+	VPBROADCASTD R13, Z0
 	VPCMPGTD     lane_avx512<>+0(SB), Z0, K1
-	VMOVUPS.Z    (CX)(DI*1), K1, Z0
+	PREFETCHT0   (R11)(R12*1)
+	VMOVUPS.Z    (DX)(R12*1), K1, Z0
 	VPERMILPS    $0xb1, Z0, Z1
-	VMOVUPS.Z    (BX)(DI*1), K1, Z2
+	VMOVUPS.Z    (R8)(R12*1), K1, Z2
 	VMULPS       Z2, Z1, Z1
-	VMOVUPS.Z    (DX)(DI*1), K1, Z2
+	VMOVUPS.Z    (SI)(R12*1), K1, Z2
 	VFMADD231PS  Z2, Z0, Z1
-	VMOVUPS      Z1, K1, (AX)(DI*1)
+	VMOVUPS      Z1, K1, (AX)(R12*1)
 
-done3:
+done5:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ DI, SI
+	ADDQ DI, R8
+	DECQ R10
+	JNE  loop1
+
+done2:
 	VZEROUPPER
 	RET
 
-// func ropeHalf_avx512(dst []float32, x []float32, cos []float32, sin []float32)
+// func ropeHalf_avx512(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int)
 // Requires: AVX, AVX512F
-TEXT ·ropeHalf_avx512(SB), NOSPLIT, $0-96
-	MOVQ x_len+32(FP), AX
-	SHRQ $0x01, AX
-	MOVQ dst_base+0(FP), CX
-	LEAQ (CX)(AX*4), DX
-	MOVQ x_base+24(FP), BX
-	LEAQ (BX)(AX*4), SI
-	MOVQ cos_base+48(FP), DI
-	LEAQ (DI)(AX*4), R8
-	MOVQ sin_base+72(FP), R9
-	LEAQ (R9)(AX*4), R10
-	XORQ R11, R11
-	CMPQ AX, $0x10
-	JLT  tail2
+TEXT ·ropeHalf_avx512(SB), NOSPLIT, $0-136
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  ldd+24(FP), CX
+	SHLQ  $0x02, CX
+	MOVQ  x_base+32(FP), DX
+	MOVQ  ldx+56(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  cos_base+64(FP), SI
+	MOVQ  ldp+112(FP), DI
+	SHLQ  $0x02, DI
+	MOVQ  sin_base+88(FP), R8
+	MOVQ  n+120(FP), R9
+	MOVQ  rows+128(FP), R10
+	TESTQ R10, R10
+	JLE   done2
 
 loop1:
-	VMOVUPS     (BX)(R11*1), Z0
-	VMOVUPS     (SI)(R11*1), Z1
-	VMOVUPS     (R9)(R11*1), Z2
+	MOVQ R9, R11
+	SHRQ $0x01, R11
+	XORQ R12, R12
+	CMPQ R11, $0x10
+	JLT  tail4
+
+loop3:
+	LEAQ        (R12)(R9*2), R13
+	VMOVUPS     (DX)(R12*1), Z0
+	VMOVUPS     (DX)(R13*1), Z1
+	VMOVUPS     (R8)(R12*1), Z2
 	VMULPS      Z2, Z1, Z2
-	VMOVUPS     (DI)(R11*1), Z3
+	VMOVUPS     (SI)(R12*1), Z3
 	VFMADD231PS Z3, Z0, Z2
-	VMOVUPS     (R10)(R11*1), Z3
+	VMOVUPS     (R8)(R13*1), Z3
 	VMULPS      Z3, Z0, Z0
-	VMOVUPS     (R8)(R11*1), Z3
+	VMOVUPS     (SI)(R13*1), Z3
 	VFMADD231PS Z3, Z1, Z0
-	VMOVUPS     Z2, (CX)(R11*1)
-	VMOVUPS     Z0, (DX)(R11*1)
-	ADDQ        $0x40, R11
-	SUBQ        $0x10, AX
-	CMPQ        AX, $0x10
-	JGE         loop1
+	VMOVUPS     Z2, (AX)(R12*1)
+	VMOVUPS     Z0, (AX)(R13*1)
+	ADDQ        $0x40, R12
+	SUBQ        $0x10, R11
+	CMPQ        R11, $0x10
+	JGE         loop3
 
-tail2:
-	TESTQ        AX, AX
-	JLE          done3
-	VPBROADCASTD AX, Z0
+tail4:
+	TESTQ        R11, R11
+	JLE          done5
+	VPBROADCASTD R11, Z0
 	VPCMPGTD     lane_avx512<>+0(SB), Z0, K1
-	VMOVUPS.Z    (BX)(R11*1), K1, Z0
-	VMOVUPS.Z    (SI)(R11*1), K1, Z1
-	VMOVUPS.Z    (R9)(R11*1), K1, Z2
+	LEAQ         (R12)(R9*2), R11
+	VMOVUPS.Z    (DX)(R12*1), K1, Z0
+	VMOVUPS.Z    (DX)(R11*1), K1, Z1
+	VMOVUPS.Z    (R8)(R12*1), K1, Z2
 	VMULPS       Z2, Z1, Z2
-	VMOVUPS.Z    (DI)(R11*1), K1, Z3
+	VMOVUPS.Z    (SI)(R12*1), K1, Z3
 	VFMADD231PS  Z3, Z0, Z2
-	VMOVUPS.Z    (R10)(R11*1), K1, Z3
-	VMULPS       Z3, Z0, Z0
 	VMOVUPS.Z    (R8)(R11*1), K1, Z3
+	VMULPS       Z3, Z0, Z0
+	VMOVUPS.Z    (SI)(R11*1), K1, Z3
 	VFMADD231PS  Z3, Z1, Z0
-	VMOVUPS      Z2, K1, (CX)(R11*1)
-	VMOVUPS      Z0, K1, (DX)(R11*1)
+	VMOVUPS      Z2, K1, (AX)(R12*1)
+	VMOVUPS      Z0, K1, (AX)(R11*1)
 
-done3:
+done5:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ DI, SI
+	ADDQ DI, R8
+	DECQ R10
+	JNE  loop1
+
+done2:
 	VZEROUPPER
 	RET

@@ -82,14 +82,14 @@ func (avx2Kernels) Div(dst []float32, x []float32, s float32) {
 	div_avx2(dst, x, s)
 }
 
-// RopeInterleaved rotates the adjacent pairs of a head.
-func (avx2Kernels) RopeInterleaved(dst []float32, x []float32, cos []float32, sin []float32) {
-	ropeInterleaved_avx2(dst, x, cos, sin)
+// RopeInterleaved rotates the adjacent pairs of rows.
+func (avx2Kernels) RopeInterleaved(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int) {
+	ropeInterleaved_avx2(dst, ldd, x, ldx, cos, sin, ldp, n, rows)
 }
 
-// RopeHalf rotates the pairs of a head's two halves.
-func (avx2Kernels) RopeHalf(dst []float32, x []float32, cos []float32, sin []float32) {
-	ropeHalf_avx2(dst, x, cos, sin)
+// RopeHalf rotates the pairs of rows' two halves.
+func (avx2Kernels) RopeHalf(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int) {
+	ropeHalf_avx2(dst, ldd, x, ldx, cos, sin, ldp, n, rows)
 }
 
 // avx512Kernels are the kernels of the level avx512; what the model does not use is Portable's.
@@ -157,12 +157,12 @@ func (avx512Kernels) Div(dst []float32, x []float32, s float32) {
 	div_avx512(dst, x, s)
 }
 
-// RopeInterleaved rotates the adjacent pairs of a head.
-func (avx512Kernels) RopeInterleaved(dst []float32, x []float32, cos []float32, sin []float32) {
-	ropeInterleaved_avx512(dst, x, cos, sin)
+// RopeInterleaved rotates the adjacent pairs of rows.
+func (avx512Kernels) RopeInterleaved(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int) {
+	ropeInterleaved_avx512(dst, ldd, x, ldx, cos, sin, ldp, n, rows)
 }
 
-// RopeHalf rotates the pairs of a head's two halves.
-func (avx512Kernels) RopeHalf(dst []float32, x []float32, cos []float32, sin []float32) {
-	ropeHalf_avx512(dst, x, cos, sin)
+// RopeHalf rotates the pairs of rows' two halves.
+func (avx512Kernels) RopeHalf(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int) {
+	ropeHalf_avx512(dst, ldd, x, ldx, cos, sin, ldp, n, rows)
 }

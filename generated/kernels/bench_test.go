@@ -101,15 +101,18 @@ func BenchmarkElementwise(b *testing.B) {
 			{"TileStore", func(s kernel.Set) { s.TileStore(dst, 64, x, y, 1, y[:64], n/64, 64) }},
 			{"TileAdd", func(s kernel.Set) { s.TileAdd(dst, 64, x, y, 1, y[:64], n/64, 64) }},
 			{"TileSwiGLU", func(s kernel.Set) { s.TileSwiGLU(dst, 32, x, y, 1, n/64) }},
-			{"GateNorm", func(s kernel.Set) { s.GateNorm(dst, x, y, 1e-5) }},
+			{"GateNorm", func(s kernel.Set) { s.GateNorm(dst, 128, x, 128, y, 128, 128, n/128, 1e-5) }},
 			{"Softmax", func(s kernel.Set) { copy(dst, x); s.Softmax(dst, 0, n) }},
 			{"ExpDiff", func(s kernel.Set) { s.ExpDiff(dst, x, 0) }},
 			{"Mul", func(s kernel.Set) { s.Mul(dst, x, y) }},
 			{"Merge", func(s kernel.Set) { s.Merge(dst, x, 0.5, 0.5) }},
 			{"MergeParts", func(s kernel.Set) { s.MergeParts(dst[:1152], x[:1152], 144) }},
 			{"Div", func(s kernel.Set) { s.Div(dst, x, 3) }},
-			{"RopeInterleaved", func(s kernel.Set) { s.RopeInterleaved(dst, x, y, y) }},
-			{"RopeHalf", func(s kernel.Set) { s.RopeHalf(dst, x, y, y) }},
+			{"RopeInterleaved", func(s kernel.Set) { s.RopeInterleaved(dst, 128, x, 128, y, y, 128, 128, n/128) }},
+			{"RopeHalf", func(s kernel.Set) { s.RopeHalf(dst, 128, x, 128, y, y, 128, 128, n/128) }},
+			{"ScaleRows", func(s kernel.Set) { s.ScaleRows(dst, 128, x, 128, y, 128, n/128) }},
+			{"Transpose", func(s kernel.Set) { s.Transpose(dst, 16, x, 128, 0.5, 128, n/128) }},
+			{"Decay", func(s kernel.Set) { s.Decay(dst, 64, x[:64], 64-n/64, n/64) }},
 		} {
 			b.Run(k.name+"/"+set.Level(), func(b *testing.B) {
 				for b.Loop() {

@@ -73,9 +73,6 @@ var elementwise = []struct {
 	{"SwiGLU", 2, 2, false, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
 		s.SwiGLU(dst, in[0], in[1])
 	}},
-	{"GateNorm", 2, 2, false, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
-		s.GateNorm(dst, in[0], in[1], c*c)
-	}},
 	{"ExpDiff", 1, 1, false, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
 		s.ExpDiff(dst, in[0], c)
 	}},
@@ -90,12 +87,6 @@ var elementwise = []struct {
 	}},
 	{"Div", 1, 1, false, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
 		s.Div(dst, in[0], c)
-	}},
-	{"RopeInterleaved", 3, 1, true, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
-		s.RopeInterleaved(dst, in[0], in[1], in[2])
-	}},
-	{"RopeHalf", 3, 0, true, func(s kernel.Set, dst []float32, in [3][]float32, c float32) {
-		s.RopeHalf(dst, in[0], in[1], in[2])
 	}},
 }
 

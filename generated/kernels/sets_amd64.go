@@ -76,9 +76,9 @@ func (AVX2) LayerNorm(dst, x, gain, shift []float32, eps float32) {
 	layerNorm_avx2(dst, x, gain, shift, eps)
 }
 
-// GateNorm normalizes a head and gates it by silu(g).
-func (AVX2) GateNorm(dst, o, g []float32, eps float32) {
-	gateNorm_avx2(dst, o, g, eps)
+// GateNorm normalizes rows and gates them by silu(g).
+func (AVX2) GateNorm(dst []float32, ldd int, o []float32, ldo int, g []float32, ldg, n, rows int, eps float32) {
+	gateNorm_avx2(dst, ldd, o, ldo, g, ldg, n, rows, eps)
 }
 
 // SwiGLU gates elementwise by silu.
@@ -156,14 +156,29 @@ func (AVX2) Div(dst, x []float32, s float32) {
 	div_avx2(dst, x, s)
 }
 
-// RopeInterleaved rotates the adjacent pairs of a head.
-func (AVX2) RopeInterleaved(dst, x, cos, sin []float32) {
-	ropeInterleaved_avx2(dst, x, cos, sin)
+// RopeInterleaved rotates the adjacent pairs of rows.
+func (AVX2) RopeInterleaved(dst []float32, ldd int, x []float32, ldx int, cos, sin []float32, ldp, n, rows int) {
+	ropeInterleaved_avx2(dst, ldd, x, ldx, cos, sin, ldp, n, rows)
 }
 
-// RopeHalf rotates the pairs of a head's two halves.
-func (AVX2) RopeHalf(dst, x, cos, sin []float32) {
-	ropeHalf_avx2(dst, x, cos, sin)
+// RopeHalf rotates the pairs of rows' two halves.
+func (AVX2) RopeHalf(dst []float32, ldd int, x []float32, ldx int, cos, sin []float32, ldp, n, rows int) {
+	ropeHalf_avx2(dst, ldd, x, ldx, cos, sin, ldp, n, rows)
+}
+
+// ScaleRows multiplies each row by its number.
+func (AVX2) ScaleRows(dst []float32, ldd int, x []float32, ldx int, s []float32, n, rows int) {
+	scaleRows_avx2(dst, ldd, x, ldx, s, n, rows)
+}
+
+// Transpose makes rows columns, and multiplies by a number.
+func (AVX2) Transpose(dst []float32, ldd int, x []float32, ldx int, s float32, n, rows int) {
+	transpose_avx2(dst, ldd, x, ldx, s, n, rows)
+}
+
+// Decay weighs what rows see of a block by its age.
+func (AVX2) Decay(p []float32, ldp int, g []float32, first, rows int) {
+	decay_avx2(p, ldp, g, first, rows)
 }
 
 // AVX512 is the kernels in assembly for the level avx512. Slices must have the lengths that
@@ -237,9 +252,9 @@ func (AVX512) LayerNorm(dst, x, gain, shift []float32, eps float32) {
 	layerNorm_avx512(dst, x, gain, shift, eps)
 }
 
-// GateNorm normalizes a head and gates it by silu(g).
-func (AVX512) GateNorm(dst, o, g []float32, eps float32) {
-	gateNorm_avx512(dst, o, g, eps)
+// GateNorm normalizes rows and gates them by silu(g).
+func (AVX512) GateNorm(dst []float32, ldd int, o []float32, ldo int, g []float32, ldg, n, rows int, eps float32) {
+	gateNorm_avx512(dst, ldd, o, ldo, g, ldg, n, rows, eps)
 }
 
 // SwiGLU gates elementwise by silu.
@@ -317,12 +332,27 @@ func (AVX512) Div(dst, x []float32, s float32) {
 	div_avx512(dst, x, s)
 }
 
-// RopeInterleaved rotates the adjacent pairs of a head.
-func (AVX512) RopeInterleaved(dst, x, cos, sin []float32) {
-	ropeInterleaved_avx512(dst, x, cos, sin)
+// RopeInterleaved rotates the adjacent pairs of rows.
+func (AVX512) RopeInterleaved(dst []float32, ldd int, x []float32, ldx int, cos, sin []float32, ldp, n, rows int) {
+	ropeInterleaved_avx512(dst, ldd, x, ldx, cos, sin, ldp, n, rows)
 }
 
-// RopeHalf rotates the pairs of a head's two halves.
-func (AVX512) RopeHalf(dst, x, cos, sin []float32) {
-	ropeHalf_avx512(dst, x, cos, sin)
+// RopeHalf rotates the pairs of rows' two halves.
+func (AVX512) RopeHalf(dst []float32, ldd int, x []float32, ldx int, cos, sin []float32, ldp, n, rows int) {
+	ropeHalf_avx512(dst, ldd, x, ldx, cos, sin, ldp, n, rows)
+}
+
+// ScaleRows multiplies each row by its number.
+func (AVX512) ScaleRows(dst []float32, ldd int, x []float32, ldx int, s []float32, n, rows int) {
+	scaleRows_avx512(dst, ldd, x, ldx, s, n, rows)
+}
+
+// Transpose makes rows columns, and multiplies by a number.
+func (AVX512) Transpose(dst []float32, ldd int, x []float32, ldx int, s float32, n, rows int) {
+	transpose_avx512(dst, ldd, x, ldx, s, n, rows)
+}
+
+// Decay weighs what rows see of a block by its age.
+func (AVX512) Decay(p []float32, ldp int, g []float32, first, rows int) {
+	decay_avx512(p, ldp, g, first, rows)
 }

@@ -57,9 +57,9 @@ func (avx2Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps float
 	rmsNorm_avx2(dst, x, gain, eps)
 }
 
-// GateNorm normalizes a head and gates it by silu(g).
-func (avx2Kernels) GateNorm(dst []float32, o []float32, g []float32, eps float32) {
-	gateNorm_avx2(dst, o, g, eps)
+// GateNorm normalizes rows and gates them by silu(g).
+func (avx2Kernels) GateNorm(dst []float32, ldd int, o []float32, ldo int, g []float32, ldg int, n int, rows int, eps float32) {
+	gateNorm_avx2(dst, ldd, o, ldo, g, ldg, n, rows, eps)
 }
 
 // Softmax turns scores into weights, their maximum and their sum.
@@ -92,9 +92,24 @@ func (avx2Kernels) Div(dst []float32, x []float32, s float32) {
 	div_avx2(dst, x, s)
 }
 
-// RopeInterleaved rotates the adjacent pairs of a head.
-func (avx2Kernels) RopeInterleaved(dst []float32, x []float32, cos []float32, sin []float32) {
-	ropeInterleaved_avx2(dst, x, cos, sin)
+// RopeInterleaved rotates the adjacent pairs of rows.
+func (avx2Kernels) RopeInterleaved(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int) {
+	ropeInterleaved_avx2(dst, ldd, x, ldx, cos, sin, ldp, n, rows)
+}
+
+// ScaleRows multiplies each row by its number.
+func (avx2Kernels) ScaleRows(dst []float32, ldd int, x []float32, ldx int, s []float32, n int, rows int) {
+	scaleRows_avx2(dst, ldd, x, ldx, s, n, rows)
+}
+
+// Transpose makes rows columns, and multiplies by a number.
+func (avx2Kernels) Transpose(dst []float32, ldd int, x []float32, ldx int, s float32, n int, rows int) {
+	transpose_avx2(dst, ldd, x, ldx, s, n, rows)
+}
+
+// Decay weighs what rows see of a block by its age.
+func (avx2Kernels) Decay(p []float32, ldp int, g []float32, first int, rows int) {
+	decay_avx2(p, ldp, g, first, rows)
 }
 
 // avx512Kernels are the kernels of the level avx512; what the model does not use is Portable's.
@@ -137,9 +152,9 @@ func (avx512Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps flo
 	rmsNorm_avx512(dst, x, gain, eps)
 }
 
-// GateNorm normalizes a head and gates it by silu(g).
-func (avx512Kernels) GateNorm(dst []float32, o []float32, g []float32, eps float32) {
-	gateNorm_avx512(dst, o, g, eps)
+// GateNorm normalizes rows and gates them by silu(g).
+func (avx512Kernels) GateNorm(dst []float32, ldd int, o []float32, ldo int, g []float32, ldg int, n int, rows int, eps float32) {
+	gateNorm_avx512(dst, ldd, o, ldo, g, ldg, n, rows, eps)
 }
 
 // Softmax turns scores into weights, their maximum and their sum.
@@ -172,7 +187,22 @@ func (avx512Kernels) Div(dst []float32, x []float32, s float32) {
 	div_avx512(dst, x, s)
 }
 
-// RopeInterleaved rotates the adjacent pairs of a head.
-func (avx512Kernels) RopeInterleaved(dst []float32, x []float32, cos []float32, sin []float32) {
-	ropeInterleaved_avx512(dst, x, cos, sin)
+// RopeInterleaved rotates the adjacent pairs of rows.
+func (avx512Kernels) RopeInterleaved(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int) {
+	ropeInterleaved_avx512(dst, ldd, x, ldx, cos, sin, ldp, n, rows)
+}
+
+// ScaleRows multiplies each row by its number.
+func (avx512Kernels) ScaleRows(dst []float32, ldd int, x []float32, ldx int, s []float32, n int, rows int) {
+	scaleRows_avx512(dst, ldd, x, ldx, s, n, rows)
+}
+
+// Transpose makes rows columns, and multiplies by a number.
+func (avx512Kernels) Transpose(dst []float32, ldd int, x []float32, ldx int, s float32, n int, rows int) {
+	transpose_avx512(dst, ldd, x, ldx, s, n, rows)
+}
+
+// Decay weighs what rows see of a block by its age.
+func (avx512Kernels) Decay(p []float32, ldp int, g []float32, first int, rows int) {
+	decay_avx512(p, ldp, g, first, rows)
 }

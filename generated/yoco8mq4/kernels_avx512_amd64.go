@@ -39,10 +39,10 @@ func tileSwiGLU_avx512(dst []float32, ldd int, tile []float32, scale []float32, 
 //go:noescape
 func rmsNorm_avx512(dst []float32, x []float32, gain []float32, eps float32)
 
-// gateNorm_avx512 normalizes a head and gates it by silu(g); kernel.Portable.GateNorm is the reference.
+// gateNorm_avx512 normalizes rows and gates them by silu(g); kernel.Portable.GateNorm is the reference.
 //
 //go:noescape
-func gateNorm_avx512(dst []float32, o []float32, g []float32, eps float32)
+func gateNorm_avx512(dst []float32, ldd int, o []float32, ldo int, g []float32, ldg int, n int, rows int, eps float32)
 
 // softmax_avx512 turns scores into weights, their maximum and their sum; kernel.Portable.Softmax is the reference.
 //
@@ -74,7 +74,22 @@ func mergeParts_avx512(dst []float32, x []float32, size int)
 //go:noescape
 func div_avx512(dst []float32, x []float32, s float32)
 
-// ropeInterleaved_avx512 rotates the adjacent pairs of a head; kernel.Portable.RopeInterleaved is the reference.
+// ropeInterleaved_avx512 rotates the adjacent pairs of rows; kernel.Portable.RopeInterleaved is the reference.
 //
 //go:noescape
-func ropeInterleaved_avx512(dst []float32, x []float32, cos []float32, sin []float32)
+func ropeInterleaved_avx512(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int)
+
+// scaleRows_avx512 multiplies each row by its number; kernel.Portable.ScaleRows is the reference.
+//
+//go:noescape
+func scaleRows_avx512(dst []float32, ldd int, x []float32, ldx int, s []float32, n int, rows int)
+
+// transpose_avx512 makes rows columns, and multiplies by a number; kernel.Portable.Transpose is the reference.
+//
+//go:noescape
+func transpose_avx512(dst []float32, ldd int, x []float32, ldx int, s float32, n int, rows int)
+
+// decay_avx512 weighs what rows see of a block by its age; kernel.Portable.Decay is the reference.
+//
+//go:noescape
+func decay_avx512(p []float32, ldp int, g []float32, first int, rows int)

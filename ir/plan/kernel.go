@@ -58,12 +58,13 @@ const (
 )
 
 // Kernels are all the kernels, in the order in which they are emitted.
-var Kernels = []*Kernel{GemmF32, GemmBF16, GemmBF16Dot, RoundRow, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, LayerNorm, GateNorm, SwiGLU, Convolve, SiLU, Scan, Softmax, SplitQuery, ScoreQ8, SplitWeights, WeighQ8, ExpDiff, Mul, Scale, Merge, MergeParts, Div, RopeInterleaved, RopeHalf}
+var Kernels = []*Kernel{GemmF32, GemmBF16, GemmBF16Dot, RoundRow, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, LayerNorm, GateNorm, SwiGLU, Convolve, SiLU, Scan, Softmax, SplitQuery, ScoreQ8, SplitWeights, WeighQ8, ExpDiff, Mul, Scale, Merge, MergeParts, Div, RopeInterleaved, RopeHalf, ScaleRows, Transpose, Decay}
 
 // Parameters that kernels share.
 var (
 	gemmQ = params("dst", f32s, "ldd", "int", "x", i8s, "ldx", "int", "sums", i32s, "lds", "int", "w", u8s, "blocks", "int", "rows", "int", "acc", "bool")
 	tile  = params("dst", f32s, "ldd", "int", "tile", f32s, "scale", f32s, "lds", "int", "bias", f32s, "rows", "int", "n", "int")
+	rope  = params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "cos", f32s, "sin", f32s, "ldp", "int", "n", "int", "rows", "int")
 )
 
 // The kernels; runtime/kernel.Set says what each computes, operation by operation.
@@ -73,7 +74,7 @@ var (
 	GemmQ8   = &Kernel{Name: "GemmQ8", Doc: "multiplies rows of quantized x by half a panel of 8-bit blocks", Params: gemmQ}
 	GemmQ4   = &Kernel{Name: "GemmQ4", Doc: "multiplies rows of quantized x by half a panel of 4-bit blocks", Params: gemmQ}
 	RMSNorm  = &Kernel{Name: "RMSNorm", Doc: "normalizes a row to unit root mean square", Params: params("dst", f32s, "x", f32s, "gain", f32s, "eps", "float32")}
-	GateNorm = &Kernel{Name: "GateNorm", Doc: "normalizes a head and gates it by silu(g)", Params: params("dst", f32s, "o", f32s, "g", f32s, "eps", "float32")}
+	GateNorm = &Kernel{Name: "GateNorm", Doc: "normalizes rows and gates them by silu(g)", Params: params("dst", f32s, "ldd", "int", "o", f32s, "ldo", "int", "g", f32s, "ldg", "int", "n", "int", "rows", "int", "eps", "float32")}
 	Convolve = &Kernel{Name: "Convolve", Doc: "slides taps over rows, column by column", Params: params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "w", f32s, "ldw", "int", "bias", f32s, "taps", "int", "n", "int", "rows", "int", "silu", "bool")}
 	SiLU     = &Kernel{Name: "SiLU", Doc: "multiplies by the logistic function", Params: params("dst", f32s, "x", f32s)}
 	Softmax  = &Kernel{Name: "Softmax", Doc: "turns scores into weights, their maximum and their sum", Params: params("p", f32s, "lo", "int", "hi", "int"), Results: params("m", "float32", "l", "float32")}
@@ -101,6 +102,9 @@ var (
 	SplitWeights = &Kernel{Name: "SplitWeights", Doc: "rounds weights of tokens to two halves of 7 bits", Params: params("q", i8s, "scale", f32s, "p", f32s, "v", u8s, "stride", "int")}
 	WeighQ8      = &Kernel{Name: "WeighQ8", Doc: "multiplies split weights by blocks of quantized values", Params: params("dst", f32s, "ldd", "int", "p", i8s, "ldp", "int", "scale", f32s, "lds", "int", "v", u8s, "stride", "int", "cols", "int", "blocks", "int", "rows", "int")}
 
-	RopeInterleaved = &Kernel{Name: "RopeInterleaved", Doc: "rotates the adjacent pairs of a head", Params: params("dst", f32s, "x", f32s, "cos", f32s, "sin", f32s)}
-	RopeHalf        = &Kernel{Name: "RopeHalf", Doc: "rotates the pairs of a head's two halves", Params: params("dst", f32s, "x", f32s, "cos", f32s, "sin", f32s)}
+	RopeInterleaved = &Kernel{Name: "RopeInterleaved", Doc: "rotates the adjacent pairs of rows", Params: rope}
+	RopeHalf        = &Kernel{Name: "RopeHalf", Doc: "rotates the pairs of rows' two halves", Params: rope}
+	ScaleRows       = &Kernel{Name: "ScaleRows", Doc: "multiplies each row by its number", Params: params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "s", f32s, "n", "int", "rows", "int")}
+	Transpose       = &Kernel{Name: "Transpose", Doc: "makes rows columns, and multiplies by a number", Params: params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "s", "float32", "n", "int", "rows", "int")}
+	Decay           = &Kernel{Name: "Decay", Doc: "weighs what rows see of a block by its age", Params: params("p", f32s, "ldp", "int", "g", f32s, "first", "int", "rows", "int")}
 )

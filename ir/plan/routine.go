@@ -25,7 +25,7 @@ var (
 	Linear       = &Routine{Name: "Linear", Access: []Access{Write, Read, None, None, None}, Kernels: []*Kernel{RMSNorm, TileStore}, Gemm: true}
 	LinearAdd    = &Routine{Name: "LinearAdd", Access: []Access{Write, Read, None, None, None}, Kernels: []*Kernel{RMSNorm, TileAdd}, Gemm: true}
 	LinearSwiGLU = &Routine{Name: "LinearSwiGLU", Access: []Access{Write, Read, None, None}, Kernels: []*Kernel{RMSNorm, TileSwiGLU}, Gemm: true}
-	Retain       = &Routine{Name: "Retain", Access: []Access{None, Write, Read, Read, Read, Read, Read, None, Read, None, None}, Kernels: []*Kernel{GemmF32, GateNorm, ExpDiff, Mul, Scale, Div}}
+	Retain       = &Routine{Name: "Retain", Access: []Access{None, Write, Read, Read, Read, Read, Read, None, Read, None, None}, Kernels: []*Kernel{GemmF32, GateNorm, Transpose, ScaleRows, Decay, ExpDiff, Mul, Scale}}
 	Activate     = &Routine{Name: "Activate", Access: []Access{Write, Read, None, None}, Kernels: []*Kernel{SiLU}}
 	ShortConv    = &Routine{Name: "ShortConv", Access: []Access{None, Write, Read, None, None, None, None, None}, Kernels: []*Kernel{Convolve}}
 	Delta        = &Routine{Name: "Delta", Access: []Access{None, Write, Read, Read, Read, Read, Read, None, None, None, None, None, None}, Kernels: deltaKernels}

@@ -133,7 +133,7 @@ func (s *DeltaSpec) advance(w *Worker, dst Rows, in *deltaInput, st *DeltaState,
 					w.Set.RMSNorm(y, y, in.norm, s.Eps)
 					continue
 				}
-				w.Set.GateNorm(y, y, in.g.Row(r+j, col+s.ValueDim)[col:], s.Eps)
+				w.Set.GateNorm(y, 0, y, 0, in.g.Row(r+j, col+s.ValueDim)[col:], 0, s.ValueDim, 1, s.Eps)
 				w.Set.Mul(y, y, in.norm)
 			}
 			if i+n == blockTokens {

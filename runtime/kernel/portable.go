@@ -68,10 +68,14 @@ func (Portable) RMSNorm(dst, x, gain []float32, eps float32) {
 }
 
 // GateNorm implements Set.
-func (Portable) GateNorm(dst, o, g []float32, eps float32) {
-	inv := invRMS(o, eps)
-	for i := range dst {
-		dst[i] = silu(g[i]) * float32(o[i]*inv)
+func (Portable) GateNorm(dst []float32, ldd int, o []float32, ldo int, g []float32, ldg, n, rows int, eps float32) {
+	for r := range rows {
+		out, in, gate := dst[r*ldd:][:n], o[r*ldo:][:n], g[r*ldg:][:n]
+		inv := invRMS(in, eps)
+		for i := range out {
+			x := in[i] + 0 // the compiler keeps the addition
+			out[i] = silu(gate[i]) * float32(x*inv)
+		}
 	}
 }
 
@@ -150,25 +154,6 @@ func (Portable) MergeParts(dst, x []float32, size int) {
 func (Portable) Div(dst, x []float32, s float32) {
 	for i := range dst {
 		dst[i] = x[i]/s + 0 // the compiler keeps the addition
-	}
-}
-
-// RopeInterleaved implements Set.
-func (Portable) RopeInterleaved(dst, x, cos, sin []float32) {
-	for i := 0; i+1 < len(x); i += 2 {
-		even, odd := x[i], x[i+1]
-		dst[i] = FMA(even, cos[i], float32(odd*sin[i]))
-		dst[i+1] = FMA(odd, cos[i+1], float32(even*sin[i+1]))
-	}
-}
-
-// RopeHalf implements Set.
-func (Portable) RopeHalf(dst, x, cos, sin []float32) {
-	n := len(x) / 2
-	for i := range n {
-		first, second := x[i], x[i+n]
-		dst[i] = FMA(first, cos[i], float32(second*sin[i]))
-		dst[i+n] = FMA(second, cos[i+n], float32(first*sin[i+n]))
 	}
 }
 

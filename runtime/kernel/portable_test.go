@@ -105,7 +105,7 @@ func TestPortableNorms(t *testing.T) {
 		plain, gained, gated := make([]float32, n), make([]float32, n), make([]float32, n)
 		portable.RMSNorm(plain, x, nil, eps)
 		portable.RMSNorm(gained, x, gain, eps)
-		portable.GateNorm(gated, x, gate, eps)
+		portable.GateNorm(gated, n, x, n, gate, n, n, 1, eps)
 		for i := range n {
 			what := fmt.Sprintf("element %d of %d", i, n)
 			want := float64(x[i]) * inv
@@ -254,8 +254,8 @@ func TestPortableRope(t *testing.T) {
 	for _, n := range []int{2, 8, 34} {
 		x, cos, sin := random(r, n), random(r, n), random(r, n)
 		interleaved, half := make([]float32, n), make([]float32, n)
-		portable.RopeInterleaved(interleaved, x, cos, sin)
-		portable.RopeHalf(half, x, cos, sin)
+		portable.RopeInterleaved(interleaved, n, x, n, cos, sin, n, n, 1)
+		portable.RopeHalf(half, n, x, n, cos, sin, n, n, 1)
 		for i := range n {
 			check := func(what string, got float32, partner float32) {
 				cross := float64(partner) * float64(sin[i])

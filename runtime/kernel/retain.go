@@ -31,8 +31,8 @@ import (
 //	     p = (q·kT) * decays, 0 for j > i              S = S*exp(G_63) + kT'·v
 //	     o = (q·S) * exp(G_i) + p·v, then o + 0        kT'_j = kT_j * exp(G_63 - G_j)
 //
-// A zero p adds nothing but may turn a negative zero positive; the sum o + 0 does that always, so
-// that the number of zeros can't matter.
+// A zero p adds nothing but may turn a negative zero positive; the sum o + 0, which is GateNorm's, does that
+// always, so that the number of zeros can't matter.
 
 // A RetainSpec describes the retention of one layer. KScale multiplies the rotated k, Eps is the
 // head norm's, a nil Rope rotates nothing.
@@ -100,13 +100,10 @@ func Retain(w *Worker, s *RetainSpec, dst, q, k, v, g, a Rows, st *Retention, ph
 			i := (pos + r) % blockTokens
 			n := min(blockTokens-i, rows-r)
 			t := newRetainTile(w, s.Dim, n)
-			t.put(s, &state, k.Cols(col), v.Cols(col), a.Cols(h), ph, r, i)
+			t.extend(s, &state, k.Cols(col), v.Cols(col), a.Cols(h), ph, r, i)
 			t.query(s, &state, q.Cols(col), ph, r, i)
-			for j := range n {
-				at := (r+j)*dst.Stride + col
-				gate := g.Row(r+j, col+s.Dim)[col:]
-				w.Set.GateNorm(dst.Data[at:at+s.Dim], t.o[j*t.cols:][:s.Dim], gate, s.Eps)
-			}
+			out, gate := dst.From(r).Cols(col), g.From(r).Cols(col)
+			w.Set.GateNorm(out.Data, out.Stride, t.o, t.cols, gate.Data, gate.Stride, s.Dim, n, s.Eps)
 			if i+n == blockTokens {
 				t.fold(s, &state)
 			}
@@ -138,44 +135,37 @@ func newRetainTile(w *Worker, dim, n int) retainTile {
 	}
 }
 
-// put adds the rows from r on to the open block, from its token i on.
-func (t *retainTile) put(s *RetainSpec, st *Retention, k, v, a Rows, ph Phases, r, i int) {
+// extend adds the rows from r on to the open block, from its token i on.
+func (t *retainTile) extend(s *RetainSpec, st *Retention, k, v, a Rows, ph Phases, r, i int) {
 	sum := float32(0)
 	if i > 0 {
 		sum = st.g[i-1]
 	}
-	for j := i; j < i+t.n; j, r = j+1, r+1 {
-		x := t.o[(j-i)*s.Dim:][:s.Dim] // where o is to come
-		s.Rope.apply(t.set, x, k.Row(r, s.Dim), ph, r)
-		t.set.Scale(x, x, s.KScale)
-		putValues(st.v, v.Row(r, s.Dim), j, t.cols)
-		sum += LogSigmoid(a.Data[r*a.Stride]) / s.Normalizer
-		st.g[j] = sum
+	for j := range t.n {
+		sum += LogSigmoid(a.Data[(r+j)*a.Stride]) / s.Normalizer
+		st.g[i+j] = sum
 	}
-	for e := range s.Dim { // writes whole lines
-		for j, row := 0, st.k[e*blockTokens+i:][:t.n]; j < len(row); j++ {
-			row[j] = t.o[j*s.Dim+e]
-		}
+	s.Rope.applyRows(t.set, t.o, k.From(r), ph.From(r), s.Dim, t.n) // where o is to come
+	t.set.Transpose(st.k[i:], blockTokens, t.o, s.Dim, s.KScale, s.Dim, t.n)
+	for c, width := 0, 0; c < s.Dim; c += width {
+		width = panelWidth(t.cols - c)
+		copyRows(t.set, st.v[c*blockTokens+i*width:], width, v.From(r).Cols(c), min(width, s.Dim-c), t.n)
 	}
 }
 
 // query computes o of the rows from r on, which are tokens i … of the open block.
 func (t *retainTile) query(s *RetainSpec, st *Retention, q Rows, ph Phases, r, i int) {
-	for j := range t.n {
-		s.Rope.apply(t.set, t.q[j*s.Dim:][:s.Dim], q.Row(r+j, s.Dim), ph, r+j)
-	}
+	s.Rope.applyRows(t.set, t.q, q.From(r), ph.From(r), s.Dim, t.n)
 	for c, width := 0, 0; c < t.cols; c += width {
 		width = panelWidth(t.cols - c)
 		t.set.GemmF32(t.o[c:], t.cols, t.q, s.Dim, st.s[c*s.Dim:][:width*s.Dim], width, s.Dim, t.n, false)
 	}
 	t.set.GemmF32(t.p, blockTokens, t.q, s.Dim, st.k, blockTokens, s.Dim, t.n, false)
-	for j := range t.n {
-		o, p, last := t.o[j*t.cols:][:t.cols], t.p[j*blockTokens:][:blockTokens], i+j
-		t.set.Scale(o, o, Exp(st.g[last]))
-		t.set.ExpDiff(t.decay[:last+1], st.g[:last+1], st.g[last])
-		t.set.Mul(p[:last+1], p[:last+1], t.decay)
-		clear(p[last+1:])
-	}
+	since := t.decay[:t.n]
+	t.set.Scale(since, st.g[i:i+t.n], -1)
+	t.set.ExpDiff(since, since, 0) // exp(0+G)
+	t.set.ScaleRows(t.o, t.cols, t.o, t.cols, since, t.cols, t.n)
+	t.set.Decay(t.p, blockTokens, st.g, i, t.n)
 	for c, width := 0, 0; c < t.cols; c += width {
 		width = panelWidth(t.cols - c)
 		panel := st.v[c*blockTokens:][:width*blockTokens]
@@ -184,7 +174,6 @@ func (t *retainTile) query(s *RetainSpec, st *Retention, q Rows, ph Phases, r, i
 			t.set.GemmF32(t.o[j*t.cols+c:], t.cols, t.p[j*blockTokens:], blockTokens, panel, width, i+j+n, n, true)
 		}
 	}
-	t.set.Div(t.o, t.o, 1) // o + 0
 }
 
 // fold closes the block: S moves to the block's end.

@@ -60,10 +60,23 @@ func (r *Rope) apply(set Set, dst, x []float32, ph Phases, row int) {
 		copy(dst, x)
 		return
 	}
-	cos, sin := ph.Cos.Row(row, r.Dim), ph.Sin.Row(row, r.Dim)
+	r.rotate(set, dst, Rows{x, len(x)}, ph.From(row), len(x), 1)
+}
+
+// applyRows is apply for a head of n elements of so many rows, a block's at most, each argument's from its
+// first on. dst is [rows][n].
+func (r *Rope) applyRows(set Set, dst []float32, x Rows, ph Phases, n, rows int) {
+	if r == nil {
+		copyRows(set, dst, n, x, n, rows)
+		return
+	}
+	r.rotate(set, dst, x, ph, n, rows)
+}
+
+func (r *Rope) rotate(set Set, dst []float32, x Rows, ph Phases, n, rows int) {
 	if r.Half {
-		set.RopeHalf(dst, x, cos, sin)
+		set.RopeHalf(dst, n, x.Data, x.Stride, ph.Cos.Data, ph.Sin.Data, ph.Cos.Stride, n, rows)
 	} else {
-		set.RopeInterleaved(dst, x, cos, sin)
+		set.RopeInterleaved(dst, n, x.Data, x.Stride, ph.Cos.Data, ph.Sin.Data, ph.Cos.Stride, n, rows)
 	}
 }

@@ -101,9 +101,10 @@ type Set interface {
 	// treated as if v and d were zero. states, rows >= 0. In place if dst is v or d.
 	Scan(dst []float32, ldd int, s, a []float32, lda int, skip, v []float32, ldv int, d []float32, lds int, b []float32, ldb int, c []float32, ldc, states, rows int)
 
-	// GateNorm normalizes o as RMSNorm without gain and gates it:
-	// dst[i] = (g[i] / (1 + exp(-g[i]))) * (o[i]*inv) for i < len(dst). In place if dst is o or g.
-	GateNorm(dst, o, g []float32, eps float32)
+	// GateNorm normalizes rows of n elements as RMSNorm without gain and gates them:
+	// dst[r*ldd+i] = (g[r*ldg+i] / (1 + exp(-g[r*ldg+i]))) * ((o[r*ldo+i]+0)*inv[r]) for i < n; the addition
+	// makes a negative zero positive. In place if dst is o or g.
+	GateNorm(dst []float32, ldd int, o []float32, ldo int, g []float32, ldg, n, rows int, eps float32)
 
 	// Convolve slides taps over rows, i ascending, one FMA a tap, for n columns:
 	//
@@ -178,11 +179,22 @@ type Set interface {
 	// In place if dst is x.
 	Div(dst, x []float32, s float32)
 
-	// RopeInterleaved rotates one head: dst[i] = fma(x[i], cos[i], x[i^1]*sin[i]) for i < len(x),
-	// which is even. sin carries the sign: negative for even i. In place if dst is x.
-	RopeInterleaved(dst, x, cos, sin []float32)
+	// RopeInterleaved rotates rows of n elements, an even number: with d, x, c and s rows of dst, x, cos
+	// and sin, which are ldd, ldx, ldp and ldp apart, d[i] = fma(x[i], c[i], x[i^1]*s[i]) for i < n. sin
+	// carries the sign: negative for even i. In place if dst is x.
+	RopeInterleaved(dst []float32, ldd int, x []float32, ldx int, cos, sin []float32, ldp, n, rows int)
 
-	// RopeHalf rotates one head: dst[i] = fma(x[i], cos[i], x[(i+n)%2n]*sin[i]) with n = len(x)/2.
-	// sin carries the sign: negative for i < n. dst and x must not overlap.
-	RopeHalf(dst, x, cos, sin []float32)
+	// RopeHalf is RopeInterleaved with d[i] = fma(x[i], c[i], x[(i+n/2)%n]*s[i]). sin is negative for
+	// i < n/2. dst and x must not overlap.
+	RopeHalf(dst []float32, ldd int, x []float32, ldx int, cos, sin []float32, ldp, n, rows int)
+
+	// ScaleRows is dst[r*ldd+i] = x[r*ldx+i]*s[r] for i < n. In place if dst is x.
+	ScaleRows(dst []float32, ldd int, x []float32, ldx int, s []float32, n, rows int)
+
+	// Transpose is dst[i*ldd+r] = x[r*ldx+i]*s for i < n, r < rows.
+	Transpose(dst []float32, ldd int, x []float32, ldx int, s float32, n, rows int)
+
+	// Decay weighs what rows see of a block by its age: with n = len(g) and i = first+r < n,
+	// p[r*ldp+j] = p[r*ldp+j] * exp(g[i]-g[j]) for j <= i, and 0 for i < j < n.
+	Decay(p []float32, ldp int, g []float32, first, rows int)
 }

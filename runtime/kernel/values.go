@@ -35,6 +35,19 @@ func panelOf(f, cols int) (c, width int) {
 	return c, width
 }
 
+// ones scale rows that are to stay as they are.
+var ones = func() (x [blockTokens]float32) {
+	for i := range x {
+		x[i] = 1
+	}
+	return x
+}()
+
+// copyRows writes n elements of rows of x, a block's at most, to dst, ldd apart.
+func copyRows(set Set, dst []float32, ldd int, x Rows, n, rows int) {
+	set.ScaleRows(dst, ldd, x.Data, x.Stride, ones[:rows], n, rows)
+}
+
 // putValues writes x as row j of value panels, [panels][64][width], of cols columns in all.
 func putValues(v, x []float32, j, cols int) {
 	for c, width := 0, 0; c < len(x); c += width {
