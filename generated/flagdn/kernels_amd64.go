@@ -52,9 +52,9 @@ func (avx2Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps float
 	rmsNorm_avx2(dst, x, gain, eps)
 }
 
-// GateNorm normalizes a head and gates it by silu(g).
-func (avx2Kernels) GateNorm(dst []float32, o []float32, g []float32, eps float32) {
-	gateNorm_avx2(dst, o, g, eps)
+// GateNorm normalizes rows and gates them by silu(g).
+func (avx2Kernels) GateNorm(dst []float32, ldd int, o []float32, ldo int, g []float32, ldg int, n int, rows int, eps float32) {
+	gateNorm_avx2(dst, ldd, o, ldo, g, ldg, n, rows, eps)
 }
 
 // Convolve slides taps over rows, column by column.
@@ -92,9 +92,9 @@ func (avx2Kernels) Div(dst []float32, x []float32, s float32) {
 	div_avx2(dst, x, s)
 }
 
-// RopeInterleaved rotates the adjacent pairs of a head.
-func (avx2Kernels) RopeInterleaved(dst []float32, x []float32, cos []float32, sin []float32) {
-	ropeInterleaved_avx2(dst, x, cos, sin)
+// RopeInterleaved rotates the adjacent pairs of rows.
+func (avx2Kernels) RopeInterleaved(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int) {
+	ropeInterleaved_avx2(dst, ldd, x, ldx, cos, sin, ldp, n, rows)
 }
 
 // avx512Kernels are the kernels of the level avx512; what the model does not use is Portable's.
@@ -132,9 +132,9 @@ func (avx512Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps flo
 	rmsNorm_avx512(dst, x, gain, eps)
 }
 
-// GateNorm normalizes a head and gates it by silu(g).
-func (avx512Kernels) GateNorm(dst []float32, o []float32, g []float32, eps float32) {
-	gateNorm_avx512(dst, o, g, eps)
+// GateNorm normalizes rows and gates them by silu(g).
+func (avx512Kernels) GateNorm(dst []float32, ldd int, o []float32, ldo int, g []float32, ldg int, n int, rows int, eps float32) {
+	gateNorm_avx512(dst, ldd, o, ldo, g, ldg, n, rows, eps)
 }
 
 // Convolve slides taps over rows, column by column.
@@ -172,7 +172,7 @@ func (avx512Kernels) Div(dst []float32, x []float32, s float32) {
 	div_avx512(dst, x, s)
 }
 
-// RopeInterleaved rotates the adjacent pairs of a head.
-func (avx512Kernels) RopeInterleaved(dst []float32, x []float32, cos []float32, sin []float32) {
-	ropeInterleaved_avx512(dst, x, cos, sin)
+// RopeInterleaved rotates the adjacent pairs of rows.
+func (avx512Kernels) RopeInterleaved(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int) {
+	ropeInterleaved_avx512(dst, ldd, x, ldx, cos, sin, ldp, n, rows)
 }

@@ -2374,186 +2374,212 @@ done5:
 DATA single_avx2<>+0(SB)/4, $0x3f800000
 GLOBL single_avx2<>(SB), RODATA|NOPTR, $4
 
-// func gateNorm_avx2(dst []float32, o []float32, g []float32, eps float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·gateNorm_avx2(SB), NOSPLIT, $0-76
+// func gateNorm_avx2(dst []float32, ldd int, o []float32, ldo int, g []float32, ldg int, n int, rows int, eps float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·gateNorm_avx2(SB), NOSPLIT, $0-116
 	MOVQ   dst_base+0(FP), AX
-	MOVQ   o_base+24(FP), CX
-	MOVQ   g_base+48(FP), DX
-	MOVQ   o_len+32(FP), BX
+	MOVQ   ldd+24(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   o_base+32(FP), DX
+	MOVQ   ldo+56(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   g_base+64(FP), SI
+	MOVQ   ldg+88(FP), DI
+	SHLQ   $0x02, DI
+	MOVQ   n+96(FP), R8
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	XORQ   SI, SI
-	MOVQ   BX, DI
-	CMPQ   DI, $0x10
-	JLT    tail2
+	MOVQ   rows+104(FP), R9
+	TESTQ  R9, R9
+	JLE    done2
 
 loop1:
-	VMOVUPS     (CX)(SI*1), Y2
-	VFMADD231PS Y2, Y2, Y0
-	VMOVUPS     32(CX)(SI*1), Y2
-	VFMADD231PS Y2, Y2, Y1
-	ADDQ        $0x40, SI
-	SUBQ        $0x10, DI
-	CMPQ        DI, $0x10
-	JGE         loop1
+	LEAQ   (SI)(DI*8), R10
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	XORQ   R11, R11
+	MOVQ   R8, R12
+	CMPQ   R12, $0x10
+	JLT    tail4
 
-tail2:
-	TESTQ        DI, DI
-	JLE          done3
-	VMOVD        DI, X2
+loop3:
+	VMOVUPS     (DX)(R11*1), Y3
+	VFMADD231PS Y3, Y3, Y1
+	VMOVUPS     32(DX)(R11*1), Y3
+	VFMADD231PS Y3, Y3, Y2
+	ADDQ        $0x40, R11
+	SUBQ        $0x10, R12
+	CMPQ        R12, $0x10
+	JGE         loop3
+
+tail4:
+	TESTQ        R12, R12
+	JLE          done5
+	VMOVD        R12, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     lane_avx2<>+0(SB), Y3, Y3
+	VMASKMOVPS   (DX)(R11*1), Y3, Y3
+	VFMADD231PS  Y3, Y3, Y1
+	VMOVD        R12, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     lane_avx2<>+32(SB), Y3, Y3
+	VMASKMOVPS   32(DX)(R11*1), Y3, Y3
+	VFMADD231PS  Y3, Y3, Y2
+
+done5:
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X1
+	VMOVHLPS     X1, X1, X2
+	VADDPS       X2, X1, X1
+	VMOVSHDUP    X1, X2
+	VADDPS       X2, X1, X1
+	VXORPS       X2, X2, X2
+	VCVTSI2SSQ   R8, X2, X2
+	VDIVSS       X2, X1, X1
+	VADDSS       eps+112(FP), X1, X1
+	VSQRTSS      X1, X1, X1
+	VMOVSS       single_avx2<>+0(SB), X2
+	VDIVSS       X1, X2, X2
+	VBROADCASTSS X2, Y1
+	XORQ         R11, R11
+	MOVQ         R8, R12
+	CMPQ         R12, $0x10
+	JLT          tail7
+
+loop6:
+	PREFETCHT0  (R10)(R11*1)
+	VMOVUPS     (SI)(R11*1), Y2
+	VXORPS      sign_avx2<>+0(SB), Y2, Y3
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
+	VMOVUPS     expMax_avx2<>+0(SB), Y5
+	VMINPS      Y3, Y5, Y3
+	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
+	VROUNDPS    $0x00, Y5, Y5
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y5, Y3
+	VMOVUPS     expC6_avx2<>+0(SB), Y6
+	VFMADD213PS expC5_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y5, Y6, Y6
+	VANDPS      Y4, Y6, Y6
+	VADDPS      one_avx2<>+0(SB), Y6, Y6
+	VDIVPS      Y6, Y2, Y6
+	VMOVUPS     (DX)(R11*1), Y2
+	VADDPS      Y0, Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      Y2, Y6, Y6
+	VMOVUPS     Y6, (AX)(R11*1)
+	VMOVUPS     32(SI)(R11*1), Y2
+	VXORPS      sign_avx2<>+0(SB), Y2, Y3
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
+	VMOVUPS     expMax_avx2<>+0(SB), Y5
+	VMINPS      Y3, Y5, Y3
+	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
+	VROUNDPS    $0x00, Y5, Y5
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y5, Y3
+	VMOVUPS     expC6_avx2<>+0(SB), Y6
+	VFMADD213PS expC5_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y5, Y6, Y6
+	VANDPS      Y4, Y6, Y6
+	VADDPS      one_avx2<>+0(SB), Y6, Y6
+	VDIVPS      Y6, Y2, Y6
+	VMOVUPS     32(DX)(R11*1), Y2
+	VADDPS      Y0, Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      Y2, Y6, Y6
+	VMOVUPS     Y6, 32(AX)(R11*1)
+	ADDQ        $0x40, R11
+	SUBQ        $0x10, R12
+	CMPQ        R12, $0x10
+	JGE         loop6
+
+tail7:
+	TESTQ        R12, R12
+	JLE          done8
+	VMOVD        R12, X2
 	VPBROADCASTD X2, Y2
 	VPCMPGTD     lane_avx2<>+0(SB), Y2, Y2
-	VMASKMOVPS   (CX)(SI*1), Y2, Y2
-	VFMADD231PS  Y2, Y2, Y0
-	VMOVD        DI, X2
+	PREFETCHT0   (R10)(R11*1)
+	VMASKMOVPS   (SI)(R11*1), Y2, Y3
+	VXORPS       sign_avx2<>+0(SB), Y3, Y4
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y4, Y5
+	VMOVUPS      expMax_avx2<>+0(SB), Y6
+	VMINPS       Y4, Y6, Y4
+	VMULPS       log2E_avx2<>+0(SB), Y4, Y6
+	VROUNDPS     $0x00, Y6, Y6
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y6, Y4
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y6, Y4
+	VMOVUPS      expC6_avx2<>+0(SB), Y7
+	VFMADD213PS  expC5_avx2<>+0(SB), Y4, Y7
+	VFMADD213PS  expC4_avx2<>+0(SB), Y4, Y7
+	VFMADD213PS  expC3_avx2<>+0(SB), Y4, Y7
+	VFMADD213PS  expC2_avx2<>+0(SB), Y4, Y7
+	VFMADD213PS  one_avx2<>+0(SB), Y4, Y7
+	VFMADD213PS  one_avx2<>+0(SB), Y4, Y7
+	VCVTPS2DQ    Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VANDPS       Y5, Y7, Y7
+	VADDPS       one_avx2<>+0(SB), Y7, Y7
+	VDIVPS       Y7, Y3, Y7
+	VMASKMOVPS   (DX)(R11*1), Y2, Y3
+	VADDPS       Y0, Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMULPS       Y3, Y7, Y7
+	VMASKMOVPS   Y7, Y2, (AX)(R11*1)
+	VMOVD        R12, X2
 	VPBROADCASTD X2, Y2
 	VPCMPGTD     lane_avx2<>+32(SB), Y2, Y2
-	VMASKMOVPS   32(CX)(SI*1), Y2, Y2
-	VFMADD231PS  Y2, Y2, Y1
+	VMASKMOVPS   32(SI)(R11*1), Y2, Y3
+	VXORPS       sign_avx2<>+0(SB), Y3, Y4
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y4, Y5
+	VMOVUPS      expMax_avx2<>+0(SB), Y6
+	VMINPS       Y4, Y6, Y4
+	VMULPS       log2E_avx2<>+0(SB), Y4, Y6
+	VROUNDPS     $0x00, Y6, Y6
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y6, Y4
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y6, Y4
+	VMOVUPS      expC6_avx2<>+0(SB), Y7
+	VFMADD213PS  expC5_avx2<>+0(SB), Y4, Y7
+	VFMADD213PS  expC4_avx2<>+0(SB), Y4, Y7
+	VFMADD213PS  expC3_avx2<>+0(SB), Y4, Y7
+	VFMADD213PS  expC2_avx2<>+0(SB), Y4, Y7
+	VFMADD213PS  one_avx2<>+0(SB), Y4, Y7
+	VFMADD213PS  one_avx2<>+0(SB), Y4, Y7
+	VCVTPS2DQ    Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VANDPS       Y5, Y7, Y7
+	VADDPS       one_avx2<>+0(SB), Y7, Y7
+	VDIVPS       Y7, Y3, Y7
+	VMASKMOVPS   32(DX)(R11*1), Y2, Y3
+	VADDPS       Y0, Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMULPS       Y3, Y7, Y7
+	VMASKMOVPS   Y7, Y2, 32(AX)(R11*1)
 
-done3:
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VMOVHLPS     X0, X0, X1
-	VADDPS       X1, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDPS       X1, X0, X0
-	VXORPS       X1, X1, X1
-	VCVTSI2SSQ   BX, X1, X1
-	VDIVSS       X1, X0, X0
-	VADDSS       eps+72(FP), X0, X0
-	VSQRTSS      X0, X0, X0
-	VMOVSS       single_avx2<>+0(SB), X1
-	VDIVSS       X0, X1, X1
-	VBROADCASTSS X1, Y0
-	MOVQ         dst_len+8(FP), BX
-	XORQ         SI, SI
-	CMPQ         BX, $0x10
-	JLT          tail5
+done8:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ DI, SI
+	DECQ R9
+	JNE  loop1
 
-loop4:
-	VMOVUPS     (DX)(SI*1), Y1
-	VXORPS      sign_avx2<>+0(SB), Y1, Y2
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y2, Y3
-	VMOVUPS     expMax_avx2<>+0(SB), Y4
-	VMINPS      Y2, Y4, Y2
-	VMULPS      log2E_avx2<>+0(SB), Y2, Y4
-	VROUNDPS    $0x00, Y4, Y4
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y4, Y2
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y4, Y2
-	VMOVUPS     expC6_avx2<>+0(SB), Y5
-	VFMADD213PS expC5_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS expC4_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS expC3_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS expC2_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS one_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS one_avx2<>+0(SB), Y2, Y5
-	VCVTPS2DQ   Y4, Y4
-	VPSLLD      $0x17, Y4, Y4
-	VPADDD      Y4, Y5, Y5
-	VANDPS      Y3, Y5, Y5
-	VADDPS      one_avx2<>+0(SB), Y5, Y5
-	VDIVPS      Y5, Y1, Y5
-	VMOVUPS     (CX)(SI*1), Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      Y1, Y5, Y5
-	VMOVUPS     Y5, (AX)(SI*1)
-	VMOVUPS     32(DX)(SI*1), Y1
-	VXORPS      sign_avx2<>+0(SB), Y1, Y2
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y2, Y3
-	VMOVUPS     expMax_avx2<>+0(SB), Y4
-	VMINPS      Y2, Y4, Y2
-	VMULPS      log2E_avx2<>+0(SB), Y2, Y4
-	VROUNDPS    $0x00, Y4, Y4
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y4, Y2
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y4, Y2
-	VMOVUPS     expC6_avx2<>+0(SB), Y5
-	VFMADD213PS expC5_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS expC4_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS expC3_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS expC2_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS one_avx2<>+0(SB), Y2, Y5
-	VFMADD213PS one_avx2<>+0(SB), Y2, Y5
-	VCVTPS2DQ   Y4, Y4
-	VPSLLD      $0x17, Y4, Y4
-	VPADDD      Y4, Y5, Y5
-	VANDPS      Y3, Y5, Y5
-	VADDPS      one_avx2<>+0(SB), Y5, Y5
-	VDIVPS      Y5, Y1, Y5
-	VMOVUPS     32(CX)(SI*1), Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      Y1, Y5, Y5
-	VMOVUPS     Y5, 32(AX)(SI*1)
-	ADDQ        $0x40, SI
-	SUBQ        $0x10, BX
-	CMPQ        BX, $0x10
-	JGE         loop4
-
-tail5:
-	TESTQ        BX, BX
-	JLE          done6
-	VMOVD        BX, X1
-	VPBROADCASTD X1, Y1
-	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
-	VMASKMOVPS   (DX)(SI*1), Y1, Y2
-	VXORPS       sign_avx2<>+0(SB), Y2, Y3
-	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y3, Y4
-	VMOVUPS      expMax_avx2<>+0(SB), Y5
-	VMINPS       Y3, Y5, Y3
-	VMULPS       log2E_avx2<>+0(SB), Y3, Y5
-	VROUNDPS     $0x00, Y5, Y5
-	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y5, Y3
-	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y5, Y3
-	VMOVUPS      expC6_avx2<>+0(SB), Y6
-	VFMADD213PS  expC5_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS  expC4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS  expC3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS  expC2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS  one_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS  one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ    Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VPADDD       Y5, Y6, Y6
-	VANDPS       Y4, Y6, Y6
-	VADDPS       one_avx2<>+0(SB), Y6, Y6
-	VDIVPS       Y6, Y2, Y6
-	VMASKMOVPS   (CX)(SI*1), Y1, Y2
-	VMULPS       Y0, Y2, Y2
-	VMULPS       Y2, Y6, Y6
-	VMASKMOVPS   Y6, Y1, (AX)(SI*1)
-	VMOVD        BX, X1
-	VPBROADCASTD X1, Y1
-	VPCMPGTD     lane_avx2<>+32(SB), Y1, Y1
-	VMASKMOVPS   32(DX)(SI*1), Y1, Y2
-	VXORPS       sign_avx2<>+0(SB), Y2, Y3
-	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y3, Y4
-	VMOVUPS      expMax_avx2<>+0(SB), Y5
-	VMINPS       Y3, Y5, Y3
-	VMULPS       log2E_avx2<>+0(SB), Y3, Y5
-	VROUNDPS     $0x00, Y5, Y5
-	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y5, Y3
-	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y5, Y3
-	VMOVUPS      expC6_avx2<>+0(SB), Y6
-	VFMADD213PS  expC5_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS  expC4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS  expC3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS  expC2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS  one_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS  one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ    Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VPADDD       Y5, Y6, Y6
-	VANDPS       Y4, Y6, Y6
-	VADDPS       one_avx2<>+0(SB), Y6, Y6
-	VDIVPS       Y6, Y2, Y6
-	VMASKMOVPS   32(CX)(SI*1), Y1, Y2
-	VMULPS       Y0, Y2, Y2
-	VMULPS       Y2, Y6, Y6
-	VMASKMOVPS   Y6, Y1, 32(AX)(SI*1)
-
-done6:
+done2:
 	VZEROUPPER
 	RET
 
@@ -3540,62 +3566,85 @@ done3:
 	VZEROUPPER
 	RET
 
-// func ropeInterleaved_avx2(dst []float32, x []float32, cos []float32, sin []float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·ropeInterleaved_avx2(SB), NOSPLIT, $0-96
-	MOVQ dst_base+0(FP), AX
-	MOVQ x_base+24(FP), CX
-	MOVQ cos_base+48(FP), DX
-	MOVQ sin_base+72(FP), BX
-	MOVQ x_len+32(FP), SI
-	XORQ DI, DI
-	CMPQ SI, $0x10
-	JLT  tail2
+// func ropeInterleaved_avx2(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·ropeInterleaved_avx2(SB), NOSPLIT, $0-136
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  ldd+24(FP), CX
+	SHLQ  $0x02, CX
+	MOVQ  x_base+32(FP), DX
+	MOVQ  ldx+56(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  cos_base+64(FP), SI
+	MOVQ  ldp+112(FP), DI
+	SHLQ  $0x02, DI
+	MOVQ  sin_base+88(FP), R8
+	MOVQ  n+120(FP), R9
+	MOVQ  rows+128(FP), R10
+	TESTQ R10, R10
+	JLE   done2
 
 loop1:
-	VMOVUPS     (CX)(DI*1), Y0
-	VPERMILPS   $0xb1, Y0, Y1
-	VMOVUPS     (BX)(DI*1), Y2
-	VMULPS      Y2, Y1, Y1
-	VMOVUPS     (DX)(DI*1), Y2
-	VFMADD231PS Y2, Y0, Y1
-	VMOVUPS     Y1, (AX)(DI*1)
-	VMOVUPS     32(CX)(DI*1), Y0
-	VPERMILPS   $0xb1, Y0, Y1
-	VMOVUPS     32(BX)(DI*1), Y2
-	VMULPS      Y2, Y1, Y1
-	VMOVUPS     32(DX)(DI*1), Y2
-	VFMADD231PS Y2, Y0, Y1
-	VMOVUPS     Y1, 32(AX)(DI*1)
-	ADDQ        $0x40, DI
-	SUBQ        $0x10, SI
-	CMPQ        SI, $0x10
-	JGE         loop1
+	LEAQ (DX)(BX*8), R11
+	XORQ R12, R12
+	MOVQ R9, R13
+	CMPQ R13, $0x10
+	JLT  tail4
 
-tail2:
-	TESTQ        SI, SI
-	JLE          done3
-	VMOVD        SI, X0
+loop3:
+	PREFETCHT0  (R11)(R12*1)
+	VMOVUPS     (DX)(R12*1), Y0
+	VPERMILPS   $0xb1, Y0, Y1
+	VMOVUPS     (R8)(R12*1), Y2
+	VMULPS      Y2, Y1, Y1
+	VMOVUPS     (SI)(R12*1), Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, (AX)(R12*1)
+	VMOVUPS     32(DX)(R12*1), Y0
+	VPERMILPS   $0xb1, Y0, Y1
+	VMOVUPS     32(R8)(R12*1), Y2
+	VMULPS      Y2, Y1, Y1
+	VMOVUPS     32(SI)(R12*1), Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, 32(AX)(R12*1)
+	ADDQ        $0x40, R12
+	SUBQ        $0x10, R13
+	CMPQ        R13, $0x10
+	JGE         loop3
+
+tail4:
+	TESTQ        R13, R13
+	JLE          done5
+	VMOVD        R13, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     lane_avx2<>+0(SB), Y0, Y0
-	VMASKMOVPS   (CX)(DI*1), Y0, Y1
+	PREFETCHT0   (R11)(R12*1)
+	VMASKMOVPS   (DX)(R12*1), Y0, Y1
 	VPERMILPS    $0xb1, Y1, Y2
-	VMASKMOVPS   (BX)(DI*1), Y0, Y3
+	VMASKMOVPS   (R8)(R12*1), Y0, Y3
 	VMULPS       Y3, Y2, Y2
-	VMASKMOVPS   (DX)(DI*1), Y0, Y3
+	VMASKMOVPS   (SI)(R12*1), Y0, Y3
 	VFMADD231PS  Y3, Y1, Y2
-	VMASKMOVPS   Y2, Y0, (AX)(DI*1)
-	VMOVD        SI, X0
+	VMASKMOVPS   Y2, Y0, (AX)(R12*1)
+	VMOVD        R13, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     lane_avx2<>+32(SB), Y0, Y0
-	VMASKMOVPS   32(CX)(DI*1), Y0, Y1
+	VMASKMOVPS   32(DX)(R12*1), Y0, Y1
 	VPERMILPS    $0xb1, Y1, Y2
-	VMASKMOVPS   32(BX)(DI*1), Y0, Y3
+	VMASKMOVPS   32(R8)(R12*1), Y0, Y3
 	VMULPS       Y3, Y2, Y2
-	VMASKMOVPS   32(DX)(DI*1), Y0, Y3
+	VMASKMOVPS   32(SI)(R12*1), Y0, Y3
 	VFMADD231PS  Y3, Y1, Y2
-	VMASKMOVPS   Y2, Y0, 32(AX)(DI*1)
+	VMASKMOVPS   Y2, Y0, 32(AX)(R12*1)
 
-done3:
+done5:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ DI, SI
+	ADDQ DI, R8
+	DECQ R10
+	JNE  loop1
+
+done2:
 	VZEROUPPER
 	RET

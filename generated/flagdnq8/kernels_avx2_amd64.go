@@ -39,10 +39,10 @@ func tileSwiGLU_avx2(dst []float32, ldd int, tile []float32, scale []float32, ld
 //go:noescape
 func rmsNorm_avx2(dst []float32, x []float32, gain []float32, eps float32)
 
-// gateNorm_avx2 normalizes a head and gates it by silu(g); kernel.Portable.GateNorm is the reference.
+// gateNorm_avx2 normalizes rows and gates them by silu(g); kernel.Portable.GateNorm is the reference.
 //
 //go:noescape
-func gateNorm_avx2(dst []float32, o []float32, g []float32, eps float32)
+func gateNorm_avx2(dst []float32, ldd int, o []float32, ldo int, g []float32, ldg int, n int, rows int, eps float32)
 
 // convolve_avx2 slides taps over rows, column by column; kernel.Portable.Convolve is the reference.
 //
@@ -79,7 +79,7 @@ func mergeParts_avx2(dst []float32, x []float32, size int)
 //go:noescape
 func div_avx2(dst []float32, x []float32, s float32)
 
-// ropeInterleaved_avx2 rotates the adjacent pairs of a head; kernel.Portable.RopeInterleaved is the reference.
+// ropeInterleaved_avx2 rotates the adjacent pairs of rows; kernel.Portable.RopeInterleaved is the reference.
 //
 //go:noescape
-func ropeInterleaved_avx2(dst []float32, x []float32, cos []float32, sin []float32)
+func ropeInterleaved_avx2(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int)

@@ -4572,130 +4572,154 @@ done5:
 DATA single_avx512<>+0(SB)/4, $0x3f800000
 GLOBL single_avx512<>(SB), RODATA|NOPTR, $4
 
-// func gateNorm_avx512(dst []float32, o []float32, g []float32, eps float32)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gateNorm_avx512(SB), NOSPLIT, $0-76
-	MOVQ   dst_base+0(FP), AX
-	MOVQ   o_base+24(FP), CX
-	MOVQ   g_base+48(FP), DX
-	MOVQ   o_len+32(FP), BX
-	VXORPS Z0, Z0, Z0
-	XORQ   SI, SI
-	MOVQ   BX, DI
-	CMPQ   DI, $0x10
-	JLT    tail2
+// func gateNorm_avx512(dst []float32, ldd int, o []float32, ldo int, g []float32, ldg int, n int, rows int, eps float32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·gateNorm_avx512(SB), NOSPLIT, $0-116
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         ldd+24(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         o_base+32(FP), DX
+	MOVQ         ldo+56(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         g_base+64(FP), SI
+	MOVQ         ldg+88(FP), DI
+	SHLQ         $0x02, DI
+	MOVQ         n+96(FP), R8
+	VPBROADCASTD one_avx512<>+0(SB), Z0
+	VPBROADCASTD expMin_avx512<>+0(SB), Z1
+	VPBROADCASTD expMax_avx512<>+0(SB), Z2
+	VPBROADCASTD log2E_avx512<>+0(SB), Z3
+	VPBROADCASTD minusLn2Hi_avx512<>+0(SB), Z4
+	VPBROADCASTD minusLn2Lo_avx512<>+0(SB), Z5
+	VPBROADCASTD expC2_avx512<>+0(SB), Z6
+	VPBROADCASTD expC3_avx512<>+0(SB), Z7
+	VPBROADCASTD expC4_avx512<>+0(SB), Z8
+	VPBROADCASTD expC5_avx512<>+0(SB), Z9
+	VPBROADCASTD expC6_avx512<>+0(SB), Z10
+	VPBROADCASTD sign_avx512<>+0(SB), Z11
+	VXORPS       Z12, Z12, Z12
+	MOVQ         rows+104(FP), R9
+	TESTQ        R9, R9
+	JLE          done2
 
 loop1:
-	VMOVUPS     (CX)(SI*1), Z1
-	VFMADD231PS Z1, Z1, Z0
-	ADDQ        $0x40, SI
-	SUBQ        $0x10, DI
-	CMPQ        DI, $0x10
-	JGE         loop1
+	LEAQ   (SI)(DI*8), R10
+	VXORPS Z13, Z13, Z13
+	XORQ   R11, R11
+	MOVQ   R8, R12
+	CMPQ   R12, $0x10
+	JLT    tail4
 
-tail2:
-	TESTQ        DI, DI
-	JLE          done3
-	VPBROADCASTD DI, Z1
-	VPCMPGTD     lane_avx512<>+0(SB), Z1, K1
-	VMOVUPS.Z    (CX)(SI*1), K1, Z1
-	VFMADD231PS  Z1, Z1, Z0
+loop3:
+	VMOVUPS     (DX)(R11*1), Z14
+	VFMADD231PS Z14, Z14, Z13
+	ADDQ        $0x40, R11
+	SUBQ        $0x10, R12
+	CMPQ        R12, $0x10
+	JGE         loop3
 
-done3:
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X1
-	VADDPS        X1, X0, X0
-	VMOVHLPS      X0, X0, X1
-	VADDPS        X1, X0, X0
-	VMOVSHDUP     X0, X1
-	VADDPS        X1, X0, X0
-	VXORPS        X1, X1, X1
-	VCVTSI2SSQ    BX, X1, X1
-	VDIVSS        X1, X0, X0
-	VADDSS        eps+72(FP), X0, X0
-	VSQRTSS       X0, X0, X0
-	VMOVSS        single_avx512<>+0(SB), X1
-	VDIVSS        X0, X1, X1
-	VBROADCASTSS  X1, Z0
-	VPBROADCASTD  one_avx512<>+0(SB), Z1
-	VPBROADCASTD  expMin_avx512<>+0(SB), Z2
-	VPBROADCASTD  expMax_avx512<>+0(SB), Z3
-	VPBROADCASTD  log2E_avx512<>+0(SB), Z4
-	VPBROADCASTD  minusLn2Hi_avx512<>+0(SB), Z5
-	VPBROADCASTD  minusLn2Lo_avx512<>+0(SB), Z6
-	VPBROADCASTD  expC2_avx512<>+0(SB), Z7
-	VPBROADCASTD  expC3_avx512<>+0(SB), Z8
-	VPBROADCASTD  expC4_avx512<>+0(SB), Z9
-	VPBROADCASTD  expC5_avx512<>+0(SB), Z10
-	VPBROADCASTD  expC6_avx512<>+0(SB), Z11
-	VPBROADCASTD  sign_avx512<>+0(SB), Z12
-	MOVQ          dst_len+8(FP), BX
-	XORQ          SI, SI
-	CMPQ          BX, $0x10
-	JLT           tail5
+tail4:
+	TESTQ        R12, R12
+	JLE          done5
+	VPBROADCASTD R12, Z14
+	VPCMPGTD     lane_avx512<>+0(SB), Z14, K1
+	VMOVUPS.Z    (DX)(R11*1), K1, Z14
+	VFMADD231PS  Z14, Z14, Z13
 
-loop4:
-	VMOVUPS     (DX)(SI*1), Z13
-	VXORPS      Z12, Z13, Z14
-	VCMPPS      $0x05, Z2, Z14, K1
-	VMINPS      Z14, Z3, Z14
-	VMULPS      Z4, Z14, Z15
-	VRNDSCALEPS $0x00, Z15, Z15
-	VFMADD231PS Z5, Z15, Z14
-	VFMADD231PS Z6, Z15, Z14
-	VMOVUPS     Z11, Z16
-	VFMADD213PS Z10, Z14, Z16
-	VFMADD213PS Z9, Z14, Z16
-	VFMADD213PS Z8, Z14, Z16
-	VFMADD213PS Z7, Z14, Z16
-	VFMADD213PS Z1, Z14, Z16
-	VFMADD213PS Z1, Z14, Z16
-	VCVTPS2DQ   Z15, Z15
-	VPSLLD      $0x17, Z15, Z15
-	VPADDD.Z    Z15, Z16, K1, Z16
-	VADDPS      Z1, Z16, Z16
-	VDIVPS      Z16, Z13, Z16
-	VMOVUPS     (CX)(SI*1), Z13
-	VMULPS      Z0, Z13, Z13
-	VMULPS      Z13, Z16, Z16
-	VMOVUPS     Z16, (AX)(SI*1)
-	ADDQ        $0x40, SI
-	SUBQ        $0x10, BX
-	CMPQ        BX, $0x10
-	JGE         loop4
+done5:
+	VEXTRACTF64X4 $0x01, Z13, Y14
+	VADDPS        Y14, Y13, Y13
+	VEXTRACTF128  $0x01, Y13, X14
+	VADDPS        X14, X13, X13
+	VMOVHLPS      X13, X13, X14
+	VADDPS        X14, X13, X13
+	VMOVSHDUP     X13, X14
+	VADDPS        X14, X13, X13
+	VXORPS        X14, X14, X14
+	VCVTSI2SSQ    R8, X14, X14
+	VDIVSS        X14, X13, X13
+	VADDSS        eps+112(FP), X13, X13
+	VSQRTSS       X13, X13, X13
+	VMOVSS        single_avx512<>+0(SB), X14
+	VDIVSS        X13, X14, X14
+	VBROADCASTSS  X14, Z13
+	XORQ          R11, R11
+	MOVQ          R8, R12
+	CMPQ          R12, $0x10
+	JLT           tail7
 
-tail5:
-	TESTQ        BX, BX
-	JLE          done6
-	VPBROADCASTD BX, Z13
-	VPCMPGTD     lane_avx512<>+0(SB), Z13, K1
-	VMOVUPS.Z    (DX)(SI*1), K1, Z13
-	VXORPS       Z12, Z13, Z12
-	VCMPPS       $0x05, Z2, Z12, K2
-	VMINPS       Z12, Z3, Z12
-	VMULPS       Z4, Z12, Z2
-	VRNDSCALEPS  $0x00, Z2, Z2
-	VFMADD231PS  Z5, Z2, Z12
-	VFMADD231PS  Z6, Z2, Z12
-	VMOVUPS      Z11, Z3
-	VFMADD213PS  Z10, Z12, Z3
-	VFMADD213PS  Z9, Z12, Z3
-	VFMADD213PS  Z8, Z12, Z3
-	VFMADD213PS  Z7, Z12, Z3
-	VFMADD213PS  Z1, Z12, Z3
-	VFMADD213PS  Z1, Z12, Z3
-	VCVTPS2DQ    Z2, Z2
-	VPSLLD       $0x17, Z2, Z2
-	VPADDD.Z     Z2, Z3, K2, Z3
-	VADDPS       Z1, Z3, Z3
-	VDIVPS       Z3, Z13, Z3
-	VMOVUPS.Z    (CX)(SI*1), K1, Z1
-	VMULPS       Z0, Z1, Z1
-	VMULPS       Z1, Z3, Z3
-	VMOVUPS      Z3, K1, (AX)(SI*1)
+loop6:
+	PREFETCHT0  (R10)(R11*1)
+	VMOVUPS     (SI)(R11*1), Z14
+	VXORPS      Z11, Z14, Z15
+	VCMPPS      $0x05, Z1, Z15, K1
+	VMINPS      Z15, Z2, Z15
+	VMULPS      Z3, Z15, Z16
+	VRNDSCALEPS $0x00, Z16, Z16
+	VFMADD231PS Z4, Z16, Z15
+	VFMADD231PS Z5, Z16, Z15
+	VMOVUPS     Z10, Z17
+	VFMADD213PS Z9, Z15, Z17
+	VFMADD213PS Z8, Z15, Z17
+	VFMADD213PS Z7, Z15, Z17
+	VFMADD213PS Z6, Z15, Z17
+	VFMADD213PS Z0, Z15, Z17
+	VFMADD213PS Z0, Z15, Z17
+	VCVTPS2DQ   Z16, Z16
+	VPSLLD      $0x17, Z16, Z16
+	VPADDD.Z    Z16, Z17, K1, Z17
+	VADDPS      Z0, Z17, Z17
+	VDIVPS      Z17, Z14, Z17
+	VMOVUPS     (DX)(R11*1), Z14
+	VADDPS      Z12, Z14, Z14
+	VMULPS      Z13, Z14, Z14
+	VMULPS      Z14, Z17, Z17
+	VMOVUPS     Z17, (AX)(R11*1)
+	ADDQ        $0x40, R11
+	SUBQ        $0x10, R12
+	CMPQ        R12, $0x10
+	JGE         loop6
 
-done6:
+tail7:
+	TESTQ        R12, R12
+	JLE          done8
+	VPBROADCASTD R12, Z14
+	VPCMPGTD     lane_avx512<>+0(SB), Z14, K1
+	PREFETCHT0   (R10)(R11*1)
+	VMOVUPS.Z    (SI)(R11*1), K1, Z14
+	VXORPS       Z11, Z14, Z15
+	VCMPPS       $0x05, Z1, Z15, K2
+	VMINPS       Z15, Z2, Z15
+	VMULPS       Z3, Z15, Z16
+	VRNDSCALEPS  $0x00, Z16, Z16
+	VFMADD231PS  Z4, Z16, Z15
+	VFMADD231PS  Z5, Z16, Z15
+	VMOVUPS      Z10, Z17
+	VFMADD213PS  Z9, Z15, Z17
+	VFMADD213PS  Z8, Z15, Z17
+	VFMADD213PS  Z7, Z15, Z17
+	VFMADD213PS  Z6, Z15, Z17
+	VFMADD213PS  Z0, Z15, Z17
+	VFMADD213PS  Z0, Z15, Z17
+	VCVTPS2DQ    Z16, Z16
+	VPSLLD       $0x17, Z16, Z16
+	VPADDD.Z     Z16, Z17, K2, Z17
+	VADDPS       Z0, Z17, Z17
+	VDIVPS       Z17, Z14, Z17
+	VMOVUPS.Z    (DX)(R11*1), K1, Z14
+	VADDPS       Z12, Z14, Z14
+	VMULPS       Z13, Z14, Z14
+	VMULPS       Z14, Z17, Z17
+	VMOVUPS      Z17, K1, (AX)(R11*1)
+
+done8:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ DI, SI
+	DECQ R9
+	JNE  loop1
+
+done2:
 	VZEROUPPER
 	RET
 
@@ -5388,44 +5412,67 @@ done3:
 	VZEROUPPER
 	RET
 
-// func ropeInterleaved_avx512(dst []float32, x []float32, cos []float32, sin []float32)
-// Requires: AVX, AVX512F
-TEXT ·ropeInterleaved_avx512(SB), NOSPLIT, $0-96
-	MOVQ dst_base+0(FP), AX
-	MOVQ x_base+24(FP), CX
-	MOVQ cos_base+48(FP), DX
-	MOVQ sin_base+72(FP), BX
-	MOVQ x_len+32(FP), SI
-	XORQ DI, DI
-	CMPQ SI, $0x10
-	JLT  tail2
+// func ropeInterleaved_avx512(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·ropeInterleaved_avx512(SB), NOSPLIT, $0-136
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  ldd+24(FP), CX
+	SHLQ  $0x02, CX
+	MOVQ  x_base+32(FP), DX
+	MOVQ  ldx+56(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  cos_base+64(FP), SI
+	MOVQ  ldp+112(FP), DI
+	SHLQ  $0x02, DI
+	MOVQ  sin_base+88(FP), R8
+	MOVQ  n+120(FP), R9
+	MOVQ  rows+128(FP), R10
+	TESTQ R10, R10
+	JLE   done2
 
 loop1:
-	VMOVUPS     (CX)(DI*1), Z0
+	LEAQ (DX)(BX*8), R11
+	XORQ R12, R12
+	MOVQ R9, R13
+	CMPQ R13, $0x10
+	JLT  tail4
+
+loop3:
+	PREFETCHT0  (R11)(R12*1)
+	VMOVUPS     (DX)(R12*1), Z0
 	VPERMILPS   $0xb1, Z0, Z1
-	VMOVUPS     (BX)(DI*1), Z2
+	VMOVUPS     (R8)(R12*1), Z2
 	VMULPS      Z2, Z1, Z1
-	VMOVUPS     (DX)(DI*1), Z2
+	VMOVUPS     (SI)(R12*1), Z2
 	VFMADD231PS Z2, Z0, Z1
-	VMOVUPS     Z1, (AX)(DI*1)
-	ADDQ        $0x40, DI
-	SUBQ        $0x10, SI
-	CMPQ        SI, $0x10
-	JGE         loop1
+	VMOVUPS     Z1, (AX)(R12*1)
+	ADDQ        $0x40, R12
+	SUBQ        $0x10, R13
+	CMPQ        R13, $0x10
+	JGE         loop3
 
-tail2:
-	TESTQ        SI, SI
-	JLE          done3
-	VPBROADCASTD SI, Z0
+tail4:
+	TESTQ        R13, R13
+	JLE          done5
+	VPBROADCASTD R13, Z0
 	VPCMPGTD     lane_avx512<>+0(SB), Z0, K1
-	VMOVUPS.Z    (CX)(DI*1), K1, Z0
+	PREFETCHT0   (R11)(R12*1)
+	VMOVUPS.Z    (DX)(R12*1), K1, Z0
 	VPERMILPS    $0xb1, Z0, Z1
-	VMOVUPS.Z    (BX)(DI*1), K1, Z2
+	VMOVUPS.Z    (R8)(R12*1), K1, Z2
 	VMULPS       Z2, Z1, Z1
-	VMOVUPS.Z    (DX)(DI*1), K1, Z2
+	VMOVUPS.Z    (SI)(R12*1), K1, Z2
 	VFMADD231PS  Z2, Z0, Z1
-	VMOVUPS      Z1, K1, (AX)(DI*1)
+	VMOVUPS      Z1, K1, (AX)(R12*1)
 
-done3:
+done5:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	ADDQ DI, SI
+	ADDQ DI, R8
+	DECQ R10
+	JNE  loop1
+
+done2:
 	VZEROUPPER
 	RET
