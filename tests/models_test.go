@@ -12,6 +12,8 @@ import (
 	"github.com/yococ/yococ/generated/flaswa"
 	"github.com/yococ/yococ/generated/flaswaq8"
 	"github.com/yococ/yococ/generated/flatied"
+	"github.com/yococ/yococ/generated/mixedtiny"
+	"github.com/yococ/yococ/generated/plaintiny"
 	"github.com/yococ/yococ/generated/yoco8m"
 	"github.com/yococ/yococ/generated/yoco8mq4"
 	"github.com/yococ/yococ/internal/testmodel"
@@ -31,6 +33,8 @@ var openers = map[string]host.Opener{
 	"flaallrows":    flaallrows.OpenRuntime,
 	"yoco8mq4":      yoco8mq4.OpenRuntime,
 	"flaswaq8":      flaswaq8.OpenRuntime,
+	"plaintiny":     plaintiny.OpenRuntime,
+	"mixedtiny":     mixedtiny.OpenRuntime,
 	"flagdnq8":      flagdnq8.OpenRuntime,
 }
 

@@ -21,6 +21,7 @@ type Model struct {
 	Spec   string   // slash-separated, from the module's root
 	Golden string   // folder of reference results, likewise; "" if there are none for its weights
 	Format string   // of the weights; "" is the checkpoint's
+	Random uint64   // seed of made-up weights in place of a checkpoint; 0 for none
 	Skip   []string // passes that are left out
 }
 
@@ -39,6 +40,8 @@ var Models = []*Model{
 	{Name: "flaallrows", Spec: specs + "flabiasqknorm.yaml", Golden: goldens + "fla_gret_split_bias_qknorm", Skip: []string{earlyExit}},
 	{Name: "yoco8mq4", Spec: "models/yoco-8m.yaml", Format: "q4"},
 	{Name: "flaswaq8", Spec: specs + "flaswa.yaml", Format: "q8"},
+	{Name: "plaintiny", Spec: specs + "plain.yaml", Format: "f32", Random: 1},
+	{Name: "mixedtiny", Spec: specs + "mixed.yaml", Format: "f32", Random: 2},
 	{Name: "flagdnq8", Spec: specs + "flagdn.yaml", Format: "q8"},
 }
 
@@ -65,7 +68,11 @@ func (m *Model) Load() (*driver.Model, error) {
 		return nil, err
 	}
 	spec := filepath.Join(root, filepath.FromSlash(m.Spec))
-	return driver.Load(spec, driver.Options{Package: m.Name, Weights: m.Format, Skip: m.Skip}, true)
+	o := driver.Options{Package: m.Name, Weights: m.Format, Skip: m.Skip}
+	if m.Random != 0 {
+		o.Random = &m.Random
+	}
+	return driver.Load(spec, o, true)
 }
 
 // Weights is the path of the model's packed weights in the user's cache, where they are put if
