@@ -120,6 +120,19 @@ func BenchmarkTeam(b *testing.B) {
 			}
 		})
 	}
+	// What a token of a model of 6 and 6 layers waits where workers have nothing to do: a job and its 63 barriers.
+	b.Run("token/workers=2", func(b *testing.B) {
+		team := startTeam(b, 2)
+		job := func(w *kernel.Worker) {
+			for range 63 {
+				w.Sync()
+			}
+		}
+		for b.Loop() {
+			team.run(job)
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "µs/token")
+	})
 	b.Run("sync/workers=2", func(b *testing.B) {
 		team := startTeam(b, 2)
 		job := func(w *kernel.Worker) {

@@ -44,9 +44,12 @@ func (t *Table) copyRow(dst []float32, token int) {
 		m.CopyRow(dst, token)
 	case t.Q8 != nil:
 		row := t.Q8[token*TableRowQ8(t.Dim):][:TableRowQ8(t.Dim)]
-		for i := range dst {
-			block := row[i/TableBlock*tableBlockBytes:][:tableBlockBytes]
-			dst[i] = float32(int8(block[2+i%TableBlock])) * bf16At(block, 0)
+		for len(dst) > 0 {
+			n, scale := min(TableBlock, len(dst)), bf16At(row, 0)
+			for i, x := range row[2:][:n] {
+				dst[i] = float32(int8(x)) * scale
+			}
+			dst, row = dst[n:], row[tableBlockBytes:]
 		}
 	case t.BF16 != nil:
 		for i, x := range t.BF16[token*t.Dim:][:t.Dim] {

@@ -81,11 +81,12 @@ type Barrier struct {
 }
 
 // A waiting worker looks spins times, some microseconds, since the others are mostly close behind.
-// Then it lets other goroutines run, yields times, half a millisecond or so. One that is behind by more was
-// preempted by another process: the waiting one naps, so that the system can move that process over.
+// Then it lets other goroutines run, yields times, a tenth of a millisecond or so. One that is behind by more was
+// preempted by another process: the waiting one naps, so that the system can move that process over. Beside one
+// busy process on two processors four times as many yields made decoding 0.8 times as fast.
 const (
 	spins  = 4096
-	yields = 8192
+	yields = 2048
 	nap    = 50 * time.Microsecond
 )
 
