@@ -28,8 +28,9 @@ import (
 	"github.com/yococ/yococ/passes"
 )
 
-// specs have, between them, every mixer, biases, a query norm, a tied head and unequal halves.
-var specs = []string{"models/yoco-8m.yaml", "generated/testdata/specs/flabiasqknorm.yaml", "generated/testdata/specs/flaswa.yaml", "generated/testdata/specs/flatied.yaml"}
+// specs have, between them, every mixer, biases, a query norm, a tied head, unequal halves, and stacks without
+// a cross-decoder and of several blocks.
+var specs = []string{"models/yoco-8m.yaml", "generated/testdata/specs/flabiasqknorm.yaml", "generated/testdata/specs/flaswa.yaml", "generated/testdata/specs/flatied.yaml", "generated/testdata/specs/plain.yaml", "generated/testdata/specs/mixed.yaml"}
 
 // files compiles a spec, after an edit if it is not nil, and returns the plan and the files. The
 // spec is read from a folder of the test's own.
@@ -190,13 +191,19 @@ func TestDepth(t *testing.T) {
 	numbers := regexp.MustCompile(`[0-9a-f]{32}|\d+`) // the fingerprint, too
 	for _, path := range specs {
 		compile := func(layers int) (*plan.Plan, map[string][]byte) {
-			p, out := files(t, path, passes.Target{}, func(s *models.Spec) { s.Self.Blocks[0].Repeat, s.Cross.Blocks[0].Repeat = layers, layers })
+			p, out := files(t, path, passes.Target{}, func(s *models.Spec) {
+				for _, half := range []models.Stack{s.Self, s.Cross} {
+					if len(half.Blocks) > 0 {
+						half.Blocks[0].Repeat = layers
+					}
+				}
+			})
 			for name := range out {
 				out[name] = bytes.Join(bytes.Fields(numbers.ReplaceAll(out[name], []byte("N"))), []byte(" "))
 			}
 			return p, out
 		}
-		shallow, few := compile(2)
+		shallow, few := compile(3) // of which the last may stand apart
 		deep, many := compile(40)
 		if !slices.Equal(shallow.Kernels, deep.Kernels) {
 			t.Errorf("%s: kernels depend on the number of layers", path)

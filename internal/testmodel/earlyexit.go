@@ -2,6 +2,7 @@ package testmodel
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/yococ/yococ/ir/plan"
@@ -9,10 +10,10 @@ import (
 )
 
 // EarlyExit holds the multiplications of a generated package to what its plan says, weight by
-// weight and exactly: in prefill the self-decoder and the shared cache are computed for every row,
-// cross-decoder and head for none but the one whose logits are asked for. That is so in the first
-// chunk, in later ones and on a second turn. Where every row's logits are asked for, or if the
-// model was compiled without early exit, they are computed for every row.
+// weight and exactly: in prefill the self-decoder and the shared cache are computed for every row;
+// cross-decoder, head and the stages that end in Exit for none but the one whose logits are asked for.
+// That is so in the first chunk, in later ones and on a second turn. Where every row's logits are asked
+// for, or if the model was compiled without early exit, they are computed for every row.
 //
 // open opens the package's model at path with kernels that count.
 func EarlyExit(t *testing.T, name string, open func(path string, c *Counter) (*rt.Model, error)) {
@@ -116,7 +117,15 @@ func (c *counted) check(what string, self, cross, head int) {
 // compare is check; unless times is 0 it also compares how often every weight was read.
 func (c *counted) compare(what string, self, cross, head, times int) {
 	c.Helper()
-	rows := map[string]int{"self": self, "share": self, "cross": cross, "head": head}
+	rows := func(stage string) int {
+		switch {
+		case stage == "head":
+			return head
+		case strings.HasPrefix(stage, "cross"), strings.HasSuffix(stage, "Exit"):
+			return cross
+		}
+		return self
+	}
 	for i := range c.plan.Weights {
 		w := &c.plan.Weights[i]
 		if w.Form != plan.Matrix {
@@ -129,8 +138,8 @@ func (c *counted) compare(what string, self, cross, head, times int) {
 		columns := (w.Outputs() + plan.Panel - 1) / plan.Panel * plan.Panel
 		all := int64(columns) * int64(inputs(w)) * int64(max(w.Layers, 1))
 		done, read := c.Take(tensor)
-		if want := int64(rows[w.Stage]) * all; done != want {
-			c.Errorf("%s: %d multiplications by %s, want %d: %d rows", what, done, w.Name, want, rows[w.Stage])
+		if want := int64(rows(w.Stage)) * all; done != want {
+			c.Errorf("%s: %d multiplications by %s, want %d: %d rows", what, done, w.Name, want, rows(w.Stage))
 		}
 		if want := int64(times) * all; times > 0 && read != want {
 			c.Errorf("%s: %d elements of %s are read, want %d: %d times all", what, read, w.Name, want, times)
