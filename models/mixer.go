@@ -10,8 +10,8 @@ type Mixer interface {
 
 // Mixers of the two halves: a layer of the cross-decoder has no state.
 var (
-	selfMixers  = []variant{gatedRetention, gatedDeltaNet, slidingWindow, attention}
-	crossMixers = []variant{crossAttention}
+	selfMixers  = []variant{gatedRetention, gatedDeltaNet, slidingWindow, attention, mamba}
+	crossMixers = []variant{crossAttention, gatedMemory}
 )
 
 // mixerKind is the row of those tables that m is made by.

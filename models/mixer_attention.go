@@ -9,6 +9,7 @@ type Attention struct {
 	OutBias        bool  // on the output projection
 	QKNorm         bool  // RMSNorm with a gain on every head of q and of k before its rotation; eps is norm_eps
 	Rope           *Rope // nil for no positions
+	Differential   bool  // see differential.go
 	Shares         bool  // its keys and values are the shared cache
 }
 
@@ -26,6 +27,7 @@ var attention = variant{
 		toggle("out_bias", "the output projection has a bias", true, func(m *Attention) *bool { return &m.OutBias }),
 		toggle("qk_norm", "RMSNorm with a gain on every head of q and of k before its rotation", true, func(m *Attention) *bool { return &m.QKNorm }),
 		positions(func(m *Attention) any { return &m.Rope }),
+		differential(func(m *Attention) *bool { return &m.Differential }),
 		toggle("shares", "its keys and values are the shared cache: of the self-decoder's last layer, in a spec without cache", true, func(m *Attention) *bool { return &m.Shares }),
 	},
 }
@@ -36,6 +38,13 @@ func (m *Attention) Width(dim int) int { return headDim(dim, m.Heads, m.HeadDim)
 func (m *Attention) check(c *checker, at string) {
 	c.heads(at, m.Heads, m.HeadDim, m.Rope != nil)
 	c.divides(join(at, "kv_heads"), m.KVHeads, join(at, "heads"), m.Heads)
+	if m.Differential {
+		normed := ""
+		if m.QKNorm {
+			normed = "qk_norm"
+		}
+		c.differential(at, m.Heads, m.KVHeads, m.Rope, normed)
+	}
 }
 
 func (m *Attention) weights(w *weigher) {
@@ -46,6 +55,9 @@ func (m *Attention) weights(w *weigher) {
 	if m.QKNorm {
 		w.add("q.norm", "qk_norm", hd)
 		w.add("k.norm", "qk_norm", hd)
+	}
+	if m.Differential {
+		w.differential(hd)
 	}
 	w.affine("o", "", w.dim, m.Heads*hd, m.OutBias, "out_bias")
 }

@@ -10,6 +10,7 @@ type SlidingWindow struct {
 	OutBias        bool  // on the output projection
 	QKNorm         bool  // RMSNorm with a gain on every head of q and of k before its rotation; eps is norm_eps
 	Rope           *Rope // nil for no positions
+	Differential   bool  // see differential.go
 }
 
 var slidingWindow = variant{
@@ -30,6 +31,7 @@ var slidingWindow = variant{
 		toggle("out_bias", "the output projection has a bias", true, func(m *SlidingWindow) *bool { return &m.OutBias }),
 		toggle("qk_norm", "RMSNorm with a gain on every head of q and of k before its rotation", true, func(m *SlidingWindow) *bool { return &m.QKNorm }),
 		positions(func(m *SlidingWindow) any { return &m.Rope }),
+		differential(func(m *SlidingWindow) *bool { return &m.Differential }),
 	},
 }
 
@@ -39,6 +41,13 @@ func (m *SlidingWindow) Width(dim int) int { return headDim(dim, m.Heads, m.Head
 func (m *SlidingWindow) check(c *checker, at string) {
 	c.heads(at, m.Heads, m.HeadDim, m.Rope != nil)
 	c.divides(join(at, "kv_heads"), m.KVHeads, join(at, "heads"), m.Heads)
+	if m.Differential {
+		normed := ""
+		if m.QKNorm {
+			normed = "qk_norm"
+		}
+		c.differential(at, m.Heads, m.KVHeads, m.Rope, normed)
+	}
 }
 
 func (m *SlidingWindow) weights(w *weigher) {
@@ -49,6 +58,9 @@ func (m *SlidingWindow) weights(w *weigher) {
 	if m.QKNorm {
 		w.add("q.norm", "qk_norm", hd)
 		w.add("k.norm", "qk_norm", hd)
+	}
+	if m.Differential {
+		w.differential(hd)
 	}
 	w.affine("o", "", w.dim, m.Heads*hd, m.OutBias, "out_bias")
 }

@@ -66,7 +66,7 @@ func (s *Spec) matrices(p Precision) ([]MatrixFormat, error) {
 	vector, elsewhere := false, false
 	s.eachWeight(func(w WeightSpec, place *Place) {
 		kind := string(w.Kind)
-		if len(w.Shape) != 2 {
+		if !w.Matrix() {
 			vector = vector || kind == name
 			return
 		}

@@ -76,7 +76,8 @@ func (f *field) schema() map[string]any {
 			o := map[string]any{"description": v.doc, "title": strings.ReplaceAll(v.kind, "-", " ")}
 			object(o, v.fields)
 			o["properties"].(map[string]any)["kind"] = kind
-			o["required"] = append([]string{"kind"}, o["required"].([]string)...)
+			required, _ := o["required"].([]string)
+			o["required"] = append([]string{"kind"}, required...)
 			of = append(of, o)
 		}
 		m["oneOf"] = of

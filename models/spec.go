@@ -87,7 +87,9 @@ const (
 	FLA   Dialect = "fla"   // flash-linear-attention: config.json of model_type yoco
 	// HuggingFace is the transformers library's for Llama and models like it: config.json.
 	HuggingFace Dialect = "huggingface"
+	// Phi4Flash is that of Phi-4-mini-flash, of the family SambaY: config.json of model_type phi4flash.
+	Phi4Flash Dialect = "phi4flash"
 )
 
 // Dialects are all of them.
-var Dialects = []Dialect{Unilm, FLA, HuggingFace}
+var Dialects = []Dialect{Unilm, FLA, HuggingFace, Phi4Flash}

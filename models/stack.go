@@ -126,6 +126,7 @@ func (p Place) State(name string) string {
 type Shared struct {
 	KVHeads, HeadDim int
 	Rope             *Rope  // of keys and queries; nil for no positions
+	Differential     bool   // its heads are paired
 	At               string // path of what says so
 }
 
@@ -134,14 +135,14 @@ func (s *Spec) Shared() (c Shared, ok bool) {
 	if s.Cache != nil {
 		for _, p := range s.Places() {
 			if m, is := p.Mixer.(*CrossAttention); is {
-				return Shared{s.Cache.KVHeads, m.Width(s.Dim), s.Cache.Rope, "cache"}, true
+				return Shared{s.Cache.KVHeads, m.Width(s.Dim), s.Cache.Rope, m.Differential, "cache"}, true
 			}
 		}
 		return c, false
 	}
 	for _, p := range slices.Backward(s.places("self", s.Self, 0)) {
 		if m, is := p.Mixer.(*Attention); is && m.Shares {
-			return Shared{m.KVHeads, m.Width(s.Dim), m.Rope, p.Mixed}, true
+			return Shared{m.KVHeads, m.Width(s.Dim), m.Rope, m.Differential, p.Mixed}, true
 		}
 		break
 	}

@@ -19,7 +19,12 @@ type WeightSpec struct {
 	At    int    // number of the layer in its half, from 0; -1 for a weight that no layer owns
 	Shape []int  // rows (outputs) first, as y = x·Wᵀ has them: [out in], or [n]
 	Pos   string // "file:line:col" of what asked for it in the spec, "" if built in memory
+
+	vectors bool // its columns are vectors
 }
+
+// Matrix reports whether rows are multiplied by it, so that it may have a format of its own.
+func (w WeightSpec) Matrix() bool { return len(w.Shape) == 2 && !w.vectors }
 
 // Elems is the number of elements.
 func (w WeightSpec) Elems() int64 {
@@ -133,6 +138,17 @@ func (w *weigher) add(name, key string, shape ...int) {
 		asked = join(asked, key)
 	}
 	w.of(name, asked, shape...)
+}
+
+// vectors is add for a weight whose columns are vectors, which are always float32.
+func (w *weigher) vectors(name, key string, shape ...int) {
+	yield := w.yield
+	defer func() { w.yield = yield }()
+	w.yield = func(s WeightSpec, p *Place) {
+		s.vectors = true
+		yield(s, p)
+	}
+	w.add(name, key, shape...)
 }
 
 // affine lists the matrix of a projection and, if it has one, its bias.

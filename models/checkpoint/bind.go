@@ -18,7 +18,8 @@ type weightKey struct {
 	layer int
 }
 
-// Bind finds the tensor of every weight of spec in f and checks its shape and type. A tensor
+// Bind finds the tensor of every weight of spec in f and checks its shape and type. Weights with the name of
+// one tensor are its rows, in the order in which the spec lists them. A tensor
 // that no weight asks for is refused: it means other mathematics than the spec's. A tied head
 // that is in the file all the same must be the embedding, byte for byte. What does not fit comes
 // back as one *Misfit. Bind reads headers only, but for a tied head.
@@ -27,24 +28,34 @@ func Bind(spec *models.Spec, f *Files) (*Bound, error) {
 	m := &Misfit{Spec: spec.File(), Name: spec.Name, Path: f.Path}
 	used := map[string]bool{}
 	elems := map[DType]int{}
-	for _, w := range spec.Weights() {
+	weights := spec.Weights()
+	rows, taken := map[string]int{}, map[string]int{} // of a tensor: that it should have, that weights before have
+	for _, w := range weights {
+		rows[Name(spec.Checkpoint.Names, spec, w)] += w.Shape[0]
+	}
+	for _, w := range weights {
 		name := Name(spec.Checkpoint.Names, spec, w)
 		t, ok := f.Tensor(name)
+		whole := w
+		whole.Shape = append([]int{rows[name]}, w.Shape[1:]...)
+		first := taken[name] == 0
 		switch used[name] = true; {
 		case name == "":
 			m.add(Unnamed, w, name, t)
-		case !ok:
-			m.add(Missing, w, name, t)
-		case !slices.Equal(t.Shape, w.Shape):
-			m.add(WrongShape, w, name, t)
-		case !t.DType.IsWeight():
+		case !ok && first:
+			m.add(Missing, whole, name, t)
+		case ok && !slices.Equal(t.Shape, whole.Shape) && first:
+			m.add(WrongShape, whole, name, t)
+		case ok && !t.DType.IsWeight() && first:
 			m.add(WrongType, w, name, t)
-		default:
+		case ok && slices.Equal(t.Shape, whole.Shape):
+			t = t.rows(taken[name], w.Shape[0])
 			b.weights[weightKey{w.Role, w.Layer}] = t
-			if len(t.Shape) == 2 {
+			if w.Matrix() {
 				elems[t.DType] += t.Elems()
 			}
 		}
+		taken[name] += w.Shape[0]
 	}
 	if spec.TieEmbeddings {
 		b.tie(spec, f, m, used)

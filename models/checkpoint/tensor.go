@@ -59,6 +59,26 @@ func (t Tensor) Elems() int {
 	return n
 }
 
+// rows are n rows of the tensor, from one on.
+func (t Tensor) rows(from, n int) Tensor {
+	size := t.DType.Size() // of a row
+	if t.strides != nil {
+		size *= t.strides[0]
+	} else {
+		for _, d := range t.Shape[1:] {
+			size *= d
+		}
+	}
+	if n != t.Shape[0] {
+		t.Data = t.Data[from*size:]
+		if t.strides == nil {
+			t.Data = t.Data[:n*size]
+		}
+		t.Shape = append([]int{n}, t.Shape[1:]...)
+	}
+	return t
+}
+
 // plain gives the elements [from, from+n) little endian and row-major: a view of Data where it is,
 // otherwise written into space, which then has to be large enough.
 func (t Tensor) plain(space []byte, from, n int) []byte {
