@@ -1,6 +1,9 @@
 package ir
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Packed is how a Machine gets its weights from a checkpoint: the function that makes every
 // weight by its Pack from the tensors that source gives, row-major; layer is -1 for a tensor that
@@ -29,6 +32,9 @@ func Packed(source func(role string, layer int) ([]float64, error)) func(w *Weig
 				}
 			}
 			for i, x := range data {
+				if s.NegExp {
+					x = -math.Exp(x)
+				}
 				out = append(out, x*s.Scale*gain[i%len(gain)])
 			}
 		}

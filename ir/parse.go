@@ -180,6 +180,9 @@ func parseSource(text string) (Source, error) {
 		ok = err == nil && n > 0 && strings.HasSuffix(rows, "]")
 		s.Role, s.Rows = role, n
 	}
+	if role, negExp := strings.CutPrefix(s.Role, "-exp("); negExp {
+		s.Role, s.NegExp = strings.CutSuffix(role, ")")
+	}
 	ok = ok && isWord(s.Role)
 	for i, f := range factors[1:] {
 		if gain, isGain := strings.CutPrefix(f, "diag("); isGain && s.Gain == "" {
@@ -193,7 +196,7 @@ func parseSource(text string) (Source, error) {
 		s.Scale = x
 	}
 	if !ok {
-		return Source{}, fmt.Errorf("%q is not a source, want ROLE, ROLE[ROWS], ROLE*SCALE or ROLE*SCALE*diag(ROLE)", text)
+		return Source{}, fmt.Errorf("%q is not a source, want ROLE, ROLE[ROWS], ROLE*SCALE, ROLE*SCALE*diag(ROLE) or -exp(ROLE)", text)
 	}
 	return s, nil
 }

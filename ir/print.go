@@ -139,9 +139,13 @@ func (w *Weight) text() string {
 	return s
 }
 
-// String is the text form, self.k[256]*0.125*diag(self.norm): in brackets its rows in a stack.
+// String is the text form, self.k[256]*0.125*diag(self.norm): in brackets its rows in a stack; or
+// -exp(self.rates).
 func (s Source) String() string {
 	text := s.Role
+	if s.NegExp {
+		text = "-exp(" + s.Role + ")"
+	}
 	if s.Rows != 0 {
 		text += "[" + strconv.Itoa(s.Rows) + "]"
 	}

@@ -84,10 +84,11 @@ type Pack struct {
 
 // A Source is one checkpoint tensor that goes into a weight, and what is folded into it.
 type Source struct {
-	Role  string  // in the checkpoint
-	Scale float64 // every element is multiplied by it; 1 for none
-	Gain  string  // role of a vector that column i is multiplied by, "" for none
-	Rows  int     // rows of the weight that it makes; 0: all of them, it is the only source
+	Role   string  // in the checkpoint
+	NegExp bool    // every element x is -exp(x) instead
+	Scale  float64 // every element is multiplied by it; 1 for none
+	Gain   string  // role of a vector that column i is multiplied by, "" for none
+	Rows   int     // rows of the weight that it makes; 0: all of them, it is the only source
 }
 
 // Weight is the weight of that name, nil if there is none.

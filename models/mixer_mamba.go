@@ -22,7 +22,7 @@ var mamba = variant{
 			at: in(func(m *Mamba) any { return &m.States }),
 		},
 		{
-			key: "conv", doc: "tokens that the convolution sees, the token itself included", shape: integer, min: 1, max: 64, def: 4,
+			key: "conv", doc: "tokens that the convolution sees, the token itself included", shape: integer, min: 2, max: 64, def: 4,
 			at: in(func(m *Mamba) any { return &m.Conv }),
 		},
 		{

@@ -159,6 +159,11 @@ func (m *maker) fold(rows []float32, s ir.Source, b block) {
 	if b.tensor.Elem == ir.BF16 {
 		round = odd
 	}
+	if s.NegExp {
+		for i, x := range rows {
+			rows[i] = float32(-math.Exp(float64(x)))
+		}
+	}
 	switch {
 	case s.Gain != "":
 		m.gain = grow(m.gain, k)

@@ -24,7 +24,7 @@ func Program(spec *models.Spec) (*ir.Program, error) {
 	b := &builder{spec: spec, asked: spec.Weights(), p: &ir.Program{Name: spec.Name}}
 	if c, ok := spec.Shared(); ok {
 		b.shared = c
-		kv := ir.Of(c.KVHeads, c.HeadDim)
+		kv := keys(c.KVHeads, c.HeadDim, c.Differential)
 		b.cache = b.state(&ir.State{Name: "kv", Kind: ir.Shared, Layers: 1, Parts: []ir.Part{{Name: "k", Type: kv}, {Name: "v", Type: kv}}})
 	}
 
@@ -67,6 +67,7 @@ type builder struct {
 	cache  *ir.State     // the shared one, nil if there is none …
 	shared models.Shared // … and what the spec says about it
 	filled bool          // the stage that fills it is there
+	memory *ir.Value     // of the token, for gated memory units; nil if there is none yet
 	err    error
 }
 
@@ -82,9 +83,15 @@ func (b *builder) stage(name string, repeat int, body func() *ir.Value) {
 func (b *builder) block(places []models.Place) {
 	b.stage(places[0].Stage, places[0].Repeat, func() *ir.Value {
 		x := b.param(places[0].Half)
+		if b.memory != nil {
+			b.memory = b.part(b.f.Param, places[0].Half, b.spec.Dim, b.memory.Type.Size())
+		}
 		for i := range places {
 			b.place = &places[i]
 			x = b.layer(x)
+		}
+		if b.memory != nil { // goes through the stream behind x
+			x = b.op(ir.Concat, places[0].Half, nil, x, b.memory)
 		}
 		return x
 	})
@@ -157,14 +164,20 @@ func (b *builder) weighted(op *ir.Op, role models.Role, args ...*ir.Value) *ir.V
 	return b.f.Add(op, nil, args, []*ir.Weight{w}, nil, w.Pos)
 }
 
+// param is the residual stream as it enters a stage, without the memory that is behind it.
 func (b *builder) param(path string) *ir.Value {
-	return b.f.AddParam(ir.Of(b.spec.Dim), b.spec.Pos(path))
+	if b.memory == nil {
+		return b.f.AddParam(ir.Of(b.spec.Dim), b.spec.Pos(path))
+	}
+	stream := b.f.AddParam(ir.Of(b.spec.Dim+b.memory.Type.Size()), b.spec.Pos(path))
+	return b.part(stream, path, 0, b.spec.Dim)
 }
 
-// norm is RMSNorm with a gain.
+// norm is RMSNorm with a gain, or LayerNorm with a gain and a bias.
 func (b *builder) norm(x *ir.Value, role models.Role) *ir.Value {
-	if b.spec.Norm != models.RMSNorm {
-		b.err = fmt.Errorf("%s: no equations for the norm %s", b.spec.Pos("norm"), b.spec.Norm)
+	if b.spec.Norm == models.LayerNorm {
+		ws := []*ir.Weight{b.weight(role), b.weight(role + ".bias")}
+		return b.f.Add(ir.LayerNorm, ir.LayerNormAttr{Eps: b.spec.NormEps}, []*ir.Value{x}, ws, nil, b.spec.Pos("norm_eps"))
 	}
 	return b.weighted(ir.Gain, role, b.op(ir.RMSNorm, "norm_eps", ir.RMSNormAttr{Eps: b.spec.NormEps}, x))
 }
@@ -227,8 +240,12 @@ func (b *builder) layer(x *ir.Value) *ir.Value {
 		y = b.window(n, m)
 	case *models.Attention:
 		y = b.attention(n, m)
+	case *models.Mamba:
+		y = b.mamba(n, m)
 	case *models.CrossAttention:
 		y = b.crossAttention(n, m)
+	case *models.GatedMemory:
+		y = b.gatedMemory(n)
 	default:
 		b.err = fmt.Errorf("%s: no equations for the mixer %s", b.spec.Pos(b.key("")), models.MixerKind(m))
 		return x
@@ -246,7 +263,13 @@ func (b *builder) share(x *ir.Value) *ir.Value {
 	k = b.rope(b.heads(k, "cache.kv_heads", c.KVHeads), c.Rope, "cache.rope")
 	v := b.affine(n, "cache.v", c.Bias)
 	v = b.heads(v, "cache.kv_heads", c.KVHeads)
+	if b.shared.Differential {
+		k, v = b.heads(k, "cache.kv_heads", c.KVHeads/2), b.heads(v, "cache.kv_heads", c.KVHeads/2)
+	}
 	b.f.Add(ir.Share, nil, []*ir.Value{k, v}, nil, b.cache, b.spec.Pos("cache"))
+	if b.memory != nil {
+		return b.f.Param
+	}
 	return x
 }
 

@@ -14,12 +14,14 @@ func (b *builder) attention(x *ir.Value, m *models.Attention) *ir.Value {
 	hd := m.Width(b.spec.Dim)
 	s := b.cache
 	if !m.Shares {
-		kv := ir.Of(m.KVHeads, hd)
+		kv := keys(m.KVHeads, hd, m.Differential)
 		s = b.layered(&ir.State{Name: "attention", Kind: ir.Grow, Parts: []ir.Part{{Name: "k", Type: kv}, {Name: "v", Type: kv}}})
 	}
 	q, k, v := b.qkv(x, m.Heads, m.KVHeads, m.Bias, m.QKNorm, m.Rope)
-	b.f.Add(ir.Share, nil, []*ir.Value{k, v}, nil, s, b.spec.Pos(b.key("")))
-	o := b.f.Add(ir.Attend, ir.AttendAttr{Scale: attentionScale(hd)}, []*ir.Value{q}, nil, s, b.spec.Pos(b.key("")))
+	o := b.attended(m.Differential, q, k, v, func(q, k, v *ir.Value) *ir.Value {
+		b.f.Add(ir.Share, nil, []*ir.Value{k, v}, nil, s, b.spec.Pos(b.key("")))
+		return b.f.Add(ir.Attend, ir.AttendAttr{Scale: attentionScale(hd)}, []*ir.Value{q}, nil, s, b.spec.Pos(b.key("")))
+	})
 	return b.affine(o, b.role("o"), m.OutBias)
 }
 

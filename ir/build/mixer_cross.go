@@ -15,6 +15,8 @@ func (b *builder) crossAttention(x *ir.Value, m *models.CrossAttention) *ir.Valu
 	}
 	q = b.rope(q, b.shared.Rope, b.shared.At+".rope")
 	attr := ir.AttendAttr{Scale: attentionScale(b.shared.HeadDim)}
-	o := b.f.Add(ir.Attend, attr, []*ir.Value{q}, nil, b.cache, b.spec.Pos(heads))
+	o := b.attended(m.Differential, q, nil, nil, func(q, _, _ *ir.Value) *ir.Value {
+		return b.f.Add(ir.Attend, attr, []*ir.Value{q}, nil, b.cache, b.spec.Pos(heads))
+	})
 	return b.affine(o, b.role("o"), m.OutBias)
 }

@@ -36,7 +36,7 @@ var (
 
 	NormHeads     = &Routine{Name: "NormHeads", Access: []Access{Write, Read, None, None, None, None, None}, Kernels: []*Kernel{RMSNorm}}
 	NormRows      = &Routine{Name: "NormRows", Access: []Access{Write, Read, None, None, None, None}, Kernels: []*Kernel{LayerNorm}}
-	Gate          = &Routine{Name: "Gate", Access: []Access{None, Write, Read, Read, None}, Kernels: []*Kernel{SwiGLU}}
+	Gate          = &Routine{Name: "Gate", Access: []Access{Write, Read, Read, None, None}, Kernels: []*Kernel{SwiGLU}}
 	SelectiveScan = &Routine{Name: "SelectiveScan", Access: []Access{None, Write, Read, Read, Read, Read, None, None, None, None, None}, Kernels: []*Kernel{Scan}}
 	Stripe        = &Routine{Name: "Stripe", Access: []Access{None, Write, Read, None}}
 	Differ        = &Routine{Name: "Differ", Access: []Access{None, Write, Read, None, None, None, None, None, None, None}, Kernels: []*Kernel{RMSNorm, Scale, Merge}}

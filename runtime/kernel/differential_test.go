@@ -79,13 +79,12 @@ func TestNormRows(t *testing.T) {
 	for _, n := range []int{1, 15, 16, 100, 300} {
 		const rows = 7
 		x, g, gain, shift := random(rng, rows, n), random(rng, rows, n), floats(rng, n), floats(rng, n)
-		spec := GateSpec{Width: n}
 		var normed, gated Rows
 		for _, workers := range []int{1, 2, 5} {
 			a, b := blank(rows, n), blank(rows, n)
 			team(workers, 0, func(w *Worker) {
 				NormRows(w, a, x, gain, shift, 1e-5, rows)
-				Gate(w, &spec, b, g, x, rows)
+				Gate(w, b, g, x, n, rows)
 			})
 			if workers == 1 {
 				normed, gated = a, b

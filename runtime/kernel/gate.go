@@ -1,15 +1,12 @@
 package kernel
 
-// A GateSpec is the width of what is gated.
-type GateSpec struct{ Width int }
-
-// Gate is dst = silu(g) ∘ x for every row. dst may be g or x. Workers share the columns of few rows, and the
+// Gate is dst = silu(g) ∘ x for every row, n wide. dst may be g or x. Workers share the columns of few rows, and the
 // rows of many.
-func Gate(w *Worker, s *GateSpec, dst, g, x Rows, rows int) {
-	lo, hi, first, last := 0, s.Width, 0, rows
+func Gate(w *Worker, dst, g, x Rows, n, rows int) {
+	lo, hi, first, last := 0, n, 0, rows
 	if rows < 2*w.N {
-		lo, hi = w.Share((s.Width + line - 1) / line)
-		lo, hi = lo*line, min(hi*line, s.Width)
+		lo, hi = w.Share((n + line - 1) / line)
+		lo, hi = lo*line, min(hi*line, n)
 	} else {
 		first, last = w.Share(rows)
 	}

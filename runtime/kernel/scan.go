@@ -34,15 +34,15 @@ func (s *ScanSpec) State(buf []float32) Scanned {
 	return Scanned{buf[:s.StateFloats():s.StateFloats()]}
 }
 
-// Export returns S, [Channels][States].
-func (s *ScanSpec) Export(st *Scanned) []float32 {
+// Export returns S after any number of tokens, [Channels States].
+func (s *ScanSpec) Export(st *Scanned, _ int) []Tensor {
 	out := make([]float32, 0, s.Channels*s.States)
 	for e := range s.Channels {
 		for j := range s.States {
 			out = append(out, st.s[(e/line*s.States+j)*line+e%line])
 		}
 	}
-	return out
+	return []Tensor{{"ssm", []int{s.Channels, s.States}, out}}
 }
 
 // scanGroups is how many groups of channels a worker takes at a time.
@@ -51,8 +51,8 @@ const scanGroups = 4
 // copiedRows is from how many rows on a worker copies its part of A.
 const copiedRows = 8
 
-// ScanScratch is the scratch of SelectiveScan, in floats.
-func ScanScratch(states int) int { return states * scanGroups * line }
+// Scratch is the scratch of SelectiveScan, in floats.
+func (s ScanSpec) Scratch(int) int { return s.States * scanGroups * line }
 
 // SelectiveScan advances the state by rows tokens and writes their outputs m to dst. v, d and dst are [Channels] a
 // row, b and c [States]; a is A, skip is D. dst may be v or d. The position is not looked at. Workers share

@@ -33,13 +33,13 @@ func newScanCase(rng *rand.Rand, channels, states, tokens int) *scanCase {
 func (c *scanCase) run(cut cut) (dst Rows, export []float32) {
 	dst = blank(c.tokens, c.Channels)
 	st := c.State(make([]float32, c.StateFloats()))
-	team(cut.workers, ScanScratch(c.States), func(w *Worker) {
+	team(cut.workers, c.Scratch(c.tokens), func(w *Worker) {
 		cut.chunks(c.tokens, func(pos, rows int) {
 			SelectiveScan(w, &c.ScanSpec, dst.From(pos), c.v.From(pos), c.d.From(pos), c.b.From(pos), c.c.From(pos), c.rates, c.skip, &st, pos, rows)
 			w.Sync()
 		})
 	})
-	return dst, c.Export(&st)
+	return dst, c.Export(&st, c.tokens)[0].Data
 }
 
 func scanCases(rng *rand.Rand) []*scanCase {
