@@ -253,7 +253,7 @@ func (g *generator) export(f *jen.File) {
 			case st.Layers == 1:
 				prefix = jen.Lit(fmt.Sprintf("self%d.", st.First))
 			case st.Layers > 1:
-				prefix = jen.Qual("fmt", "Sprintf").Call(jen.Lit("self%d."), layerOf(&st))
+				prefix = jen.Qual("fmt", "Sprintf").Call(jen.Lit("self%d."), layerOf(st.First, st.Step, st.Layers))
 			}
 			tensors := jen.Qual(kernelPath, "Named").Call(prefix, jen.Id("e").Dot(st.Object).Dot("Export").Call(state, jen.Id("pos")))
 			add := jen.Id("out").Op("=").Append(jen.Id("out"), tensors.Op("..."))
@@ -266,14 +266,17 @@ func (g *generator) export(f *jen.File) {
 	})
 }
 
-// layerOf is the layer of the stack that layer l of a state belongs to.
-func layerOf(st *plan.State) jen.Code {
-	l := jen.Id("l")
-	if st.Step > 1 {
-		l = jen.Lit(st.Step).Op("*").Id("l")
+// layerOf is the layer of the stack that layer l of n stands for.
+func layerOf(first, step, n int) jen.Code {
+	if n == 1 {
+		return jen.Lit(first)
 	}
-	if st.First > 0 {
-		l = jen.Lit(st.First).Op("+").Add(l)
+	l := jen.Id("l")
+	if step > 1 {
+		l = jen.Lit(step).Op("*").Id("l")
+	}
+	if first > 0 {
+		l = jen.Lit(first).Op("+").Add(l)
 	}
 	return l
 }

@@ -173,6 +173,8 @@ func (g *generator) operand(s *plan.Stage, step *plan.Step, o plan.Operand) jen.
 			return jen.Qual(kernelPath, "Phases").Values()
 		}
 		return jen.Id(scratch).Dot("phases").Dot(string(o))
+	case plan.LayerArg:
+		return layerOf(o.First, o.Step, s.Repeat)
 	case plan.IntArg:
 		return jen.Lit(int(o))
 	case plan.FloatArg:

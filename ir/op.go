@@ -20,6 +20,12 @@ type Op struct {
 	Eval       func(*Value, *Env) []float64 // what it means on real numbers, all rows: slow and obvious
 }
 
+// A PerRun attribute changes from run to run of its stage.
+type PerRun interface {
+	// From is the attribute in a stage whose first run is run r of this one.
+	From(r int) any
+}
+
 // Effect is what an operation does to the state that it names.
 type Effect uint8
 

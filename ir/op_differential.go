@@ -47,6 +47,12 @@ type DifferAttr struct {
 	Step  int     // and how many more below each next one
 }
 
+// From implements PerRun.
+func (a DifferAttr) From(r int) any {
+	a.Depth += r * a.Step
+	return a
+}
+
 // Differ takes the difference of neighbouring heads.
 var Differ = define(&Op{
 	Name:    "differ",

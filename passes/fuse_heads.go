@@ -11,6 +11,7 @@ import (
 //	retain(q, k, v, scale(logsigmoid(a), 1/n))      → retain{normalizer=n}(q, k, v, a)
 //	mul(silu(g), rmsnorm(retain(…)))                → retain{gate}(…, g)
 //	attend{rope}(gain(rmsnorm(q), w))               → attend{qnorm, rope}(q, w)
+//	scan(v, softplus(d), b, c)                      → scan{softplus}(v, d, b, c)
 //	gain(rmsnorm(x), w), over heads of x, elsewhere → headnorm(x, w)
 func fuseHeads(p *ir.Program, _ *Target) {
 	for _, s := range p.Stages {
@@ -23,6 +24,9 @@ func fuseHeads(p *ir.Program, _ *Target) {
 		}
 		for v := range f.All(ir.Attend) {
 			fuseQueryNorm(f, v)
+		}
+		for v := range f.All(ir.Scan) {
+			fuseStep(f, v)
 		}
 		for v := range f.All(ir.Gain) {
 			fuseHeadNorm(f, v)
@@ -48,6 +52,15 @@ func fuseDecay(f *ir.Func, v *ir.Value) {
 		args := slices.Clone(v.Args)
 		args[3] = l.Args[0]
 		v.BecomeWith(ir.Retain, attr, args, nil, v.State)
+	}
+}
+
+// fuseStep looks in front of a scan for the softplus of its steps.
+func fuseStep(f *ir.Func, v *ir.Value) {
+	if d := only(f, v.Args[1], ir.Softplus); d != nil && !ir.AttrOf[ir.ScanAttr](v).Softplus {
+		args := slices.Clone(v.Args)
+		args[1] = d.Args[0]
+		v.BecomeWith(ir.Scan, ir.ScanAttr{Softplus: true}, args, v.Weights, v.State)
 	}
 }
 

@@ -10,7 +10,9 @@ import (
 //
 //	mul(silu(slice(z, 0, F)), slice(z, F, F)), z = project(x, W)  → project{swiglu}(x, W)
 //
-// The matrix may have up first: then its halves change places.
+// The matrix may have up first: then its halves change places. Other gates become one operation:
+//
+//	mul(silu(g), x)  → swiglu(g, x)
 func fuseSwiGLU(p *ir.Program, _ *Target) {
 	for _, s := range p.Stages {
 		f := s.Func
@@ -39,6 +41,14 @@ func fuseSwiGLU(p *ir.Program, _ *Target) {
 				attr.Act = "swiglu"
 				v.BecomeWith(ir.Project, attr, z.Args, z.Weights, nil)
 				break
+			}
+		}
+		for v := range f.All(ir.Mul) {
+			for i := range v.Args {
+				if g := only(f, v.Args[i], ir.SiLU); g != nil {
+					v.Become(ir.SwiGLU, nil, g.Args[0], v.Args[1-i])
+					break
+				}
 			}
 		}
 	}

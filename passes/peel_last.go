@@ -45,6 +45,7 @@ func peelLast(p *ir.Program, _ *Target) {
 		p.States = slices.Insert(p.States, slices.Index(p.States, st)+1, &one)
 		return &one
 	}
+	c.run = s.Repeat - 1
 	for _, v := range s.Func.Values {
 		c.copy(v)
 	}
@@ -92,6 +93,7 @@ type copier struct {
 	states  map[*ir.State]*ir.State
 	weight  func(*ir.Weight) *ir.Weight // what stands for a weight in the copy; nil: itself
 	state   func(*ir.State) *ir.State   // and for a state
+	run     int                         // the run of the one that is the first of the other
 }
 
 func newCopier(to *ir.Func) *copier {
@@ -116,7 +118,11 @@ func (c *copier) copy(v *ir.Value) {
 	if v.State != nil {
 		state = once(c.states, v.State, c.state)
 	}
-	c.values[v] = c.to.Add(v.Op, v.Attr, args, weights, state, v.Pos)
+	attr := v.Attr
+	if a, ok := attr.(ir.PerRun); ok {
+		attr = a.From(c.run)
+	}
+	c.values[v] = c.to.Add(v.Op, attr, args, weights, state, v.Pos)
 }
 
 // once is what stands for x, made at its first use.

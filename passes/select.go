@@ -34,6 +34,7 @@ var fusedBy = map[*ir.Op]string{
 	ir.Linear:     "fuse-bias",
 	ir.Rope:       "fuse-rope",
 	ir.LogSigmoid: "fuse-heads",
+	ir.Softplus:   "fuse-heads",
 	ir.Mul:        "fuse-swiglu",
 	ir.RMSNorm:    "fuse-norm",
 	ir.Gain:       "fuse-norm",

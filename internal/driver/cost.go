@@ -130,6 +130,12 @@ func deltaCost(_ *plan.Plan, o *plan.Object, _, rows int) cost {
 	}
 }
 
+// scanCost counts S = S·decay + in, y = y + S·c and the products that make decay and in.
+func scanCost(_ *plan.Plan, o *plan.Object, _, rows int) cost {
+	n := float64(o.Int("Channels") * o.Int("States"))
+	return cost{flops: 6 * n * float64(rows), bytes: 4 * n}
+}
+
 func attendCost(p *plan.Plan, o *plan.Object, pos, rows int) cost {
 	window := pos + rows
 	row := cacheRow(p.CacheElem, o.Int("Dim"))

@@ -40,6 +40,11 @@ var mixerTypes = map[string]mixerType{
 		state: func(o *plan.Object) int { return o.Int("ValueHeads") * o.Int("Dim") * o.Int("ValueDim") },
 		cost:  deltaCost,
 	},
+	"ScanSpec": {
+		zero:  &kernel.ScanSpec{},
+		state: func(o *plan.Object) int { return o.Int("Channels") * o.Int("States") },
+		cost:  scanCost,
+	},
 	"AttendSpec": {zero: &kernel.AttendSpec{}, cost: attendCost},
 }
 

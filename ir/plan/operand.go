@@ -42,6 +42,8 @@ type (
 	FloatArg float64
 	// IntArg is a size.
 	IntArg int
+	// LayerArg is how many layers are below the one at hand: First, and Step more for each run of the stage.
+	LayerArg struct{ First, Step int }
 	// NameArg is a parameter of the generated function or a field of the engine: tokens, pos, rows, partial.
 	NameArg string
 )
@@ -54,6 +56,7 @@ func (StateArg) operand()  {}
 func (PhasesArg) operand() {}
 func (FloatArg) operand()  {}
 func (IntArg) operand()    {}
+func (LayerArg) operand()  {}
 func (NameArg) operand()   {}
 
 // Width is how wide a row is as it is multiplied by a weight, in floats: as wide as any layer's format

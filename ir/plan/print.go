@@ -166,6 +166,8 @@ func printOperand(o Operand) string {
 		return "phases " + string(o)
 	case IntArg:
 		return strconv.Itoa(int(o))
+	case LayerArg:
+		return fmt.Sprintf("layer %d+%dl", o.First, o.Step)
 	case FloatArg:
 		return fmt.Sprintf("%g", float64(o))
 	case NameArg:
