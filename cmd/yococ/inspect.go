@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +13,7 @@ import (
 func inspectCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect SPEC.yaml",
-		Short: "Say how much memory a model takes",
+		Short: "Say how much memory a model takes, and what it computes of a prompt",
 		Args:  one("SPEC.yaml"),
 	}
 	f := addModelFlags(cmd, false)
@@ -42,9 +43,10 @@ func inspectCommand() *cobra.Command {
 		}
 		mem := driver.NewMemory(m, driver.Threads(threads))
 		if asJSON {
-			return printJSON(cmd.OutOrStdout(), mem.Report(contexts))
+			return printJSON(cmd.OutOrStdout(), mem.Report(contexts, m.PrefillRows()))
 		}
 		printMemory(cmd.OutOrStdout(), m, mem, contexts)
+		printRows(cmd.OutOrStdout(), m.PrefillRows())
 		return nil
 	}
 	return cmd
@@ -52,14 +54,17 @@ func inspectCommand() *cobra.Command {
 
 func printMemory(w io.Writer, m *driver.Model, mem *driver.Memory, contexts []int) {
 	p := m.Package.Plan
-	fmt.Fprintf(w, "%s: %d self-decoder and %d cross-decoder layers of width %d, %s weights, %s cache\n\n",
-		p.Package, p.Self, p.Cross, p.Dim, p.Precision(), p.CacheElem)
+	layers, kept := fmt.Sprintf("%d self-decoder and %d cross-decoder layers", p.Self, p.Cross), "the one that all cross layers read"
+	if p.Cross == 0 {
+		layers, kept = fmt.Sprintf("%d layers", p.Self), "of the layers that keep all tokens"
+	}
+	fmt.Fprintf(w, "%s: %s of width %d, %s weights, %s cache\n\n", p.Package, layers, p.Dim, p.Precision(), p.CacheElem)
 	row := func(what string, n int64, note string) {
 		fmt.Fprintf(w, "%-22s %14d  %-11s %s\n", what, n, size(n), note)
 	}
 	fmt.Fprintf(w, "%-22s %14d\n", "parameters", mem.Params)
 	row("weights", mem.Weights, "mapped from the packed file")
-	row("cache per token", mem.CachePerToken, "the one that all cross layers read")
+	row("cache per token", mem.CachePerToken, kept)
 	row("state", mem.State, "of the self-decoder, at any length")
 	if mem.OpenBlock > 0 {
 		row("open block", mem.OpenBlock, "of the self-decoder, at any length")
@@ -69,4 +74,49 @@ func printMemory(w io.Writer, m *driver.Model, mem *driver.Memory, contexts []in
 	for _, n := range contexts {
 		row(fmt.Sprintf("%d tokens", n), mem.Total(n), "in all, with the program itself")
 	}
+}
+
+// printRows lists what a prompt's rows are multiplied by.
+func printRows(w io.Writer, rows []driver.PrefillRows) {
+	fmt.Fprintf(w, "\n%-36s %-28s %s\n", "prefill", "of every row", "of the last row alone")
+	for _, r := range rows {
+		line := fmt.Sprintf("%-36s %-28s %s", layersOf(r), strings.Join(r.Every, " "), strings.Join(r.Last, " "))
+		fmt.Fprintln(w, strings.TrimRight(line, " "))
+	}
+	fmt.Fprintf(w, "%.1f %% of the multiplications by weights are those of every row\n", 100*driver.EveryRowShare(rows))
+}
+
+// layersOf names layers: self 0-3 sliding-window, self 1, 3, … 11 gated-retention.
+func layersOf(r driver.PrefillRows) string {
+	ns := r.Layers
+	if len(ns) == 0 {
+		return r.Half
+	}
+	var parts []string
+	for i := 0; i < len(ns); {
+		j := i
+		for j+1 < len(ns) && ns[j+1] == ns[j]+1 {
+			j++
+		}
+		if i == j {
+			parts = append(parts, fmt.Sprint(ns[i]))
+		} else {
+			parts = append(parts, fmt.Sprintf("%d-%d", ns[i], ns[j]))
+		}
+		i = j + 1
+	}
+	if n := len(ns); n > 3 && evenly(ns) && ns[1] > ns[0]+1 {
+		parts = []string{parts[0], parts[1] + ", … " + parts[n-1]}
+	}
+	return fmt.Sprintf("%s %s %s", r.Half, strings.Join(parts, ", "), r.Mixer)
+}
+
+// evenly reports whether the numbers, at least two, are equally far apart.
+func evenly(ns []int) bool {
+	for i := range ns {
+		if ns[i] != ns[0]+i*(ns[1]-ns[0]) {
+			return false
+		}
+	}
+	return true
 }

@@ -71,6 +71,8 @@ type Report struct {
 	OpenBlock     int64   `json:"open_block_bytes"`
 	Scratch       int64   `json:"scratch_bytes"`
 	Contexts      []Total `json:"contexts"`
+
+	Prefill []PrefillRows `json:"prefill"` // what is computed of a prompt
 }
 
 // Total is the peak of a process whose session is full.
@@ -80,8 +82,8 @@ type Total struct {
 }
 
 // Report gives the figures for some context lengths.
-func (m *Memory) Report(contexts []int) Report {
-	r := Report{Params: m.Params, Weights: m.Weights, CachePerToken: m.CachePerToken, State: m.State, OpenBlock: m.OpenBlock, Scratch: m.Scratch}
+func (m *Memory) Report(contexts []int, prefill []PrefillRows) Report {
+	r := Report{Params: m.Params, Weights: m.Weights, CachePerToken: m.CachePerToken, State: m.State, OpenBlock: m.OpenBlock, Scratch: m.Scratch, Prefill: prefill}
 	for _, n := range contexts {
 		r.Contexts = append(r.Contexts, Total{n, m.Total(n)})
 	}
