@@ -44,3 +44,25 @@ func BenchmarkDelta(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkShortConv is the convolution of a chunk, 4 taps and silu.
+func BenchmarkShortConv(b *testing.B) {
+	const channels, taps = 3072, 4
+	for _, set := range Sets()[1:] {
+		for _, rows := range []int{1, 256} {
+			b.Run(fmt.Sprintf("%s/rows=%d", set.Level(), rows), func(b *testing.B) {
+				spec := &kernel.ConvSpec{Channels: channels, Taps: taps, SiLU: true}
+				state, weight := spec.State(aligned(spec.StateFloats())), aligned(taps*channels)
+				x, dst := aligned(rows*(channels+16)), aligned(rows*(channels+16))
+				fill(x)
+				fill(weight)
+				w := kernel.NewWorker(0, 1, set, aligned(spec.Scratch(rows)), &kernel.Barrier{})
+				stride := channels + 16
+				for b.Loop() {
+					kernel.ShortConv(w, spec, kernel.Rows{Data: dst, Stride: stride}, kernel.Rows{Data: x, Stride: stride}, weight, nil, &state, 0, rows)
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(rows*channels), "ns/element")
+			})
+		}
+	}
+}
