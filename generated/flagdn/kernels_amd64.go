@@ -97,6 +97,21 @@ func (avx2Kernels) RopeInterleaved(dst []float32, ldd int, x []float32, ldx int,
 	ropeInterleaved_avx2(dst, ldd, x, ldx, cos, sin, ldp, n, rows)
 }
 
+// ScaleRows multiplies each row by its number.
+func (avx2Kernels) ScaleRows(dst []float32, ldd int, x []float32, ldx int, s []float32, n int, rows int) {
+	scaleRows_avx2(dst, ldd, x, ldx, s, n, rows)
+}
+
+// Transpose makes rows columns, and multiplies by a number.
+func (avx2Kernels) Transpose(dst []float32, ldd int, x []float32, ldx int, s float32, n int, rows int) {
+	transpose_avx2(dst, ldd, x, ldx, s, n, rows)
+}
+
+// Decay weighs what rows see of a block by its age.
+func (avx2Kernels) Decay(p []float32, ldp int, g []float32, first int, rows int) {
+	decay_avx2(p, ldp, g, first, rows)
+}
+
 // avx512Kernels are the kernels of the level avx512; what the model does not use is Portable's.
 type avx512Kernels struct {
 	kernel.Portable
@@ -175,4 +190,19 @@ func (avx512Kernels) Div(dst []float32, x []float32, s float32) {
 // RopeInterleaved rotates the adjacent pairs of rows.
 func (avx512Kernels) RopeInterleaved(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int) {
 	ropeInterleaved_avx512(dst, ldd, x, ldx, cos, sin, ldp, n, rows)
+}
+
+// ScaleRows multiplies each row by its number.
+func (avx512Kernels) ScaleRows(dst []float32, ldd int, x []float32, ldx int, s []float32, n int, rows int) {
+	scaleRows_avx512(dst, ldd, x, ldx, s, n, rows)
+}
+
+// Transpose makes rows columns, and multiplies by a number.
+func (avx512Kernels) Transpose(dst []float32, ldd int, x []float32, ldx int, s float32, n int, rows int) {
+	transpose_avx512(dst, ldd, x, ldx, s, n, rows)
+}
+
+// Decay weighs what rows see of a block by its age.
+func (avx512Kernels) Decay(p []float32, ldp int, g []float32, first int, rows int) {
+	decay_avx512(p, ldp, g, first, rows)
 }

@@ -3648,3 +3648,368 @@ done5:
 done2:
 	VZEROUPPER
 	RET
+
+// func scaleRows_avx2(dst []float32, ldd int, x []float32, ldx int, s []float32, n int, rows int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·scaleRows_avx2(SB), NOSPLIT, $0-104
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  ldd+24(FP), CX
+	SHLQ  $0x02, CX
+	MOVQ  x_base+32(FP), DX
+	MOVQ  ldx+56(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  s_base+64(FP), SI
+	MOVQ  n+88(FP), DI
+	MOVQ  rows+96(FP), R8
+	TESTQ R8, R8
+	JLE   done2
+
+loop1:
+	LEAQ         (DX)(BX*8), R9
+	VBROADCASTSS (SI), Y0
+	XORQ         R10, R10
+	MOVQ         DI, R11
+	CMPQ         R11, $0x10
+	JLT          tail4
+
+loop3:
+	PREFETCHT0 (R9)(R10*1)
+	VMOVUPS    (DX)(R10*1), Y1
+	VMULPS     Y0, Y1, Y1
+	VMOVUPS    Y1, (AX)(R10*1)
+	VMOVUPS    32(DX)(R10*1), Y1
+	VMULPS     Y0, Y1, Y1
+	VMOVUPS    Y1, 32(AX)(R10*1)
+	ADDQ       $0x40, R10
+	SUBQ       $0x10, R11
+	CMPQ       R11, $0x10
+	JGE        loop3
+
+tail4:
+	TESTQ        R11, R11
+	JLE          done5
+	VMOVD        R11, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
+	PREFETCHT0   (R9)(R10*1)
+	VMASKMOVPS   (DX)(R10*1), Y1, Y2
+	VMULPS       Y0, Y2, Y2
+	VMASKMOVPS   Y2, Y1, (AX)(R10*1)
+	VMOVD        R11, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+32(SB), Y1, Y1
+	VMASKMOVPS   32(DX)(R10*1), Y1, Y2
+	VMULPS       Y0, Y2, Y2
+	VMASKMOVPS   Y2, Y1, 32(AX)(R10*1)
+
+done5:
+	ADDQ $0x04, SI
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ R8
+	JNE  loop1
+
+done2:
+	VZEROUPPER
+	RET
+
+// func transpose_avx2(dst []float32, ldd int, x []float32, ldx int, s float32, n int, rows int)
+// Requires: AVX
+TEXT ·transpose_avx2(SB), NOSPLIT, $0-88
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         ldd+24(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         x_base+32(FP), DX
+	MOVQ         ldx+56(FP), BX
+	SHLQ         $0x02, BX
+	VBROADCASTSS s+64(FP), Y0
+	MOVQ         rows+80(FP), SI
+
+rows1:
+	CMPQ SI, $+8
+	JLT  last2
+	MOVQ AX, DI
+	MOVQ n+72(FP), R8
+	LEAQ (BX)(BX*2), R9
+	MOVQ DX, R10
+	LEAQ (R10)(BX*4), R11
+
+columns4:
+	CMPQ        R8, $0x04
+	JLT         rest5
+	VMOVUPS     (R10), X1
+	VINSERTF128 $0x01, (R11), Y1, Y1
+	VMOVUPS     (R10)(BX*1), X2
+	VINSERTF128 $0x01, (R11)(BX*1), Y2, Y2
+	VMOVUPS     (R10)(BX*2), X3
+	VINSERTF128 $0x01, (R11)(BX*2), Y3, Y3
+	VMOVUPS     (R10)(R9*1), X4
+	VINSERTF128 $0x01, (R11)(R9*1), Y4, Y4
+	VUNPCKLPS   Y2, Y1, Y5
+	VUNPCKHPS   Y2, Y1, Y7
+	VUNPCKLPS   Y4, Y3, Y6
+	VUNPCKHPS   Y4, Y3, Y8
+	VUNPCKLPD   Y6, Y5, Y9
+	VUNPCKHPD   Y6, Y5, Y5
+	VUNPCKLPD   Y8, Y7, Y6
+	VUNPCKHPD   Y8, Y7, Y7
+	VMULPS      Y0, Y9, Y9
+	VMOVUPS     Y9, (DI)
+	ADDQ        CX, DI
+	VMULPS      Y0, Y5, Y5
+	VMOVUPS     Y5, (DI)
+	ADDQ        CX, DI
+	VMULPS      Y0, Y6, Y6
+	VMOVUPS     Y6, (DI)
+	ADDQ        CX, DI
+	VMULPS      Y0, Y7, Y7
+	VMOVUPS     Y7, (DI)
+	ADDQ        CX, DI
+	ADDQ        $0x10, R10
+	ADDQ        $0x10, R11
+	SUBQ        $0x04, R8
+	JMP         columns4
+
+rest5:
+	TESTQ R8, R8
+	JLE   done6
+	MOVQ  $+8, R9
+	TESTQ R9, R9
+	JLE   done8
+
+loop7:
+	MOVQ  DI, R11
+	MOVQ  R8, R12
+	XORQ  R13, R13
+	TESTQ R12, R12
+	JLE   done10
+
+loop9:
+	VMOVSS (R10)(R13*4), X1
+	VMULSS X0, X1, X1
+	VMOVSS X1, (R11)
+	ADDQ   CX, R11
+	INCQ   R13
+	DECQ   R12
+	JNE    loop9
+
+done10:
+	ADDQ BX, R10
+	ADDQ $0x04, DI
+	DECQ R9
+	JNE  loop7
+
+done8:
+done6:
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ $+32, AX
+	SUBQ $+8, SI
+	JMP  rows1
+
+last2:
+	TESTQ SI, SI
+	JLE   done3
+	MOVQ  n+72(FP), DI
+	MOVQ  DX, DX
+	TESTQ SI, SI
+	JLE   done12
+
+loop11:
+	MOVQ  AX, R8
+	MOVQ  DI, R9
+	XORQ  R10, R10
+	TESTQ R9, R9
+	JLE   done14
+
+loop13:
+	VMOVSS (DX)(R10*4), X1
+	VMULSS X0, X1, X1
+	VMOVSS X1, (R8)
+	ADDQ   CX, R8
+	INCQ   R10
+	DECQ   R9
+	JNE    loop13
+
+done14:
+	ADDQ BX, DX
+	ADDQ $0x04, AX
+	DECQ SI
+	JNE  loop11
+
+done12:
+done3:
+	VZEROUPPER
+	RET
+
+// func decay_avx2(p []float32, ldp int, g []float32, first int, rows int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·decay_avx2(SB), NOSPLIT, $0-72
+	MOVQ   p_base+0(FP), AX
+	MOVQ   ldp+24(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   g_base+32(FP), DX
+	MOVQ   first+56(FP), BX
+	VXORPS Y0, Y0, Y0
+	MOVQ   rows+64(FP), SI
+	TESTQ  SI, SI
+	JLE    done2
+
+loop1:
+	VBROADCASTSS (DX)(BX*4), Y1
+	INCQ         BX
+	XORQ         DI, DI
+	MOVQ         BX, R8
+	CMPQ         R8, $0x10
+	JLT          tail4
+
+loop3:
+	VMOVUPS     (DX)(DI*1), Y2
+	VSUBPS      Y2, Y1, Y2
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y2, Y3
+	VMOVUPS     expMax_avx2<>+0(SB), Y4
+	VMINPS      Y2, Y4, Y2
+	VMULPS      log2E_avx2<>+0(SB), Y2, Y4
+	VROUNDPS    $0x00, Y4, Y4
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y4, Y2
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y4, Y2
+	VMOVUPS     expC6_avx2<>+0(SB), Y5
+	VFMADD213PS expC5_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS expC4_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS expC3_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS expC2_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS one_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS one_avx2<>+0(SB), Y2, Y5
+	VCVTPS2DQ   Y4, Y4
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      Y4, Y5, Y5
+	VANDPS      Y3, Y5, Y5
+	VMOVUPS     (AX)(DI*1), Y2
+	VMULPS      Y2, Y5, Y5
+	VMOVUPS     Y5, (AX)(DI*1)
+	VMOVUPS     32(DX)(DI*1), Y2
+	VSUBPS      Y2, Y1, Y2
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y2, Y3
+	VMOVUPS     expMax_avx2<>+0(SB), Y4
+	VMINPS      Y2, Y4, Y2
+	VMULPS      log2E_avx2<>+0(SB), Y2, Y4
+	VROUNDPS    $0x00, Y4, Y4
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y4, Y2
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y4, Y2
+	VMOVUPS     expC6_avx2<>+0(SB), Y5
+	VFMADD213PS expC5_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS expC4_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS expC3_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS expC2_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS one_avx2<>+0(SB), Y2, Y5
+	VFMADD213PS one_avx2<>+0(SB), Y2, Y5
+	VCVTPS2DQ   Y4, Y4
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      Y4, Y5, Y5
+	VANDPS      Y3, Y5, Y5
+	VMOVUPS     32(AX)(DI*1), Y2
+	VMULPS      Y2, Y5, Y5
+	VMOVUPS     Y5, 32(AX)(DI*1)
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, R8
+	CMPQ        R8, $0x10
+	JGE         loop3
+
+tail4:
+	TESTQ        R8, R8
+	JLE          done5
+	VMOVD        R8, X2
+	VPBROADCASTD X2, Y2
+	VPCMPGTD     lane_avx2<>+0(SB), Y2, Y2
+	VMASKMOVPS   (DX)(DI*1), Y2, Y3
+	VSUBPS       Y3, Y1, Y3
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y3, Y4
+	VMOVUPS      expMax_avx2<>+0(SB), Y5
+	VMINPS       Y3, Y5, Y3
+	VMULPS       log2E_avx2<>+0(SB), Y3, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y5, Y3
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y5, Y3
+	VMOVUPS      expC6_avx2<>+0(SB), Y6
+	VFMADD213PS  expC5_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS  expC4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS  expC3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS  expC2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS  one_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS  one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VANDPS       Y4, Y6, Y6
+	VMASKMOVPS   (AX)(DI*1), Y2, Y3
+	VMULPS       Y3, Y6, Y6
+	VMASKMOVPS   Y6, Y2, (AX)(DI*1)
+	VMOVD        R8, X2
+	VPBROADCASTD X2, Y2
+	VPCMPGTD     lane_avx2<>+32(SB), Y2, Y2
+	VMASKMOVPS   32(DX)(DI*1), Y2, Y3
+	VSUBPS       Y3, Y1, Y3
+	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y3, Y1
+	VMOVUPS      expMax_avx2<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2E_avx2<>+0(SB), Y3, Y4
+	VROUNDPS     $0x00, Y4, Y4
+	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y4, Y3
+	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y4, Y3
+	VMOVUPS      expC6_avx2<>+0(SB), Y5
+	VFMADD213PS  expC5_avx2<>+0(SB), Y3, Y5
+	VFMADD213PS  expC4_avx2<>+0(SB), Y3, Y5
+	VFMADD213PS  expC3_avx2<>+0(SB), Y3, Y5
+	VFMADD213PS  expC2_avx2<>+0(SB), Y3, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y3, Y5
+	VFMADD213PS  one_avx2<>+0(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VANDPS       Y1, Y5, Y5
+	VMASKMOVPS   32(AX)(DI*1), Y2, Y1
+	VMULPS       Y1, Y5, Y5
+	VMASKMOVPS   Y5, Y2, 32(AX)(DI*1)
+
+done5:
+	MOVQ g_len+40(FP), DI
+	SUBQ BX, DI
+	LEAQ (AX)(BX*4), R8
+	XORQ R9, R9
+	CMPQ DI, $0x10
+	JLT  tail7
+
+loop6:
+	VMOVUPS Y0, (R8)(R9*1)
+	VMOVUPS Y0, 32(R8)(R9*1)
+	ADDQ    $0x40, R9
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     loop6
+
+tail7:
+	TESTQ        DI, DI
+	JLE          done8
+	VMOVD        DI, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
+	VMASKMOVPS   Y0, Y1, (R8)(R9*1)
+	VMOVD        DI, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+32(SB), Y1, Y1
+	VMASKMOVPS   Y0, Y1, 32(R8)(R9*1)
+
+done8:
+	ADDQ CX, AX
+	DECQ SI
+	JNE  loop1
+
+done2:
+	VZEROUPPER
+	RET

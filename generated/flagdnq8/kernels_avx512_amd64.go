@@ -83,3 +83,18 @@ func div_avx512(dst []float32, x []float32, s float32)
 //
 //go:noescape
 func ropeInterleaved_avx512(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int)
+
+// scaleRows_avx512 multiplies each row by its number; kernel.Portable.ScaleRows is the reference.
+//
+//go:noescape
+func scaleRows_avx512(dst []float32, ldd int, x []float32, ldx int, s []float32, n int, rows int)
+
+// transpose_avx512 makes rows columns, and multiplies by a number; kernel.Portable.Transpose is the reference.
+//
+//go:noescape
+func transpose_avx512(dst []float32, ldd int, x []float32, ldx int, s float32, n int, rows int)
+
+// decay_avx512 weighs what rows see of a block by its age; kernel.Portable.Decay is the reference.
+//
+//go:noescape
+func decay_avx512(p []float32, ldp int, g []float32, first int, rows int)

@@ -5476,3 +5476,329 @@ done5:
 done2:
 	VZEROUPPER
 	RET
+
+// func scaleRows_avx512(dst []float32, ldd int, x []float32, ldx int, s []float32, n int, rows int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·scaleRows_avx512(SB), NOSPLIT, $0-104
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  ldd+24(FP), CX
+	SHLQ  $0x02, CX
+	MOVQ  x_base+32(FP), DX
+	MOVQ  ldx+56(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  s_base+64(FP), SI
+	MOVQ  n+88(FP), DI
+	MOVQ  rows+96(FP), R8
+	TESTQ R8, R8
+	JLE   done2
+
+loop1:
+	LEAQ         (DX)(BX*8), R9
+	VBROADCASTSS (SI), Z0
+	XORQ         R10, R10
+	MOVQ         DI, R11
+	CMPQ         R11, $0x10
+	JLT          tail4
+
+loop3:
+	PREFETCHT0 (R9)(R10*1)
+	VMOVUPS    (DX)(R10*1), Z1
+	VMULPS     Z0, Z1, Z1
+	VMOVUPS    Z1, (AX)(R10*1)
+	ADDQ       $0x40, R10
+	SUBQ       $0x10, R11
+	CMPQ       R11, $0x10
+	JGE        loop3
+
+tail4:
+	TESTQ        R11, R11
+	JLE          done5
+	VPBROADCASTD R11, Z1
+	VPCMPGTD     lane_avx512<>+0(SB), Z1, K1
+	PREFETCHT0   (R9)(R10*1)
+	VMOVUPS.Z    (DX)(R10*1), K1, Z1
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, K1, (AX)(R10*1)
+
+done5:
+	ADDQ $0x04, SI
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ R8
+	JNE  loop1
+
+done2:
+	VZEROUPPER
+	RET
+
+// func transpose_avx512(dst []float32, ldd int, x []float32, ldx int, s float32, n int, rows int)
+// Requires: AVX, AVX512F
+TEXT ·transpose_avx512(SB), NOSPLIT, $0-88
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         ldd+24(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         x_base+32(FP), DX
+	MOVQ         ldx+56(FP), BX
+	SHLQ         $0x02, BX
+	VBROADCASTSS s+64(FP), Z0
+	MOVQ         rows+80(FP), SI
+
+rows1:
+	CMPQ SI, $+16
+	JLT  last2
+	MOVQ AX, DI
+	MOVQ n+72(FP), R8
+	LEAQ (BX)(BX*2), R9
+	MOVQ DX, R10
+	LEAQ (R10)(BX*4), R11
+	LEAQ (R11)(BX*4), R12
+	LEAQ (R12)(BX*4), R13
+
+columns4:
+	CMPQ         R8, $0x04
+	JLT          rest5
+	VMOVUPS      (R10), X1
+	VINSERTF32X4 $0x01, (R11), Z1, Z1
+	VINSERTF32X4 $0x02, (R12), Z1, Z1
+	VINSERTF32X4 $0x03, (R13), Z1, Z1
+	VMOVUPS      (R10)(BX*1), X2
+	VINSERTF32X4 $0x01, (R11)(BX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (R12)(BX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (R13)(BX*1), Z2, Z2
+	VMOVUPS      (R10)(BX*2), X3
+	VINSERTF32X4 $0x01, (R11)(BX*2), Z3, Z3
+	VINSERTF32X4 $0x02, (R12)(BX*2), Z3, Z3
+	VINSERTF32X4 $0x03, (R13)(BX*2), Z3, Z3
+	VMOVUPS      (R10)(R9*1), X4
+	VINSERTF32X4 $0x01, (R11)(R9*1), Z4, Z4
+	VINSERTF32X4 $0x02, (R12)(R9*1), Z4, Z4
+	VINSERTF32X4 $0x03, (R13)(R9*1), Z4, Z4
+	VUNPCKLPS    Z2, Z1, Z5
+	VUNPCKHPS    Z2, Z1, Z7
+	VUNPCKLPS    Z4, Z3, Z6
+	VUNPCKHPS    Z4, Z3, Z8
+	VUNPCKLPD    Z6, Z5, Z9
+	VUNPCKHPD    Z6, Z5, Z5
+	VUNPCKLPD    Z8, Z7, Z6
+	VUNPCKHPD    Z8, Z7, Z7
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, (DI)
+	ADDQ         CX, DI
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, (DI)
+	ADDQ         CX, DI
+	VMULPS       Z0, Z6, Z6
+	VMOVUPS      Z6, (DI)
+	ADDQ         CX, DI
+	VMULPS       Z0, Z7, Z7
+	VMOVUPS      Z7, (DI)
+	ADDQ         CX, DI
+	ADDQ         $0x10, R10
+	ADDQ         $0x10, R11
+	ADDQ         $0x10, R12
+	ADDQ         $0x10, R13
+	SUBQ         $0x04, R8
+	JMP          columns4
+
+rest5:
+	TESTQ R8, R8
+	JLE   done6
+	MOVQ  $+16, R9
+	TESTQ R9, R9
+	JLE   done8
+
+loop7:
+	MOVQ  DI, R11
+	MOVQ  R8, R12
+	XORQ  R13, R13
+	TESTQ R12, R12
+	JLE   done10
+
+loop9:
+	VMOVSS (R10)(R13*4), X1
+	VMULSS X0, X1, X1
+	VMOVSS X1, (R11)
+	ADDQ   CX, R11
+	INCQ   R13
+	DECQ   R12
+	JNE    loop9
+
+done10:
+	ADDQ BX, R10
+	ADDQ $0x04, DI
+	DECQ R9
+	JNE  loop7
+
+done8:
+done6:
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ $+64, AX
+	SUBQ $+16, SI
+	JMP  rows1
+
+last2:
+	TESTQ SI, SI
+	JLE   done3
+	MOVQ  n+72(FP), DI
+	MOVQ  DX, DX
+	TESTQ SI, SI
+	JLE   done12
+
+loop11:
+	MOVQ  AX, R8
+	MOVQ  DI, R9
+	XORQ  R10, R10
+	TESTQ R9, R9
+	JLE   done14
+
+loop13:
+	VMOVSS (DX)(R10*4), X1
+	VMULSS X0, X1, X1
+	VMOVSS X1, (R8)
+	ADDQ   CX, R8
+	INCQ   R10
+	DECQ   R9
+	JNE    loop13
+
+done14:
+	ADDQ BX, DX
+	ADDQ $0x04, AX
+	DECQ SI
+	JNE  loop11
+
+done12:
+done3:
+	VZEROUPPER
+	RET
+
+// func decay_avx512(p []float32, ldp int, g []float32, first int, rows int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·decay_avx512(SB), NOSPLIT, $0-72
+	MOVQ         p_base+0(FP), AX
+	MOVQ         ldp+24(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         g_base+32(FP), DX
+	MOVQ         first+56(FP), BX
+	VPBROADCASTD one_avx512<>+0(SB), Z0
+	VPBROADCASTD expMin_avx512<>+0(SB), Z1
+	VPBROADCASTD expMax_avx512<>+0(SB), Z2
+	VPBROADCASTD log2E_avx512<>+0(SB), Z3
+	VPBROADCASTD minusLn2Hi_avx512<>+0(SB), Z4
+	VPBROADCASTD minusLn2Lo_avx512<>+0(SB), Z5
+	VPBROADCASTD expC2_avx512<>+0(SB), Z6
+	VPBROADCASTD expC3_avx512<>+0(SB), Z7
+	VPBROADCASTD expC4_avx512<>+0(SB), Z8
+	VPBROADCASTD expC5_avx512<>+0(SB), Z9
+	VPBROADCASTD expC6_avx512<>+0(SB), Z10
+	VXORPS       Z11, Z11, Z11
+	MOVQ         rows+64(FP), SI
+	TESTQ        SI, SI
+	JLE          done2
+
+loop1:
+	VBROADCASTSS (DX)(BX*4), Z12
+	INCQ         BX
+	XORQ         DI, DI
+	MOVQ         BX, R8
+	CMPQ         R8, $0x10
+	JLT          tail4
+
+loop3:
+	VMOVUPS     (DX)(DI*1), Z13
+	VSUBPS      Z13, Z12, Z13
+	VCMPPS      $0x05, Z1, Z13, K1
+	VMINPS      Z13, Z2, Z13
+	VMULPS      Z3, Z13, Z14
+	VRNDSCALEPS $0x00, Z14, Z14
+	VFMADD231PS Z4, Z14, Z13
+	VFMADD231PS Z5, Z14, Z13
+	VMOVUPS     Z10, Z15
+	VFMADD213PS Z9, Z13, Z15
+	VFMADD213PS Z8, Z13, Z15
+	VFMADD213PS Z7, Z13, Z15
+	VFMADD213PS Z6, Z13, Z15
+	VFMADD213PS Z0, Z13, Z15
+	VFMADD213PS Z0, Z13, Z15
+	VCVTPS2DQ   Z14, Z14
+	VPSLLD      $0x17, Z14, Z14
+	VPADDD.Z    Z14, Z15, K1, Z15
+	VMOVUPS     (AX)(DI*1), Z13
+	VMULPS      Z13, Z15, Z15
+	VMOVUPS     Z15, (AX)(DI*1)
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, R8
+	CMPQ        R8, $0x10
+	JGE         loop3
+
+tail4:
+	TESTQ        R8, R8
+	JLE          done5
+	VPBROADCASTD R8, Z13
+	VPCMPGTD     lane_avx512<>+0(SB), Z13, K1
+	VMOVUPS.Z    (DX)(DI*1), K1, Z13
+	VSUBPS       Z13, Z12, Z13
+	VCMPPS       $0x05, Z1, Z13, K2
+	VMINPS       Z13, Z2, Z13
+	VMULPS       Z3, Z13, Z12
+	VRNDSCALEPS  $0x00, Z12, Z12
+	VFMADD231PS  Z4, Z12, Z13
+	VFMADD231PS  Z5, Z12, Z13
+	VMOVUPS      Z10, Z14
+	VFMADD213PS  Z9, Z13, Z14
+	VFMADD213PS  Z8, Z13, Z14
+	VFMADD213PS  Z7, Z13, Z14
+	VFMADD213PS  Z6, Z13, Z14
+	VFMADD213PS  Z0, Z13, Z14
+	VFMADD213PS  Z0, Z13, Z14
+	VCVTPS2DQ    Z12, Z12
+	VPSLLD       $0x17, Z12, Z12
+	VPADDD.Z     Z12, Z14, K2, Z14
+	VMOVUPS.Z    (AX)(DI*1), K1, Z12
+	VMULPS       Z12, Z14, Z14
+	VMOVUPS      Z14, K1, (AX)(DI*1)
+
+done5:
+	MOVQ g_len+40(FP), DI
+	SUBQ BX, DI
+	LEAQ (AX)(BX*4), R8
+	XORQ R9, R9
+	CMPQ DI, $0x10
+	JLT  tail7
+
+loop6:
+	VMOVUPS Z11, (R8)(R9*1)
+	ADDQ    $0x40, R9
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     loop6
+
+tail7:
+	TESTQ        DI, DI
+	JLE          done8
+	VPBROADCASTD DI, Z12
+	VPCMPGTD     lane_avx512<>+0(SB), Z12, K1
+	VMOVUPS      Z11, K1, (R8)(R9*1)
+
+done8:
+	ADDQ CX, AX
+	DECQ SI
+	JNE  loop1
+
+done2:
+	VZEROUPPER
+	RET

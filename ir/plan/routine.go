@@ -43,4 +43,4 @@ var (
 )
 
 // deltaKernels are the kernels of the delta rule without its gate.
-var deltaKernels = []*Kernel{GemmF32, RMSNorm, ExpDiff, Mul, Scale, Div}
+var deltaKernels = []*Kernel{GemmF32, RMSNorm, ExpDiff, Mul, Scale, Div, ScaleRows, Transpose, Decay}

@@ -33,6 +33,7 @@ import (
 //	     │ k  │    └─────┘    │ k' │    └───────┘     token 63  └─────┘   └───────┘
 //	     └────┘               └────┘                          S = S*exp(G_63) + kT'·u
 //	 p = (x·kT) * decays       q' = q * exp(G_i), k' = k * -β_i exp(G_i)
+//	                           p_k has the factor -β_i too
 //
 //	u_i = β_i v_i + k'·S + p_k·u     some rows at a time over the u before them, then row by row
 //	o   = q'·S + p_q·u, then o + 0   p_q is 0 for j > i, see retain.go
@@ -86,11 +87,11 @@ func (st *DeltaState) head(h, dim, valueDim int) DeltaState {
 	}
 }
 
-// Scratch is the scratch of Delta, in floats: decays, β, and q over k, p and a panel of o over u of
-// a block's rows; p's place later holds decayed keys.
+// Scratch is the scratch of Delta, in floats: decays, β, factors, and q over k, p and a panel of o over u
+// of a block's rows; p's place later holds decayed keys.
 func (s DeltaSpec) Scratch(rows int) int {
 	rows = min(rows, blockTokens)
-	return 2*blockTokens + roundUp(2*rows*s.Dim, line) + 4*blockTokens*blockTokens
+	return 4*blockTokens + roundUp(2*rows*s.Dim, line) + 4*blockTokens*blockTokens
 }
 
 // A deltaInput is what a routine of the delta rule reads: q and k [Heads*Dim] a row, v and g
@@ -119,7 +120,8 @@ func (s *DeltaSpec) advance(w *Worker, dst Rows, in *deltaInput, st *DeltaState,
 			i := (pos + r) % blockTokens
 			n := min(blockTokens-i, rows-r)
 			t := newDeltaTile(w, s, state, i, n)
-			t.putUnits(in.q.Cols(key).From(r), in.k.Cols(key).From(r))
+			t.gated = in.g.Data != nil
+			t.addKeys(in.q.Cols(key).From(r), in.k.Cols(key).From(r))
 			t.gates(in, h, r)
 			t.score()
 			out := dst.Cols(col).From(r)
@@ -127,15 +129,7 @@ func (s *DeltaSpec) advance(w *Worker, dst Rows, in *deltaInput, st *DeltaState,
 				width = panelWidth(t.cols - c)
 				t.solve(out, in.v.Cols(col).From(r), c, width)
 			}
-			for j := range n {
-				y := out.Row(j, s.ValueDim)
-				if in.g.Data == nil {
-					w.Set.RMSNorm(y, y, in.norm, s.Eps)
-					continue
-				}
-				w.Set.GateNorm(y, 0, y, 0, in.g.Row(r+j, col+s.ValueDim)[col:], 0, s.ValueDim, 1, s.Eps)
-				w.Set.Mul(y, y, in.norm)
-			}
+			t.normHeads(out, in, col, r)
 			if i+n == blockTokens {
 				t.closeBlock()
 			}
@@ -151,8 +145,10 @@ type deltaTile struct {
 	st      DeltaState
 	i, n    int
 	cols    int
+	gated   bool
 	decay   []float32 // [64]
-	beta    []float32 // [n], negative
+	beta    []float32 // [n]
+	factors []float32 // [2n] of rows of p, then of x
 	x       []float32 // [2n][Dim] q over k
 	p       []float32 // [2n][64], and [64][64] decayed keys
 	results []float32 // [2n][width] o over u
@@ -162,28 +158,25 @@ func newDeltaTile(w *Worker, s *DeltaSpec, st DeltaState, i, n int) deltaTile {
 	free := pieces(w.Scratch)
 	return deltaTile{
 		DeltaSpec: s, set: w.Set, st: st, i: i, n: n, cols: valueCols(s.ValueDim),
-		decay: free.take(blockTokens), beta: free.take(n), x: free.take(2 * n * s.Dim),
+		decay: free.take(blockTokens), beta: free.take(n), factors: free.take(2 * n), x: free.take(2 * n * s.Dim),
 		p: free.take(2 * blockTokens * blockTokens), results: free.take(2 * n * blockTokens),
 	}
 }
 
-// putUnits makes the rows of q and k unit vectors, and adds k to the open block.
-func (t *deltaTile) putUnits(q, k Rows) {
-	unit := 1 / math.Sqrt(float64(t.Dim)) // of a root mean square of one
+// addKeys adds the rows of k to the open block, as vectors of length one, and leaves q and k in x with a
+// root mean square of one.
+func (t *deltaTile) addKeys(q, k Rows) {
 	eps := t.L2Eps / float32(t.Dim)
 	for j := range t.n {
-		x := t.x[j*t.Dim:][:t.Dim]
-		t.set.RMSNorm(x, q.Row(j, t.Dim), nil, eps)
-		t.set.Scale(x, x, float32(unit*float64(t.Scale)))
-		x = t.x[(t.n+j)*t.Dim:][:t.Dim]
-		t.set.RMSNorm(x, k.Row(j, t.Dim), nil, eps)
-		t.set.Scale(x, x, float32(unit))
+		t.set.RMSNorm(t.x[j*t.Dim:][:t.Dim], q.Row(j, t.Dim), nil, eps)
+		t.set.RMSNorm(t.x[(t.n+j)*t.Dim:][:t.Dim], k.Row(j, t.Dim), nil, eps)
 	}
-	for e := range t.Dim { // writes whole lines
-		for j, row := 0, t.st.k[e*blockTokens+t.i:][:t.n]; j < len(row); j++ {
-			row[j] = t.x[(t.n+j)*t.Dim+e]
-		}
-	}
+	t.set.Transpose(t.st.k[t.i:], blockTokens, t.x[t.n*t.Dim:], t.Dim, t.unit(1), t.Dim, t.n)
+}
+
+// unit is what makes a vector with a root mean square of one as long as scale.
+func (t *deltaTile) unit(scale float32) float32 {
+	return float32(float64(scale) / math.Sqrt(float64(t.Dim)))
 }
 
 // gates adds the decays of value head h to the open block, and sets the betas.
@@ -196,27 +189,28 @@ func (t *deltaTile) gates(in *deltaInput, h, r int) {
 		softplus := -LogSigmoid(-(in.a.Row(r+j, h+1)[h] + in.dt[h]))
 		sum -= float32(rate * softplus)
 		t.st.g[t.i+j] = sum
-		t.beta[j] = -t.Beta / (1 + Exp(-in.b.Row(r+j, h+1)[h]))
+		t.beta[j] = t.Beta / (1 + Exp(-in.b.Row(r+j, h+1)[h]))
 	}
 }
 
 // score computes p, and makes q and k of x what multiplies S.
 func (t *deltaTile) score() {
 	t.set.GemmF32(t.p, blockTokens, t.x, t.Dim, t.st.k, blockTokens, t.Dim, 2*t.n, false)
-	for j := range t.n {
-		last := t.i + j
-		t.set.ExpDiff(t.decay[:last+1], t.st.g[:last+1], t.st.g[last])
-		pq, pk := t.p[j*blockTokens:][:blockTokens], t.p[(t.n+j)*blockTokens:][:last]
-		t.set.Mul(pq[:last+1], pq[:last+1], t.decay)
-		clear(pq[last+1:])
-		t.set.Mul(pk, pk, t.decay)
-		t.set.Scale(pk, pk, t.beta[j])
-
-		since := Exp(t.st.g[last])
-		q, k := t.x[j*t.Dim:][:t.Dim], t.x[(t.n+j)*t.Dim:][:t.Dim]
-		t.set.Scale(q, q, since)
-		t.set.Scale(k, k, t.beta[j]*since)
+	ofQ, ofK, since := t.factors[:t.n], t.factors[t.n:], t.decay[:t.n]
+	for j := range ofQ {
+		ofQ[j] = t.unit(t.Scale)
 	}
+	t.set.Scale(ofK, t.beta, -t.unit(1))
+	for first := range 2 {
+		t.set.Decay(t.p[first*t.n*blockTokens:], blockTokens, t.st.g, t.i, t.n)
+	}
+	t.set.ScaleRows(t.p, blockTokens, t.p, blockTokens, t.factors, blockTokens, 2*t.n)
+
+	t.set.Scale(since, t.st.g[t.i:t.i+t.n], -1)
+	t.set.ExpDiff(since, since, 0) // exp(0+G)
+	t.set.Mul(ofQ, ofQ, since)
+	t.set.Mul(ofK, ofK, since)
+	t.set.ScaleRows(t.x, t.Dim, t.x, t.Dim, t.factors, t.Dim, 2*t.n)
 }
 
 // solveRows is how many rows of u are computed together as far as they depend on the rows before them:
@@ -226,14 +220,14 @@ const solveRows = 6
 // solve computes columns c … of u and of o, a panel of S.
 func (t *deltaTile) solve(out, v Rows, c, width int) {
 	real := min(width, t.ValueDim-c)
-	o, u := t.results[:t.n*width], t.results[t.n*width:2*t.n*width]
-	clear(o)
-	for j := range t.n {
-		row := u[j*width:][:width]
-		t.set.Scale(row[:real], v.Row(j, c+real)[c:], -t.beta[j])
-		clear(row[real:])
+	results := t.results[:2*t.n*width]
+	o, u := results[:t.n*width], results[t.n*width:]
+	if real < width {
+		clear(u)
 	}
-	t.set.GemmF32(t.results, width, t.x, t.Dim, t.st.s[c*t.Dim:][:width*t.Dim], width, t.Dim, 2*t.n, true)
+	clear(o)
+	t.set.ScaleRows(u, width, v.Data[c:], v.Stride, t.beta, real, t.n)
+	t.set.GemmF32(results, width, t.x, t.Dim, t.st.s[c*t.Dim:][:width*t.Dim], width, t.Dim, 2*t.n, true)
 
 	block := t.st.u[c*blockTokens:][:width*blockTokens]
 	copy(block[t.i*width:], u)
@@ -251,9 +245,25 @@ func (t *deltaTile) solve(out, v Rows, c, width int) {
 		n := min(someRows, t.n-j)
 		t.set.GemmF32(o[j*width:], width, t.p[j*blockTokens:], blockTokens, block, width, t.i+j+n, n, true)
 	}
-	t.set.Div(o, o, 1) // o + 0
+	if !t.gated {
+		t.set.Div(o, o, 1) // o + 0, which is else GateNorm's
+	}
+	copyRows(t.set, out.Data[c:], out.Stride, Rows{o, width}, real, t.n)
+}
+
+// normHeads norms and gates the outputs.
+func (t *deltaTile) normHeads(out Rows, in *deltaInput, col, r int) {
+	if t.gated {
+		gate := in.g.Cols(col).From(r)
+		t.set.GateNorm(out.Data, out.Stride, out.Data, out.Stride, gate.Data, gate.Stride, t.ValueDim, t.n, t.Eps)
+	}
 	for j := range t.n {
-		copy(out.Row(j, c+real)[c:], o[j*width:])
+		y := out.Row(j, t.ValueDim)
+		if t.gated {
+			t.set.Mul(y, y, in.norm)
+		} else {
+			t.set.RMSNorm(y, y, in.norm, t.Eps)
+		}
 	}
 }
 
