@@ -14,6 +14,8 @@ import (
 	"github.com/yococ/yococ/generated/flatied"
 	"github.com/yococ/yococ/generated/mixedtiny"
 	"github.com/yococ/yococ/generated/plaintiny"
+	"github.com/yococ/yococ/generated/sambay"
+	"github.com/yococ/yococ/generated/sambayq8"
 	"github.com/yococ/yococ/generated/yoco8m"
 	"github.com/yococ/yococ/generated/yoco8mq4"
 	"github.com/yococ/yococ/internal/testmodel"
@@ -28,6 +30,7 @@ var openers = map[string]host.Opener{
 	"yoco8m":        yoco8m.OpenRuntime,
 	"flaswa":        flaswa.OpenRuntime,
 	"flagdn":        flagdn.OpenRuntime,
+	"sambay":        sambay.OpenRuntime,
 	"flabiasqknorm": flabiasqknorm.OpenRuntime,
 	"flatied":       flatied.OpenRuntime,
 	"flaallrows":    flaallrows.OpenRuntime,
@@ -36,6 +39,7 @@ var openers = map[string]host.Opener{
 	"plaintiny":     plaintiny.OpenRuntime,
 	"mixedtiny":     mixedtiny.OpenRuntime,
 	"flagdnq8":      flagdnq8.OpenRuntime,
+	"sambayq8":      sambayq8.OpenRuntime,
 }
 
 // packing keeps tests that run in parallel from packing the same weights.

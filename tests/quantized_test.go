@@ -103,7 +103,10 @@ func newQuantizedCase(t *testing.T, g goldenModel, format string) *quantizedCase
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.Precision = mixed
+		s.Precision = slices.Clone(mixed)
+		if s.Cache == nil { // a layer's keys and values are the shared ones
+			s.Precision = slices.DeleteFunc(s.Precision, func(p models.Precision) bool { return p.Key == "cache.k" })
+		}
 		spec = filepath.Join(t.TempDir(), "mixed.yaml")
 		if err := os.WriteFile(spec, s.MarshalFor(spec), 0o666); err != nil {
 			t.Fatal(err)

@@ -35,6 +35,7 @@ var Models = []*Model{
 	{Name: "yoco8m", Spec: "models/yoco-8m.yaml", Golden: goldens + "yoco8m"},
 	{Name: "flaswa", Spec: specs + "flaswa.yaml", Golden: goldens + "fla_swa"},
 	{Name: "flagdn", Spec: specs + "flagdn.yaml", Golden: goldens + "fla_gdn"},
+	{Name: "sambay", Spec: specs + "sambay.yaml", Golden: goldens + "sambay_gqa_w16"},
 	{Name: "flabiasqknorm", Spec: specs + "flabiasqknorm.yaml", Golden: goldens + "fla_gret_split_bias_qknorm"},
 	{Name: "flatied", Spec: specs + "flatied.yaml", Golden: goldens + "fla_gret_tied_defaults"},
 	{Name: "flaallrows", Spec: specs + "flabiasqknorm.yaml", Golden: goldens + "fla_gret_split_bias_qknorm", Skip: []string{earlyExit}},
@@ -43,6 +44,7 @@ var Models = []*Model{
 	{Name: "plaintiny", Spec: specs + "plain.yaml", Format: "f32", Random: 1},
 	{Name: "mixedtiny", Spec: specs + "mixed.yaml", Format: "f32", Random: 2},
 	{Name: "flagdnq8", Spec: specs + "flagdn.yaml", Format: "q8"},
+	{Name: "sambayq8", Spec: specs + "sambay.yaml", Format: "q8"},
 }
 
 // earlyExit is the pass without which a prefill computes the cross-decoder for all rows.
