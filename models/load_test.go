@@ -190,6 +190,7 @@ func FuzzParse(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	f.Add([]byte("name: x\nvocab: 9\ndim: 8\nself: {stack: [{repeat: 2, layers: [{mixer: {kind: attention, heads: 2, rope: none}, ffn: {hidden: 4}}]}, {mixer: {kind: attention, heads: 1, shares: true}, ffn: {hidden: 4}}]}\ncross: {stack: [{mixer: {kind: cross-attention, heads: 1}, ffn: {hidden: 4}}]}"))
 	f.Add(bytes.Replace(good, []byte("tokenizer: weights/tokenizer.json"), []byte("tokenizer: /"), 1)) // absolute, beside a spec whose own path is not
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s, err := Parse("dir/m.yaml", text)

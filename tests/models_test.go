@@ -14,6 +14,7 @@ import (
 	"github.com/yococ/yococ/generated/flatied"
 	"github.com/yococ/yococ/generated/mixedtiny"
 	"github.com/yococ/yococ/generated/plaintiny"
+	"github.com/yococ/yococ/generated/plaintinyq8"
 	"github.com/yococ/yococ/generated/sambay"
 	"github.com/yococ/yococ/generated/sambayq8"
 	"github.com/yococ/yococ/generated/yoco8m"
@@ -37,6 +38,7 @@ var openers = map[string]host.Opener{
 	"yoco8mq4":      yoco8mq4.OpenRuntime,
 	"flaswaq8":      flaswaq8.OpenRuntime,
 	"plaintiny":     plaintiny.OpenRuntime,
+	"plaintinyq8":   plaintinyq8.OpenRuntime,
 	"mixedtiny":     mixedtiny.OpenRuntime,
 	"flagdnq8":      flagdnq8.OpenRuntime,
 	"sambayq8":      sambayq8.OpenRuntime,

@@ -31,7 +31,7 @@ func TestPromise(t *testing.T) {
 		{"q4", models8m, Options{Weights: "q4"}, 3000},
 		{"bf16 cache", models8m, Options{KV: "bf16"}, 9000},
 		{"window", "../../generated/testdata/specs/flaswa.yaml", Options{Random: &seed}, 3000},
-		{"own caches", "../../generated/testdata/specs/plain.yaml", Options{Random: &seed, KV: "q8"}, 5000},
+		{"own caches", "../../generated/testdata/specs/plain.yaml", Options{Random: &seed, Weights: "q8", KV: "q8"}, 5000},
 		{"stack", "../../generated/testdata/specs/mixed.yaml", Options{Random: &seed}, 3000},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -15,12 +15,13 @@ import (
 	"github.com/yococ/yococ/internal/driver"
 )
 
-// A Model is compiled from a spec with a float32 cache.
+// A Model is compiled from a spec.
 type Model struct {
 	Name   string   // of the package, which is generated/Name
 	Spec   string   // slash-separated, from the module's root
 	Golden string   // folder of reference results, likewise; "" if there are none for its weights
 	Format string   // of the weights; "" is the checkpoint's
+	KV     string   // format of caches that grow; "" is float32
 	Random uint64   // seed of made-up weights in place of a checkpoint; 0 for none
 	Skip   []string // passes that are left out
 }
@@ -42,6 +43,7 @@ var Models = []*Model{
 	{Name: "yoco8mq4", Spec: "models/yoco-8m.yaml", Format: "q4"},
 	{Name: "flaswaq8", Spec: specs + "flaswa.yaml", Format: "q8"},
 	{Name: "plaintiny", Spec: specs + "plain.yaml", Format: "f32", Random: 1},
+	{Name: "plaintinyq8", Spec: specs + "plain.yaml", Format: "q8", KV: "q8", Random: 1},
 	{Name: "mixedtiny", Spec: specs + "mixed.yaml", Format: "f32", Random: 2},
 	{Name: "flagdnq8", Spec: specs + "flagdn.yaml", Format: "q8"},
 	{Name: "sambayq8", Spec: specs + "sambay.yaml", Format: "q8"},
@@ -70,7 +72,7 @@ func (m *Model) Load() (*driver.Model, error) {
 		return nil, err
 	}
 	spec := filepath.Join(root, filepath.FromSlash(m.Spec))
-	o := driver.Options{Package: m.Name, Weights: m.Format, Skip: m.Skip}
+	o := driver.Options{Package: m.Name, Weights: m.Format, KV: m.KV, Skip: m.Skip}
 	if m.Random != 0 {
 		o.Random = &m.Random
 	}
