@@ -57,6 +57,8 @@ func printMemory(w io.Writer, m *driver.Model, mem *driver.Memory, contexts []in
 	layers, kept := fmt.Sprintf("%d self-decoder and %d cross-decoder layers", p.Self, p.Cross), "the one that all cross layers read"
 	if p.Cross == 0 {
 		layers, kept = fmt.Sprintf("%d layers", p.Self), "of the layers that keep all tokens"
+	} else if mem.OwnCaches {
+		kept += ", and those of layers that keep all tokens"
 	}
 	fmt.Fprintf(w, "%s: %s of width %d, %s weights, %s cache\n\n", p.Package, layers, p.Dim, p.Precision(), p.CacheElem)
 	row := func(what string, n int64, note string) {

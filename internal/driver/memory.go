@@ -14,6 +14,7 @@ type Memory struct {
 	Params        int64 // trained parameters
 	Weights       int64 // the weight file, which is mapped
 	CachePerToken int64 // of the shared cache, and of all layers' own that grow
+	OwnCaches     bool  // there are some of those
 	State         int64 // what does not grow: retention matrices, window rings, …
 	OpenBlock     int64 // what retention keeps of the tokens since the last block of 64 ended
 	Scratch       int64 // activations, logits, private memory of the workers; at the default context
@@ -37,6 +38,7 @@ func NewMemory(m *Model, threads int) *Memory {
 		switch s := &p.States[i]; s.Kind {
 		case ir.Shared, ir.Grow:
 			const tokens = 1 << 12 // whole blocks
+			mem.OwnCaches = mem.OwnCaches || s.Kind == ir.Grow
 			mem.CachePerToken += int64(max(s.Layers, 1)) * cacheSpec(p.Object(s.Object), tokens).Bytes() / tokens
 		default:
 			state, all := stateBytes(p, s)
