@@ -24,8 +24,12 @@ func NewText(spec *models.Spec) (*Text, error) {
 	if spec.Tokenizer == "" {
 		return t, nil
 	}
+	load := tokenizer.Load
+	if spec.Checkpoint.Names == models.Unilm {
+		load = tokenizer.LoadUnilm
+	}
 	var err error
-	if t.tok, err = tokenizer.Load(spec.Tokenizer); err != nil {
+	if t.tok, err = load(spec.Tokenizer); err != nil {
 		return nil, err
 	}
 	if n := t.tok.Vocab(); n > spec.Vocab {

@@ -22,26 +22,13 @@ type added struct {
 // beginning inside another.
 type matcher struct {
 	tokens []added
-	starts [256]bool        // first bytes of the tokens
-	next   map[uint64]int32 // trie: node and byte → node; the root is 0
-	found  []int32          // node → the token that ends there, or -1
+	trie   trie // of their numbers
 }
 
 func newMatcher(tokens []added) matcher {
-	m := matcher{tokens: tokens, next: map[uint64]int32{}, found: []int32{-1}}
+	m := matcher{tokens: tokens, trie: newTrie()}
 	for i, t := range tokens {
-		m.starts[t.Content[0]] = true
-		node := int32(0)
-		for _, c := range []byte(t.Content) {
-			to, ok := m.next[uint64(node)<<8|uint64(c)]
-			if !ok {
-				to = int32(len(m.found))
-				m.next[uint64(node)<<8|uint64(c)] = to
-				m.found = append(m.found, -1)
-			}
-			node = to
-		}
-		m.found[node] = int32(i)
+		m.trie.add(t.Content, int32(i))
 	}
 	return m
 }
@@ -49,25 +36,27 @@ func newMatcher(tokens []added) matcher {
 // find gives the first token in text from i on, by its number, and where it stands; or -1.
 func (m *matcher) find(text string, i int) (token int32, from, to int) {
 	for ; i < len(text); i++ {
-		if !m.starts[text[i]] {
-			continue
-		}
-		token, node := int32(-1), int32(0)
-		for j := i; j < len(text); {
-			n, ok := m.next[uint64(node)<<8|uint64(text[j])]
-			if !ok {
-				break
-			}
-			node, j = n, j+1
-			if m.found[n] >= 0 {
-				token, to = m.found[n], j
-			}
-		}
-		if token >= 0 {
-			return token, i, to
+		if token, n := m.longest(text[i:]); token >= 0 {
+			return token, i, i + n
 		}
 	}
 	return -1, len(text), len(text)
+}
+
+// longest gives the longest token that text, which is not empty, begins with, and its length; or -1.
+func (m *matcher) longest(text string) (token int32, n int) {
+	token = -1
+	node := m.trie.first[text[0]]
+	for i := 1; node >= 0; i++ {
+		if m.trie.found[node] >= 0 {
+			token, n = m.trie.found[node], i
+		}
+		if i == len(text) {
+			break
+		}
+		node = m.trie.step(node, text[i])
+	}
+	return token, n
 }
 
 // parts cuts text into added tokens (with their ids) and what lies between (with -1, never

@@ -5,12 +5,13 @@ import (
 	"strings"
 )
 
-// Byte-pair encoding (Sennrich et al. 2016): a piece starts as one token a byte; as long as two
-// neighbours have a merge, the merge of lowest rank, leftmost first, replaces them.
+// Byte-pair encoding (Sennrich et al. 2016): a piece starts as one token a byte or a character; as
+// long as two neighbours have a merge, the merge of lowest rank, leftmost first, replaces them.
 type bpe struct {
 	bytes  [256]int32        // the token of each byte
 	merges map[uint64]merged // what two neighbouring tokens become
 	whole  map[string]int32  // tokens that a whole piece may be, merges or not (ignore_merges)
+	chars  *chars            // a piece starts as characters; nil: as bytes
 }
 
 type merged struct{ rank, id int32 }
@@ -24,9 +25,12 @@ type scratch struct {
 	next  []int32  // where the token after starts, or len(sym)
 	heap  []uint64 // rank<<32 | start of every merge that may be possible: a binary heap
 	cache [1 << 12]cached
+	path  []step // of unigram
 }
 
 const dead = -1
+
+func (b *bpe) joinsUnknown() bool { return b.chars != nil && b.chars.unknown.fuse }
 
 // cached is a piece seen before. The cache has one place a hash; the newest piece takes it.
 type cached struct {
@@ -40,7 +44,7 @@ var seed = maphash.MakeSeed()
 
 // encode appends the tokens of one piece, which is not empty.
 func (b *bpe) encode(s *scratch, ids []int32, piece string) []int32 {
-	if len(piece) == 1 {
+	if len(piece) == 1 && b.chars == nil {
 		return append(ids, b.bytes[piece[0]])
 	}
 	if len(piece) > cacheLen {
@@ -64,13 +68,17 @@ func (b *bpe) merge(s *scratch, ids []int32, piece string) []int32 {
 	}
 	n := int32(len(piece))
 	s.sym, s.prev, s.next, s.heap = s.sym[:0], s.prev[:0], s.next[:0], s.heap[:0]
-	for i := range n {
-		s.sym = append(s.sym, b.bytes[piece[i]])
-		s.prev = append(s.prev, i-1)
-		s.next = append(s.next, i+1)
+	if b.chars != nil {
+		b.chars.start(s, piece)
+	} else {
+		for i := range n {
+			s.sym = append(s.sym, b.bytes[piece[i]])
+			s.prev = append(s.prev, i-1)
+			s.next = append(s.next, i+1)
+		}
 	}
-	for i := range n - 1 {
-		if m, ok := b.merges[pair(s.sym[i], s.sym[i+1])]; ok {
+	for i := int32(0); s.next[i] < n; i = s.next[i] {
+		if m, ok := b.merges[pair(s.sym[i], s.sym[s.next[i]])]; ok {
 			s.heap = append(s.heap, uint64(m.rank)<<32|uint64(i))
 		}
 	}
@@ -86,7 +94,7 @@ func (b *bpe) merge(s *scratch, ids []int32, piece string) []int32 {
 		j := s.next[i]
 		m, ok := b.merges[pair(s.sym[i], s.sym[j])]
 		if !ok || m.rank != int32(top>>32) {
-			continue // one of the two has been merged since; ranks are unique, so this tells
+			continue // one of the two has been merged since; whatever has this rank now may be merged now
 		}
 		s.sym[i], s.sym[j] = m.id, dead
 		s.next[i] = s.next[j]
@@ -97,6 +105,9 @@ func (b *bpe) merge(s *scratch, ids []int32, piece string) []int32 {
 		if h := s.prev[i]; h >= 0 {
 			b.offer(s, h, i)
 		}
+	}
+	if b.chars != nil {
+		return b.chars.finish(s, ids, piece)
 	}
 	for i := int32(0); i < n; i = s.next[i] {
 		ids = append(ids, s.sym[i])

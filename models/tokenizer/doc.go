@@ -1,20 +1,28 @@
-// Package tokenizer turns text into token ids and back, by the byte-level BPE that a Hugging
-// Face tokenizer.json describes. The ids are those of the tokenizers library, exactly; a file
-// that asks for anything which would change them and is not implemented is refused by name.
+// Package tokenizer turns text into token ids and back, as four kinds of files say: a Hugging Face
+// tokenizer.json, tiktoken's ranks (.tiktoken), and SentencePiece models (.model) of BPE and unigram.
+// The ids are those of the libraries that these belong to, exactly; a file that asks for anything
+// which would change them and is not implemented is refused by name.
 //
-// What it reads:
+// What it reads of a tokenizer.json:
 //
-//   - model BPE, merges as "a b" or ["a","b"], ignore_merges; no dropout, prefixes or suffixes;
-//   - pre_tokenizer ByteLevel (with or without its pattern, add_prefix_space), or Split and
-//     ByteLevel in sequence with the patterns of Llama 3, Qwen 2, o200k or GPT-2;
+//   - model BPE on bytes, merges as "a b" or ["a","b"], ignore_merges; no dropout, prefixes or suffixes;
+//     before it ByteLevel (with or without its pattern, add_prefix_space), or Split and ByteLevel in
+//     sequence with the patterns of Llama 3, Qwen 2, o200k or GPT-2;
+//   - model BPE or Unigram on characters, as SentencePiece's models become: byte_fallback, unk_token,
+//     fuse_unk; before it nothing or Metaspace;
 //   - added_tokens with all their flags;
-//   - no normalizer (NFC included: its tables are not in the standard library);
+//   - the normalizers NFC, Prepend and Replace of a text, alone or in sequence;
 //   - post_processor: read, but only to know its kind. Post-processors put special tokens
 //     around a text, and Encode adds none: that is the caller's choice. So are truncation and
 //     padding, which are ignored.
 //
+// A .tiktoken file says neither pattern nor special tokens: known vocabularies (cl100k_base,
+// o200k_base, p50k_base, r50k_base, Llama 3, Qwen) are told by their size. LoadUnilm gives the ids
+// that microsoft/unilm's YOCO makes of them. A SentencePiece model's normalization, spaces and
+// user-defined pieces are done as its library does them.
+//
 // A pattern splits by Unicode's letters, numbers and marks; which characters those are follows
-// unicode.Version.
+// unicode.Version. testdata/reference.mjs compares with other implementations.
 //
 // # Why it is our own
 //

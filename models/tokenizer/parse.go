@@ -3,36 +3,8 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 )
-
-// Load reads a tokenizer.json, and the tokenizer_config.json beside it if there is one (for the
-// end token only).
-func Load(path string) (*Tokenizer, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	t, err := Parse(path, data)
-	if err != nil {
-		return nil, err
-	}
-	path = filepath.Join(filepath.Dir(path), "tokenizer_config.json")
-	data, err = os.ReadFile(path)
-	if os.IsNotExist(err) {
-		return t, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := t.readConfig(path, data); err != nil {
-		return nil, err
-	}
-	return t, nil
-}
 
 // Parse reads the text of a tokenizer.json; file is its name in errors.
 func Parse(file string, data []byte) (*Tokenizer, error) {
@@ -60,28 +32,17 @@ type form struct {
 		Prefix        string          `json:"continuing_subword_prefix"`
 		Suffix        string          `json:"end_of_word_suffix"`
 		IgnoreMerges  bool            `json:"ignore_merges"`
-		VocabByKind   json.RawMessage `json:"vocab"`  // a list in models that are not BPE
+		Unknown       *string         `json:"unk_token"`
+		UnknownID     *int32          `json:"unk_id"`
+		FuseUnknown   bool            `json:"fuse_unk"`
+		ByteFallback  bool            `json:"byte_fallback"`
+		VocabByKind   json.RawMessage `json:"vocab"`  // ids by text; of Unigram [["text", score], …]
 		MergesByStyle json.RawMessage `json:"merges"` // "a b" or ["a","b"]
 
 		vocab  map[string]int32
+		scores []float64 // of Unigram, by id
 		merges [][]string
 	} `json:"model"`
-}
-
-// component is a normalizer, pre-tokenizer, post-processor or decoder.
-type component struct {
-	Type           string `json:"type"`
-	AddPrefixSpace *bool  `json:"add_prefix_space"`
-	UseRegex       *bool  `json:"use_regex"`
-	Pattern        struct {
-		Regex *string `json:"Regex"`
-	} `json:"pattern"`
-	Behavior      string       `json:"behavior"`
-	Invert        bool         `json:"invert"`
-	Normalizers   []*component `json:"normalizers"`
-	PreTokenizers []*component `json:"pretokenizers"`
-	Processors    []*component `json:"processors"`
-	Decoders      []*component `json:"decoders"`
 }
 
 func decode(src source) (*form, error) {
@@ -90,10 +51,12 @@ func decode(src source) (*form, error) {
 		return nil, err
 	}
 	m := &f.Model
-	if m.Type != nil && *m.Type != "BPE" { // files without a type are old and BPE
-		return nil, fmt.Errorf("%s: model.type: %q is not supported, want BPE", src.file, *m.Type)
-	}
-	if m.VocabByKind == nil || m.MergesByStyle == nil {
+	switch kind := m.Type; {
+	case f.isUnigram():
+		return f, f.decodeUnigram(src)
+	case kind != nil && *kind != "BPE": // files without a type are old and BPE
+		return nil, fmt.Errorf("%s: model.type: %q is not supported, want BPE or Unigram", src.file, *kind)
+	case m.VocabByKind == nil || m.MergesByStyle == nil:
 		return nil, fmt.Errorf("%s: model: vocab or merges are missing", src.file)
 	}
 	if err := src.unmarshal(m.VocabByKind, "model.vocab", &m.vocab); err != nil {
@@ -112,19 +75,44 @@ func decode(src source) (*form, error) {
 	return f, nil
 }
 
+func (f *form) isUnigram() bool { return f.Model.Type != nil && *f.Model.Type == "Unigram" }
+
+// decodeUnigram reads a list of texts and scores, whose places are their ids.
+func (f *form) decodeUnigram(src source) error {
+	m := &f.Model
+	var rows [][]any
+	if m.VocabByKind == nil {
+		return fmt.Errorf("%s: model: vocab is missing", src.file)
+	}
+	if err := src.unmarshal(m.VocabByKind, "model.vocab", &rows); err != nil {
+		return err
+	}
+	m.vocab = make(map[string]int32, len(rows))
+	for id, row := range rows {
+		var name string
+		var score float64
+		ok := len(row) == 2
+		if ok {
+			var also bool
+			name, ok = row[0].(string)
+			score, also = row[1].(float64)
+			ok = ok && also
+		}
+		if _, twice := m.vocab[name]; !ok || twice {
+			return fmt.Errorf("%s: model.vocab[%d]: %.80q: want a text that is there once, and its score", src.file, id, row)
+		}
+		m.vocab[name] = int32(id)
+		m.scores = append(m.scores, score)
+	}
+	return nil
+}
+
+// build makes the tokenizer. A file whose pre-tokenizer is not ByteLevel spells texts as SentencePiece
+// does.
 func (f *form) build() (*Tokenizer, error) {
 	t := &Tokenizer{added: f.AddedTokens}
-	if err := supported(f.Normalizer, "normalizer", func(c *component) []*component { return c.Normalizers }); err != nil {
-		return nil, err
-	}
-	if err := supported(f.PostProcessor, "post_processor", func(c *component) []*component { return c.Processors },
-		"ByteLevel", "TemplateProcessing", "BertProcessing", "RobertaProcessing"); err != nil {
-		return nil, err
-	}
-	if err := supported(f.Decoder, "decoder", func(c *component) []*component { return c.Decoders }, "ByteLevel"); err != nil {
-		return nil, err
-	}
-	if err := t.setPreTokenizer(f.PreTokenizer); err != nil {
+	byteLevel, err := f.steps(t)
+	if err != nil {
 		return nil, err
 	}
 	m := &f.Model
@@ -135,74 +123,146 @@ func (f *form) build() (*Tokenizer, error) {
 		return nil, fmt.Errorf("model.continuing_subword_prefix: %q is not supported, want none", m.Prefix)
 	case m.Suffix != "":
 		return nil, fmt.Errorf("model.end_of_word_suffix: %q is not supported, want none", m.Suffix)
+	case byteLevel && f.isUnigram():
+		return nil, fmt.Errorf("pre_tokenizer: ByteLevel with a Unigram model is not supported")
 	}
-	if err := t.setTokens(m.vocab); err != nil {
+	v := &vocabulary{ids: m.vocab, text: textOf}
+	if byteLevel {
+		v.text = alphabetText
+	}
+	if err := t.setTokens(v); err != nil {
 		return nil, err
 	}
-	if m.IgnoreMerges {
-		t.setWhole(m.vocab)
+	switch {
+	case byteLevel:
+		err = f.byteLevel(t)
+	case f.isUnigram():
+		err = f.unigram(t)
+	default:
+		err = f.characters(t)
 	}
 	t.eos = t.usualEnd()
-	return t, t.setMerges(m.vocab, m.merges)
+	return t, err
 }
 
-// supported refuses a component, or one of those in a Sequence, that is not of the kinds.
-func supported(c *component, path string, parts func(*component) []*component, kinds ...string) error {
-	switch {
-	case c == nil || slices.Contains(kinds, c.Type):
-		return nil
-	case c.Type != "Sequence":
-		return fmt.Errorf("%s: %q is not supported, want %s", path, c.Type, strings.Join(append([]string{"null"}, kinds...), ", "))
+// byteLevel makes the model whose symbols are bytes.
+func (f *form) byteLevel(t *Tokenizer) (err error) {
+	m := &f.Model
+	b := new(bpe)
+	for c, r := range alphabet {
+		id, ok := m.vocab[string(r)]
+		if !ok {
+			return fmt.Errorf("model.vocab: no token for the byte %#02x (%q), so text would be lost", c, r)
+		}
+		b.bytes[c] = id
 	}
-	for i, p := range parts(c) {
-		if err := supported(p, fmt.Sprintf("%s[%d]", path, i), parts, kinds...); err != nil {
-			return err
+	if m.IgnoreMerges {
+		b.whole = t.wholes(m.vocab, bytesOf)
+	}
+	b.merges, err = ranked(m.vocab, m.merges)
+	t.model = b
+	return err
+}
+
+// characters makes the model whose symbols are characters, as SentencePiece's BPE converted.
+func (f *form) characters(t *Tokenizer) (err error) {
+	m := &f.Model
+	c := newChars()
+	if c.unknown, err = f.unknown(); err != nil {
+		return err
+	}
+	if c.unknown.bytes == nil && c.unknown.id < 0 {
+		return fmt.Errorf("model: there is neither byte_fallback nor unk_token, so text would be lost")
+	}
+	c.tokens = int32(t.Vocab())
+	b := &bpe{chars: c}
+	special := t.specials()
+	for name, id := range m.vocab {
+		if r, ok := single(name); ok && !special[name] {
+			c.set(r, id)
 		}
 	}
+	if m.IgnoreMerges {
+		b.whole = t.wholes(m.vocab, func(name string) ([]byte, bool) { return []byte(name), true })
+	}
+	if b.merges, err = ranked(m.vocab, m.merges); err != nil {
+		return err
+	}
+	if t.split == whole && b.whole == nil && !crosses(m.merges) {
+		t.split = words
+	}
+	t.model = b
 	return nil
 }
 
-func (t *Tokenizer) setPreTokenizer(c *component) error {
-	const path = "pre_tokenizer"
-	steps := []*component{c}
-	if c != nil && c.Type == "Sequence" {
-		steps = c.PreTokenizers
-	}
-	for i, s := range steps {
-		last := i == len(steps)-1
-		switch {
-		case s == nil:
-			return fmt.Errorf("%s: null is not supported, want ByteLevel", path)
-		case s.Type == "Split" && i == 0 && !last:
-			if s.Pattern.Regex == nil {
-				return fmt.Errorf("%s: Split without pattern.Regex is not supported", path)
-			}
-			p, ok := patterns[*s.Pattern.Regex]
-			if !ok {
-				return fmt.Errorf("%s: Split by %q is not supported; only the patterns of GPT-2, Qwen 2, Llama 3 and o200k are", path, *s.Pattern.Regex)
-			}
-			// The patterns match all of a text, so it is all one whether pieces are cut out
-			// (Isolated) or what lies between them is removed.
-			if s.Behavior != "Isolated" && !(s.Behavior == "Removed" && s.Invert) {
-				return fmt.Errorf("%s: Split with behavior %q, invert %v is not supported", path, s.Behavior, s.Invert)
-			}
-			t.split = p
-		case s.Type == "ByteLevel" && last:
-			if s.AddPrefixSpace == nil {
-				return fmt.Errorf("%s: ByteLevel.add_prefix_space is missing", path)
-			}
-			t.prefix = *s.AddPrefixSpace
-			regex := s.UseRegex == nil || *s.UseRegex
-			if t.split != whole && (t.prefix || regex && t.split != gpt2) {
-				return fmt.Errorf("%s: ByteLevel with add_prefix_space or use_regex after Split is not supported", path)
-			}
-			if regex {
-				t.split = gpt2
-			}
-			return nil
-		default:
-			return fmt.Errorf("%s: %q as step %d of %d is not supported, want ByteLevel, or Split and ByteLevel", path, s.Type, i+1, len(steps))
+// crosses reports whether a merge makes a token that has ▁ after another character. If none does,
+// words can be encoded one by one.
+func crosses(merges [][]string) bool {
+	for _, m := range merges {
+		if inside(m[0] + m[1]) {
+			return true
 		}
 	}
-	return fmt.Errorf("%s: an empty Sequence is not supported, want ByteLevel", path)
+	return false
+}
+
+// unigram makes a Unigram model as the tokenizers library has it: sums in float64, the unknown token
+// below the worst by 10.
+func (f *form) unigram(t *Tokenizer) (err error) {
+	m := &f.Model
+	u := &unigram{pieces: newTrie(), scores: m.scores}
+	m.FuseUnknown = true // always, there
+	if u.unknown, err = f.unknown(); err != nil {
+		return err
+	}
+	if u.unknown.bytes == nil && u.unknown.id < 0 {
+		return fmt.Errorf("model: there is neither byte_fallback nor unk_id, so text would be lost")
+	}
+	special := t.specials()
+	for id, score := range m.scores {
+		u.penalty = min(u.penalty, score)
+		if id == 0 {
+			u.penalty = score
+		}
+	}
+	u.penalty -= 10
+	for name, id := range m.vocab {
+		_, isByte := byteOfPiece(name)
+		if name != "" && !special[name] && id != u.unknown.id && !(isByte && u.unknown.bytes != nil) {
+			u.pieces.add(name, id)
+		}
+	}
+	t.model = u
+	return nil
+}
+
+// unknown reads what becomes of characters that are not in the vocabulary; its id is -1 if nothing is
+// said.
+func (f *form) unknown() (unknown, error) {
+	m := &f.Model
+	u := unknown{id: -1, fuse: m.FuseUnknown}
+	switch {
+	case m.UnknownID != nil:
+		if u.id = *m.UnknownID; u.id < 0 || int(u.id) >= len(m.vocab) {
+			return u, fmt.Errorf("model.unk_id: %d is no token", u.id)
+		}
+	case m.Unknown != nil:
+		id, ok := m.vocab[*m.Unknown]
+		if !ok {
+			return u, fmt.Errorf("model.unk_token: %q is not in model.vocab", *m.Unknown)
+		}
+		u.id = id
+	}
+	if m.ByteFallback {
+		u.bytes = new([256]int32)
+		for b := range u.bytes {
+			name := fmt.Sprintf(byte1, b)
+			id, ok := m.vocab[name]
+			if !ok {
+				return u, fmt.Errorf("model.vocab: there is no %s, which byte_fallback needs", name)
+			}
+			u.bytes[b] = id
+		}
+	}
+	return u, nil
 }

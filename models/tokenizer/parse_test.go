@@ -16,7 +16,7 @@ func TestParseErrors(t *testing.T) {
 		change func(file, model map[string]any)
 		want   string
 	}{
-		{func(f, m map[string]any) { m["type"] = "Unigram"; m["vocab"] = []any{} }, `model.type: "Unigram" is not supported, want BPE`},
+		{func(f, m map[string]any) { m["type"] = "Unigram"; m["vocab"] = []any{} }, `pre_tokenizer: ByteLevel with a Unigram model is not supported`},
 		{func(f, m map[string]any) { m["dropout"] = 0.1 }, `model.dropout: 0.1 is not supported, want none`},
 		{func(f, m map[string]any) { m["continuing_subword_prefix"] = "##" }, `model.continuing_subword_prefix: "##" is not supported, want none`},
 		{func(f, m map[string]any) { m["end_of_word_suffix"] = "</w>" }, `model.end_of_word_suffix: "</w>" is not supported, want none`},
@@ -28,16 +28,20 @@ func TestParseErrors(t *testing.T) {
 		{func(f, m map[string]any) { delete(m["vocab"].(map[string]any), "Ċ") }, `model.vocab: no token for the byte 0x0a ('Ċ'), so text would be lost`},
 		{func(f, m map[string]any) { m["merges"].([]any)[7] = "a b c" }, `model.merges[7]: ["a" "b" "c"], want two tokens`},
 		{func(f, m map[string]any) { m["merges"].([]any)[7] = "a 字" }, `model.merges[7]: "字" is not in model.vocab`},
-		{func(f, m map[string]any) { f["normalizer"] = map[string]any{"type": "NFC"} }, `normalizer: "NFC" is not supported, want null`},
+		{func(f, m map[string]any) { m["type"] = "WordPiece" }, `model.type: "WordPiece" is not supported, want BPE or Unigram`},
+		{func(f, m map[string]any) { f["normalizer"] = map[string]any{"type": "NFKC"} }, `normalizer: "NFKC" is not supported, want null, NFC, Prepend, Replace`},
+		{func(f, m map[string]any) {
+			f["normalizer"] = map[string]any{"type": "Replace", "pattern": map[string]any{"Regex": "a"}}
+		}, `normalizer: Replace without pattern.String is not supported`},
 		{func(f, m map[string]any) {
 			f["normalizer"] = map[string]any{"type": "Sequence", "normalizers": []any{map[string]any{"type": "Lowercase"}}}
-		}, `normalizer[0]: "Lowercase" is not supported, want null`},
+		}, `normalizer[0]: "Lowercase" is not supported, want null, NFC, Prepend, Replace`},
 		{func(f, m map[string]any) { f["post_processor"] = map[string]any{"type": "Odd"} }, `post_processor: "Odd" is not supported, want null, ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing`},
 		{func(f, m map[string]any) { f["decoder"] = map[string]any{"type": "Metaspace"} }, `decoder: "Metaspace" is not supported, want null, ByteLevel`},
-		{pre(nil), `pre_tokenizer: null is not supported, want ByteLevel`},
-		{pre(map[string]any{"type": "Metaspace"}), `pre_tokenizer: "Metaspace" as step 1 of 1 is not supported, want ByteLevel, or Split and ByteLevel`},
+		{pre(nil), `decoder: "ByteLevel" is not supported, want null, Replace, ByteFallback, Fuse, Strip, Metaspace`},
+		{pre(map[string]any{"type": "Metaspace"}), `pre_tokenizer: Metaspace.replacement: want "▁"`},
 		{pre(map[string]any{"type": "ByteLevel"}), `pre_tokenizer: ByteLevel.add_prefix_space is missing`},
-		{pre(map[string]any{"type": "Sequence"}), `pre_tokenizer: an empty Sequence is not supported, want ByteLevel`},
+		{pre(map[string]any{"type": "Sequence"}), `decoder: "ByteLevel" is not supported, want null, Replace, ByteFallback, Fuse, Strip, Metaspace`},
 		{splitBy(`\d+`), `pre_tokenizer: Split by "\\d+" is not supported; only the patterns of GPT-2, Qwen 2, Llama 3 and o200k are`},
 		{func(f, m map[string]any) {
 			f["added_tokens"] = []any{map[string]any{"id": 1, "content": "<|endoftext|>"}}

@@ -15,6 +15,8 @@ const (
 	qwen2
 	llama3
 	o200k
+	words     // before ▁ after another character
+	eachSpace // before every ▁
 )
 
 // patterns are the regular expressions as tokenizer.json has them. An alternative is taken if no
@@ -42,6 +44,8 @@ func (p splitter) next(s string) int {
 		return nextLlama3(s, 3)
 	case o200k:
 		return nextO200k(s)
+	case words, eachSpace:
+		return nextWord(s, p == eachSpace)
 	}
 	return len(s)
 }

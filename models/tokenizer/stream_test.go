@@ -51,7 +51,7 @@ func TestStream(t *testing.T) {
 	for _, c := range cases {
 		var got strings.Builder
 		for _, b := range []byte(c.bytes) {
-			got.WriteString(s.Push(tok.bpe.bytes[b]) + "|")
+			got.WriteString(s.Push(tok.model.(*bpe).bytes[b]) + "|")
 		}
 		got.WriteString(s.Flush())
 		if got.String() != c.want {

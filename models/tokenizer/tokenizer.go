@@ -8,14 +8,17 @@ type Tokenizer struct {
 	text []byte   // what every token stands for, one after another
 	at   []uint32 // token id is text[at[id]:at[id+1]]; an id without a token is empty
 
-	raw    matcher // added tokens that are sought first
-	rest   matcher // added tokens that are sought in what the first left ("normalized")
-	prefix bool    // a text without a space in front gets one
+	raw    matcher               // added tokens that are sought first
+	normal []func(string) string // what is done to a text between them
+	rest   matcher               // added tokens that are sought in what comes of it ("normalized")
+	prefix bool                  // a text without a space in front gets one
+	meta   metaspace
 	split  splitter
-	bpe    bpe
+	model  model
 
 	added []added // as the file orders them
 	eos   int32   // the end token, or -1
+	lead  bool    // Decode leaves out a space in front: encoding put it there
 
 	scratch sync.Pool // of *scratch
 }
@@ -38,10 +41,19 @@ func (t *Tokenizer) Bytes(id int32) []byte {
 	return t.text[lo:hi:hi]
 }
 
+// A model gives the tokens of a piece of text.
+type model interface {
+	// encode appends the tokens of one piece, which is not empty.
+	encode(s *scratch, ids []int32, piece string) []int32
+	// joinsUnknown reports whether unknown characters side by side are one unknown token.
+	joinsUnknown() bool
+}
+
 // Decode is the text of ids, special tokens included. The bytes are joined as they are, so
 // Decode gives back what Encode was given, valid UTF-8 or not; the exceptions are the space that
-// a tokenizer with add_prefix_space puts in front, and the spaces that an added token with
-// lstrip or rstrip takes in.
+// a byte-level tokenizer with add_prefix_space puts in front, the spaces that an added token with
+// lstrip or rstrip takes in, and what a normalizer changed. The space that a SentencePiece tokenizer
+// puts in front is left out again, so ids are those of a text's beginning; a Stream keeps it.
 func (t *Tokenizer) Decode(ids []int32) string {
 	n := 0
 	for _, id := range ids {
@@ -50,6 +62,9 @@ func (t *Tokenizer) Decode(ids []int32) string {
 	text := make([]byte, 0, n)
 	for _, id := range ids {
 		text = append(text, t.Bytes(id)...)
+	}
+	if t.lead && len(text) > 0 && text[0] == ' ' {
+		text = text[1:]
 	}
 	return string(text)
 }
@@ -64,32 +79,50 @@ func (t *Tokenizer) Encode(text string, special bool) []int32 {
 		s = new(scratch)
 	}
 	ids := make([]int32, 0, len(text)/4+1)
+	first := true
 	for part, id := range t.raw.parts(text, special) {
 		if id >= 0 {
 			ids = append(ids, id)
+			first = false
 			continue
+		}
+		for _, f := range t.normal {
+			part = f(part)
 		}
 		for part, id := range t.rest.parts(part, special) {
 			if id >= 0 {
 				ids = append(ids, id)
-				continue
+			} else {
+				ids = t.encode(s, ids, part, first)
 			}
-			ids = t.encode(s, ids, part)
+			first = false
 		}
 	}
 	t.scratch.Put(s)
 	return ids
 }
 
-// encode appends the tokens of a text without added tokens.
-func (t *Tokenizer) encode(s *scratch, ids []int32, text string) []int32 {
+// encode appends the tokens of a text without added tokens; first is true if none is before it.
+func (t *Tokenizer) encode(s *scratch, ids []int32, text string, first bool) []int32 {
 	if t.prefix && text != "" && text[0] != ' ' {
 		text = " " + text
 	}
+	text = t.meta.apply(text, first)
+	from := len(ids)
 	for text != "" {
 		n := t.split.next(text)
-		ids = t.bpe.encode(s, ids, text[:n])
+		at := len(ids)
+		ids = t.model.encode(s, ids, text[:n])
+		if t.split == words && at > from && t.model.joinsUnknown() && ids[at] == ids[at-1] && t.isUnknown(ids[at]) {
+			ids = append(ids[:at], ids[at+1:]...)
+		}
 		text = text[n:]
 	}
 	return ids
+}
+
+// isUnknown reports whether id stands for characters that the vocabulary lacks.
+func (t *Tokenizer) isUnknown(id int32) bool {
+	b, ok := t.model.(*bpe)
+	return ok && b.chars != nil && id == b.chars.unknown.id
 }

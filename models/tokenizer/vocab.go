@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
 )
 
 // maxID bounds ids, so that a damaged file can't ask for a table of gigabytes.
@@ -39,18 +42,58 @@ func bytesOf(name string) (b []byte, ok bool) {
 	return b, true
 }
 
+// alphabetText is the text of a token that is spelt in the alphabet, or else the token itself.
+func alphabetText(name string) string {
+	if b, ok := bytesOf(name); ok {
+		return string(b)
+	}
+	return name
+}
+
+// textOf is the text of a token that is spelt as SentencePiece does.
+func textOf(name string) string {
+	if b, ok := byteOfPiece(name); ok {
+		return string([]byte{b})
+	}
+	return strings.ReplaceAll(name, space1, " ")
+}
+
+// byteOfPiece is the byte that a token like <0x0A> stands for.
+func byteOfPiece(name string) (byte, bool) {
+	if len(name) != len("<0x0A>") || !strings.HasPrefix(name, "<0x") || name[5] != '>' {
+		return 0, false
+	}
+	b, err := strconv.ParseUint(name[3:5], 16, 8)
+	return byte(b), err == nil
+}
+
+// single is the character that a token is, if it is one.
+func single(name string) (rune, bool) {
+	r, n := utf8.DecodeRuneInString(name)
+	return r, n == len(name) && n > 0 && (r != utf8.RuneError || n > 1)
+}
+
+// inside reports whether a token has ▁ after another character.
+func inside(name string) bool {
+	return strings.Contains(strings.TrimLeft(name, space1), space1)
+}
+
+// A vocabulary is the tokens of a model.
+type vocabulary struct {
+	ids  map[string]int32
+	text func(token string) string
+}
+
 // setTokens fills in what every token stands for, and what finds the added ones.
-func (t *Tokenizer) setTokens(vocab map[string]int32) error {
+func (t *Tokenizer) setTokens(v *vocabulary) error {
+	vocab := v.ids
 	names, err := byID(vocab)
 	if err != nil {
 		return err
 	}
 	texts := make([]string, len(names))
 	for id, name := range names {
-		texts[id] = name
-		if b, ok := bytesOf(name); ok {
-			texts[id] = string(b)
-		}
+		texts[id] = v.text(name)
 	}
 	seen := map[string]bool{}
 	var raw, rest []added
@@ -80,20 +123,22 @@ func (t *Tokenizer) setTokens(vocab map[string]int32) error {
 			raw = append(raw, a)
 		}
 	}
+	for i := range rest { // they are sought in a text to which this has been done too
+		for _, f := range t.normal {
+			rest[i].Content = f(rest[i].Content)
+		}
+	}
 	t.raw, t.rest = newMatcher(raw), newMatcher(rest)
+	t.setTexts(texts)
+	return nil
+}
+
+func (t *Tokenizer) setTexts(texts []string) {
 	t.at = make([]uint32, 1, len(texts)+1)
 	for _, s := range texts {
 		t.text = append(t.text, s...)
 		t.at = append(t.at, uint32(len(t.text)))
 	}
-	for b, r := range alphabet {
-		id, ok := vocab[string(r)]
-		if !ok {
-			return fmt.Errorf("model.vocab: no token for the byte %#02x (%q), so text would be lost", b, r)
-		}
-		t.bpe.bytes[b] = id
-	}
-	return nil
 }
 
 // byID gives the token of every id, "" where there is none.
@@ -123,38 +168,45 @@ func byID(vocab map[string]int32) ([]string, error) {
 	return names, nil
 }
 
-// setWhole makes every token of the vocabulary a whole piece can be, except the special ones:
-// their text is only recognised where Encode is asked to.
-func (t *Tokenizer) setWhole(vocab map[string]int32) {
-	t.bpe.whole = make(map[string]int32, len(vocab))
-	for name, id := range vocab {
-		if b, ok := bytesOf(name); ok {
-			t.bpe.whole[string(b)] = id
-		}
-	}
+// specials are the texts of special tokens, which Encode gives only where it is asked to.
+func (t *Tokenizer) specials() map[string]bool {
+	m := map[string]bool{}
 	for _, a := range t.added {
 		if a.Special {
-			delete(t.bpe.whole, a.Content)
+			m[a.Content] = true
 		}
 	}
+	return m
 }
 
-// setMerges fills in the merges; their order is their rank, and of two alike the later counts.
-func (t *Tokenizer) setMerges(vocab map[string]int32, merges [][]string) error {
-	t.bpe.merges = make(map[uint64]merged, len(merges))
+// wholes are the tokens that a whole piece can be: all but the special ones.
+func (t *Tokenizer) wholes(vocab map[string]int32, text func(string) ([]byte, bool)) map[string]int32 {
+	special := t.specials()
+	m := make(map[string]int32, len(vocab))
+	for name, id := range vocab {
+		if b, ok := text(name); ok && !special[string(b)] {
+			m[string(b)] = id
+		}
+	}
+	return m
+}
+
+// ranked reads merges; their order is their rank, and of two alike the later counts.
+func ranked(vocab map[string]int32, merges [][]string) (map[uint64]merged, error) {
+	table := make(map[uint64]merged, len(merges))
 	for rank, m := range merges {
 		if len(m) != 2 {
-			return fmt.Errorf("model.merges[%d]: %q, want two tokens", rank, m)
+			return nil, fmt.Errorf("model.merges[%d]: %q, want two tokens", rank, m)
 		}
 		var ids [3]int32
 		for i, name := range []string{m[0], m[1], m[0] + m[1]} {
 			id, ok := vocab[name]
 			if !ok {
-				return fmt.Errorf("model.merges[%d]: %q is not in model.vocab", rank, name)
+				return nil, fmt.Errorf("model.merges[%d]: %q is not in model.vocab", rank, name)
 			}
 			ids[i] = id
 		}
-		t.bpe.merges[pair(ids[0], ids[1])] = merged{int32(rank), ids[2]}
+		table[pair(ids[0], ids[1])] = merged{int32(rank), ids[2]}
 	}
-	return nil
+	return table, nil
 }
