@@ -38,6 +38,7 @@ func sample(elem ir.Elem) *plan.Plan {
 		}},
 		{Name: "norm", Form: plan.Vector, N: 25, K: 1, Layers: 3, Sources: []ir.Source{{Role: "norm", Scale: 1, Rows: 25}}},
 		{Name: "bias", Form: plan.Vector, N: 20, K: 1, Sources: []ir.Source{{Role: "k.bias", Scale: 2, Rows: 12}, {Role: "v.bias", Scale: 1, Rows: 8}}},
+		{Name: "last", Form: plan.Matrix, Elem: elem, N: 20, K: 24, Layers: 1, First: 2, Sources: []ir.Source{{Role: "late", Scale: 1, Rows: 20, Gain: "norm"}}},
 		{Name: "conv", Form: plan.Vector, N: 19, K: 4, Layers: 2, Sources: []ir.Source{{Role: "conv", Scale: 1, Rows: 19}}},
 		{Name: "view", Form: plan.Matrix, Elem: elem, N: 37, K: 24, Alias: "embed"},
 	}}
@@ -60,6 +61,9 @@ func packed(t *testing.T, p *plan.Plan, src Source) *weights.File {
 
 // want is element (row, col) of a weight by its definition, in exact arithmetic.
 func want(w *plan.Weight, elem ir.Elem, src Source, layer, row, col int) float64 {
+	if layer >= 0 {
+		layer += w.First
+	}
 	read := func(role string, k, at int) float64 {
 		var x [1]float32
 		src.Read(x[:], role, layer, k, at)
