@@ -95,7 +95,7 @@ func bits(x []float32) []uint32 {
 // TestBatch decodes for many sessions in one pass and demands of each the bits that it has alone,
 // whoever leads: at every level, with any number of workers, with chunks smaller than the batch.
 func TestBatch(t *testing.T) {
-	for _, name := range []string{"yoco8m", "flabiasqknorm", "flaswa", "flagdn", "sambay", "flaallrows", "yoco8mq4", "flaswaq8", "flagdnq8", "sambayq8", "plaintiny", "plaintinyq8", "mixedtiny"} {
+	for _, name := range []string{"yoco8m", "flabiasqknorm", "flaswa", "flagdn", "sambay", "flaallrows", "yoco8mq4", "flaswaq8", "flagdnq8", "sambayq8", "plaintiny", "plaintinyq8", "mixedtiny", "deltatiny"} {
 		m := open(t, name)
 		const steps = 8
 		a := newAlone(t, m, steps)

@@ -33,7 +33,7 @@ func TestEarlyExit(t *testing.T) {
 // TestEveryRow asks for every row's logits, where there is no early exit, and for the last row's
 // after a prefill that ends with each of these rows: the same bits.
 func TestEveryRow(t *testing.T) {
-	for _, name := range []string{"yoco8m", "flaswa", "flagdn", "sambay", "flabiasqknorm", "flatied", "flaallrows", "plaintiny", "mixedtiny"} {
+	for _, name := range []string{"yoco8m", "flaswa", "flagdn", "sambay", "flabiasqknorm", "flatied", "flaallrows", "plaintiny", "mixedtiny", "deltatiny"} {
 		m := open(t, name)
 		n := 37
 		if race {

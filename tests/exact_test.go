@@ -137,7 +137,7 @@ func prompt(n, vocab int) []int32 {
 // shared cache: whatever the number of threads, however the prompt was cut into chunks or turns,
 // by prefill or by decoding, at every instruction-set level.
 func TestExact(t *testing.T) {
-	for _, name := range []string{"yoco8m", "flabiasqknorm", "flaswa", "flagdn", "sambay", "yoco8mq4", "flaswaq8", "flagdnq8", "sambayq8", "plaintiny", "plaintinyq8", "mixedtiny"} {
+	for _, name := range []string{"yoco8m", "flabiasqknorm", "flaswa", "flagdn", "sambay", "yoco8mq4", "flaswaq8", "flagdnq8", "sambayq8", "plaintiny", "plaintinyq8", "mixedtiny", "deltatiny"} {
 		m := open(t, name)
 		for _, n := range lengths(m) {
 			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) { exact(t, m, prompt(n, m.Info().Vocab)) })

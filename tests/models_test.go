@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/yococ/yococ/generated/deltatiny"
 	"github.com/yococ/yococ/generated/flaallrows"
 	"github.com/yococ/yococ/generated/flabiasqknorm"
 	"github.com/yococ/yococ/generated/flagdn"
@@ -40,6 +41,7 @@ var openers = map[string]host.Opener{
 	"plaintiny":     plaintiny.OpenRuntime,
 	"plaintinyq8":   plaintinyq8.OpenRuntime,
 	"mixedtiny":     mixedtiny.OpenRuntime,
+	"deltatiny":     deltatiny.OpenRuntime,
 	"flagdnq8":      flagdnq8.OpenRuntime,
 	"sambayq8":      sambayq8.OpenRuntime,
 }

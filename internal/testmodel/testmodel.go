@@ -45,6 +45,7 @@ var Models = []*Model{
 	{Name: "plaintiny", Spec: specs + "plain.yaml", Format: "f32", Random: 1},
 	{Name: "plaintinyq8", Spec: specs + "plain.yaml", Format: "q8", KV: "q8", Random: 1},
 	{Name: "mixedtiny", Spec: specs + "mixed.yaml", Format: "f32", Random: 2},
+	{Name: "deltatiny", Spec: specs + "deltas.yaml", Format: "f32", Random: 3},
 	{Name: "flagdnq8", Spec: specs + "flagdn.yaml", Format: "q8"},
 	{Name: "sambayq8", Spec: specs + "sambay.yaml", Format: "q8"},
 }

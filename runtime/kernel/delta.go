@@ -37,6 +37,10 @@ import (
 //
 //	u_i = β_i v_i + k'·S + p_k·u     some rows at a time over the u before them, then row by row
 //	o   = q'·S + p_q·u, then o + 0   p_q is 0 for j > i, see retain.go
+//
+// Decays may be strong, so that G is large and in one float32 not exact enough for the differences of
+// near tokens. It is kept as a multiple of 1/64, of which differences are exact, and a remainder r, whose
+// exponentials are factors: keys are kept as k exp(-r), and what they multiply has a factor exp(r) too.
 
 // A DeltaSpec describes the delta rule of one layer. Value head h reads q and k of head
 // h/(ValueHeads/Heads). L2Eps is that of the lengths of q and k, Eps the head norm's.
@@ -48,18 +52,19 @@ type DeltaSpec struct {
 // DeltaState is the state of one layer of one session: parts of one memory, in this order.
 //
 //	s  [ValueHeads][panels][Dim][width]  S as of the last block boundary
-//	k  [ValueHeads][Dim][64]             keys of the open block
+//	k  [ValueHeads][Dim][64]             keys of the open block, with the factor exp(-r)
 //	u  [ValueHeads][panels][64][width]   u of the open block
-//	g  [ValueHeads][64]                  G of the open block
+//	g  [ValueHeads][64]                  G of the open block, rounded to 1/64
+//	r  [ValueHeads][64]                  what it was rounded by
 //
 // The panels are drawn in values.go. What the open block has not reached yet is left from the block
 // before. Value heads that share keys have a copy each: none waits for another.
-type DeltaState struct{ s, k, u, g []float32 }
+type DeltaState struct{ s, k, u, g, r []float32 }
 
 // StateFloats is the size of a DeltaState's memory.
 func (s *DeltaSpec) StateFloats() int {
 	cols := valueCols(s.ValueDim)
-	return s.ValueHeads * (s.Dim*cols + s.Dim*blockTokens + blockTokens*cols + blockTokens)
+	return s.ValueHeads * (s.Dim*cols + s.Dim*blockTokens + blockTokens*cols + 2*blockTokens)
 }
 
 // State returns the state kept in buf, StateFloats long; zeros are the state before any token.
@@ -73,7 +78,7 @@ func (s *DeltaSpec) State(buf []float32) DeltaState {
 		buf = buf[s.ValueHeads*n:]
 		return x
 	}
-	return DeltaState{s: cut(s.Dim * cols), k: cut(s.Dim * blockTokens), u: cut(blockTokens * cols), g: cut(blockTokens)}
+	return DeltaState{s: cut(s.Dim * cols), k: cut(s.Dim * blockTokens), u: cut(blockTokens * cols), g: cut(blockTokens), r: cut(blockTokens)}
 }
 
 // head returns the state of one value head.
@@ -84,6 +89,7 @@ func (st *DeltaState) head(h, dim, valueDim int) DeltaState {
 		k: st.k[h*dim*blockTokens:][:dim*blockTokens],
 		u: st.u[h*blockTokens*cols:][:blockTokens*cols],
 		g: st.g[h*blockTokens:][:blockTokens],
+		r: st.r[h*blockTokens:][:blockTokens],
 	}
 }
 
@@ -121,8 +127,8 @@ func (s *DeltaSpec) advance(w *Worker, dst Rows, in *deltaInput, st *DeltaState,
 			n := min(blockTokens-i, rows-r)
 			t := newDeltaTile(w, s, state, i, n)
 			t.gated = in.g.Data != nil
-			t.addKeys(in.q.Cols(key).From(r), in.k.Cols(key).From(r))
 			t.gates(in, h, r)
+			t.addKeys(in.q.Cols(key).From(r), in.k.Cols(key).From(r))
 			t.score()
 			out := dst.Cols(col).From(r)
 			for c, width := 0, 0; c < t.cols; c += width {
@@ -163,54 +169,69 @@ func newDeltaTile(w *Worker, s *DeltaSpec, st DeltaState, i, n int) deltaTile {
 	}
 }
 
-// addKeys adds the rows of k to the open block, as vectors of length one, and leaves q and k in x with a
-// root mean square of one.
-func (t *deltaTile) addKeys(q, k Rows) {
-	eps := t.L2Eps / float32(t.Dim)
-	for j := range t.n {
-		t.set.RMSNorm(t.x[j*t.Dim:][:t.Dim], q.Row(j, t.Dim), nil, eps)
-		t.set.RMSNorm(t.x[(t.n+j)*t.Dim:][:t.Dim], k.Row(j, t.Dim), nil, eps)
-	}
-	t.set.Transpose(t.st.k[t.i:], blockTokens, t.x[t.n*t.Dim:], t.Dim, t.unit(1), t.Dim, t.n)
-}
-
-// unit is what makes a vector with a root mean square of one as long as scale.
-func (t *deltaTile) unit(scale float32) float32 {
-	return float32(float64(scale) / math.Sqrt(float64(t.Dim)))
-}
-
 // gates adds the decays of value head h to the open block, and sets the betas.
 func (t *deltaTile) gates(in *deltaInput, h, r int) {
-	sum, rate := float32(0), Exp(in.aLog[h])
+	const (
+		grain  = 64
+		lowest = -4096 // e to it, or to less, is zero
+	)
+	sum, rate := 0.0, float64(Exp(in.aLog[h]))
 	if t.i > 0 {
-		sum = t.st.g[t.i-1]
+		sum = float64(t.st.g[t.i-1]) + float64(t.st.r[t.i-1])
 	}
 	for j := range t.n {
 		softplus := -LogSigmoid(-(in.a.Row(r+j, h+1)[h] + in.dt[h]))
-		sum -= float32(rate * softplus)
-		t.st.g[t.i+j] = sum
+		sum += max(-rate*float64(softplus), lowest) // the product of two float32 is exact
+		rounded := math.Round(sum*grain) / grain
+		t.st.g[t.i+j], t.st.r[t.i+j] = float32(rounded), float32(sum-rounded)
+		sum = rounded + float64(t.st.r[t.i+j])
 		t.beta[j] = t.Beta / (1 + Exp(-in.b.Row(r+j, h+1)[h]))
 	}
+}
+
+// addKeys adds the rows of k to the open block, and leaves in x those of k likewise and those of q with a
+// root mean square of one.
+func (t *deltaTile) addKeys(q, k Rows) {
+	eps, keys := t.L2Eps/float32(t.Dim), t.x[t.n*t.Dim:]
+	for j := range t.n {
+		t.set.RMSNorm(t.x[j*t.Dim:][:t.Dim], q.Row(j, t.Dim), nil, eps)
+		t.set.RMSNorm(keys[j*t.Dim:][:t.Dim], k.Row(j, t.Dim), nil, eps)
+	}
+	factors := t.factors[:t.n]
+	t.set.ExpDiff(factors, t.st.r[t.i:t.i+t.n], 0)
+	t.set.Scale(factors, factors, t.length(1))
+	t.set.ScaleRows(keys, t.Dim, keys, t.Dim, factors, t.Dim, t.n)
+	t.set.Transpose(t.st.k[t.i:], blockTokens, keys, t.Dim, 1, t.Dim, t.n)
+}
+
+// length is what makes a vector with a root mean square of one as long as that.
+func (t *deltaTile) length(n float32) float32 {
+	return float32(float64(n) / math.Sqrt(float64(t.Dim)))
 }
 
 // score computes p, and makes q and k of x what multiplies S.
 func (t *deltaTile) score() {
 	t.set.GemmF32(t.p, blockTokens, t.x, t.Dim, t.st.k, blockTokens, t.Dim, 2*t.n, false)
-	ofQ, ofK, since := t.factors[:t.n], t.factors[t.n:], t.decay[:t.n]
-	for j := range ofQ {
-		ofQ[j] = t.unit(t.Scale)
-	}
-	t.set.Scale(ofK, t.beta, -t.unit(1))
-	for first := range 2 {
-		t.set.Decay(t.p[first*t.n*blockTokens:], blockTokens, t.st.g, t.i, t.n)
-	}
+	t.set.Decay(t.p, blockTokens, t.st.g, t.i, t.n)
+	t.set.Decay(t.p[t.n*blockTokens:], blockTokens, t.st.g, t.i, t.n)
+	ofQ, ofK, exps := t.factors[:t.n], t.factors[t.n:], t.decay[:t.n]
+	t.exps(exps, t.st.r)
+	t.set.Scale(ofQ, exps, t.length(t.Scale))
+	t.set.Mul(ofK, exps, exps) // once more for the row's own exp(-r)
+	t.set.Mul(ofK, ofK, t.beta)
+	t.set.Scale(ofK, ofK, -1)
 	t.set.ScaleRows(t.p, blockTokens, t.p, blockTokens, t.factors, blockTokens, 2*t.n)
 
-	t.set.Scale(since, t.st.g[t.i:t.i+t.n], -1)
-	t.set.ExpDiff(since, since, 0) // exp(0+G)
-	t.set.Mul(ofQ, ofQ, since)
-	t.set.Mul(ofK, ofK, since)
+	t.exps(exps, t.st.g)
+	t.set.Mul(ofQ, ofQ, exps)
+	t.set.Mul(ofK, ofK, exps)
 	t.set.ScaleRows(t.x, t.Dim, t.x, t.Dim, t.factors, t.Dim, 2*t.n)
+}
+
+// exps sets dst to the exponentials of the rows' own of a block's numbers.
+func (t *deltaTile) exps(dst, x []float32) {
+	t.set.Scale(dst, x[t.i:t.i+t.n], -1)
+	t.set.ExpDiff(dst, dst, 0)
 }
 
 // solveRows is how many rows of u are computed together as far as they depend on the rows before them:
@@ -269,9 +290,10 @@ func (t *deltaTile) normHeads(out Rows, in *deltaInput, col, r int) {
 
 // closeBlock moves S to the block's end.
 func (t *deltaTile) closeBlock() {
-	end := t.st.g[blockTokens-1]
+	end, last := t.st.g[blockTokens-1], Exp(t.st.r[blockTokens-1])
 	t.set.ExpDiff(t.decay, t.st.g, end)
-	t.set.Scale(t.st.s, t.st.s, Exp(end))
+	t.set.Scale(t.decay, t.decay, last)
+	t.set.Scale(t.st.s, t.st.s, Exp(end)*last)
 	for e := 0; e < t.Dim; e += blockTokens {
 		n := min(blockTokens, t.Dim-e)
 		for j := range n {
@@ -297,10 +319,10 @@ func (s *DeltaSpec) Export(st *DeltaState, pos int) []Tensor {
 				c, width := panelOf(f, cols)
 				x := float64(head.s[c*s.Dim+e*width+f-c])
 				if n > 0 {
-					x *= math.Exp(float64(head.g[n-1]))
+					x *= math.Exp(float64(head.g[n-1]) + float64(head.r[n-1]))
 				}
-				for j := range n {
-					decay := math.Exp(float64(head.g[n-1]) - float64(head.g[j]))
+				for j := range n { // keys have the factor exp(-r)
+					decay := math.Exp(float64(head.g[n-1]) + float64(head.r[n-1]) - float64(head.g[j]))
 					x += decay * float64(head.k[e*blockTokens+j]) * float64(head.u[c*blockTokens+j*width+f-c])
 				}
 				out = append(out, float32(x))
