@@ -104,11 +104,12 @@ func label(t host.BenchRequest) string {
 	return fmt.Sprintf("tg%d", t.TG)
 }
 
-// room is the context of a test: at a depth repetitions follow one another.
+// room is the context of a test: at a depth repetitions follow one another. It is not below the batch, since
+// the sessions of one pass are not more than the tokens of one.
 func room(t host.BenchRequest) int {
 	n := t.PP + t.TG
 	if t.Depth == 0 {
-		return n
+		return max(n, t.Batch)
 	}
 	return t.Depth + (t.Reps+1)*n
 }
