@@ -10,6 +10,10 @@ import (
 // vectors of 32 columns. Registers: 2R sums of integers, 2R of dst, 2 of w, then of scales, the mask of
 // nibbles, and the rest of x.
 
+// splitRows is up to how many rows the odd steps of a tile have sums of their own: the chain of few sums would
+// take longer than the instructions.
+const splitRows = 4
+
 // quad is how many inputs such an instruction takes.
 const quad = 4
 
@@ -47,10 +51,25 @@ func (g *gemmQuant) blockVNNI(x []reg.GPVirtual, rows int) {
 		g.VMOVDQA32(acc[r][0], acc[r][1])
 		g.LEAQ(operand.Mem{Base: sums, Index: g.lds, Scale: 4}, sums)
 	}
+	odd := acc // sums of the odd steps
+	if rows <= splitRows {
+		odd = make([][]reg.VecVirtual, rows)
+		for r := range odd {
+			odd[r] = g.vecs(2)
+			g.zero(odd[r]...)
+		}
+	}
 	if g.bits == 8 {
-		g.steps8(acc, x)
+		g.steps8(acc, odd, x)
 	} else {
-		g.steps4(acc, x)
+		g.steps4(acc, odd, x)
+	}
+	if rows <= splitRows {
+		for r := range acc {
+			for v := range acc[r] {
+				g.VPADDD(odd[r][v], acc[r][v], acc[r][v])
+			}
+		}
 	}
 
 	scales := []reg.VecVirtual{
@@ -66,7 +85,7 @@ func (g *gemmQuant) blockVNNI(x []reg.GPVirtual, rows int) {
 }
 
 // steps8 adds the products of 128 inputs.
-func (g *gemmQuant) steps8(acc [][]reg.VecVirtual, x []reg.GPVirtual) {
+func (g *gemmQuant) steps8(acc, odd [][]reg.VecVirtual, x []reg.GPVirtual) {
 	const unroll = 8
 	loop, left, w := g.label("steps"), g.GP64(), g.copyOf(g.w)
 	g.MOVQ(operand.I32(g.inputs/quad/unroll), left)
@@ -78,6 +97,7 @@ func (g *gemmQuant) steps8(acc [][]reg.VecVirtual, x []reg.GPVirtual) {
 		}
 		g.prefetch(2)
 		g.dots(acc, ws, x, step)
+		acc, odd = odd, acc
 	}
 	g.move(x, unroll*quad)
 	g.ADDQ(operand.I32(unroll*2*g.bytes()), w)
@@ -86,7 +106,7 @@ func (g *gemmQuant) steps8(acc [][]reg.VecVirtual, x []reg.GPVirtual) {
 }
 
 // steps4 adds the products of 32 inputs.
-func (g *gemmQuant) steps4(acc [][]reg.VecVirtual, x []reg.GPVirtual) {
+func (g *gemmQuant) steps4(acc, odd [][]reg.VecVirtual, x []reg.GPVirtual) {
 	nibble := g.inRegister(g.constant("nibble", 0x0f0f0f0f))
 	for step := range g.inputs / quad {
 		ws := g.vecs(2)
@@ -101,6 +121,7 @@ func (g *gemmQuant) steps4(acc [][]reg.VecVirtual, x []reg.GPVirtual) {
 		}
 		g.prefetch(1)
 		g.dots(acc, ws, x, step)
+		acc, odd = odd, acc
 	}
 	g.move(x, g.inputs)
 }
