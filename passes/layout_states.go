@@ -64,6 +64,16 @@ func (b *planner) state(v *ir.Value) plan.StateArg { return plan.StateArg(b.stat
 // layoutOf is the object that lays a value's state out.
 func (b *planner) layoutOf(v *ir.Value) string { return b.plan.State(b.states[v.State]).Object }
 
+// isState reports whether a state has that name, one whose layout is in the making too.
+func (b *planner) isState(name string) bool {
+	for _, s := range b.states {
+		if s == name {
+			return true
+		}
+	}
+	return false
+}
+
 // unused is a name that no slot, object or state has: this one, with a number behind it if need be.
 func (b *planner) unused(name string) string {
 	for n := 1; ; n++ {
@@ -71,7 +81,7 @@ func (b *planner) unused(name string) string {
 		if n > 1 {
 			s = fmt.Sprint(name, n)
 		}
-		if b.plan.Slot(s) == nil && b.plan.Object(s) == nil && b.plan.State(s) == nil && !slices.Contains(names, s) {
+		if b.plan.Slot(s) == nil && b.plan.Object(s) == nil && !b.isState(s) && !slices.Contains(names, s) {
 			return s
 		}
 	}

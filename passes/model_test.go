@@ -114,6 +114,40 @@ self:
         - {mixer: {kind: attention, heads: 2, kv_heads: 1}, ffn: {hidden: 24}}
         - {mixer: {kind: sliding-window, heads: 4, kv_heads: 2, window: 3}, ffn: {hidden: 24}}
 `,
+	"mamba": `
+name: mamba
+vocab: 13
+dim: 16
+self: {layers: 2, mixer: {kind: mamba, expand: 1}, ffn: {hidden: 24}}
+`,
+	"differential": `
+name: differential
+vocab: 13
+dim: 16
+self: {layers: 3, mixer: {kind: attention, heads: 4, kv_heads: 2, rope: none, differential: true}, ffn: {hidden: 24}}
+`,
+	"sambay": `
+name: sambay
+vocab: 13
+dim: 16
+norm: layer
+tie_embeddings: true
+embed_scale: none
+self:
+  stack:
+    - repeat: 2
+      layers:
+        - {mixer: {kind: mamba, states: 3, conv: 3, rank: 2}, ffn: {hidden: 24}}
+        - {mixer: {kind: sliding-window, heads: 4, kv_heads: 2, window: 3, bias: true, out_bias: true, rope: none, differential: true}, ffn: {hidden: 24}}
+    - {mixer: {kind: mamba, states: 3, conv: 3, rank: 2}, ffn: {hidden: 24}}
+    - {mixer: {kind: attention, heads: 4, kv_heads: 2, bias: true, out_bias: true, rope: none, differential: true, shares: true}, ffn: {hidden: 24}}
+cross:
+  stack:
+    - repeat: 2
+      layers:
+        - {mixer: {kind: gated-memory}, ffn: {hidden: 24}}
+        - {mixer: {kind: cross-attention, heads: 4, bias: true, out_bias: true, differential: true}, ffn: {hidden: 24}}
+`,
 	"bare": `
 name: bare
 vocab: 13

@@ -27,7 +27,7 @@ func (m *Model) PrefillRows() []PrefillRows {
 	var list, one []PrefillRows // one: a layer each
 	at := -1
 	for _, w := range m.Spec.Weights() {
-		if len(w.Shape) != 2 {
+		if !w.Matrix() {
 			continue
 		}
 		half, name, _ := strings.Cut(string(w.Kind), ".")
