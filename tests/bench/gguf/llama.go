@@ -15,13 +15,17 @@ type llama struct {
 }
 
 func newLlama(s *models.Spec) (llama, error) {
-	cross, ok := s.Cross.Blocks[0].Layers[0].Mixer.(*models.CrossAttention)
+	var cross *models.CrossAttention
+	ok := len(s.Cross.Blocks) > 0 && s.Cache != nil && s.Cache.Rope != nil
+	if ok {
+		cross, ok = s.Cross.Blocks[0].Layers[0].Mixer.(*models.CrossAttention)
+	}
 	if !ok {
-		return llama{}, fmt.Errorf("%s: want a cross-decoder of attention", s.File())
+		return llama{}, fmt.Errorf("%s: want a cache with positions and a cross-decoder of attention", s.File())
 	}
 	l := llama{
 		name: s.Name, vocab: s.Vocab, dim: s.Dim, layers: s.Self.Len() + s.Cross.Len(),
-		heads: cross.Heads, kvHeads: s.Cache.KVHeads, head: s.Dim / cross.Heads, ffn: s.Cross.Blocks[0].Layers[0].FFN.Hidden,
+		heads: cross.Heads, kvHeads: s.Cache.KVHeads, head: cross.Width(s.Dim), ffn: s.Cross.Blocks[0].Layers[0].FFN.Hidden,
 		context: 1 << 20, eps: s.NormEps, theta: s.Cache.Rope.Theta,
 	}
 	switch {
