@@ -32,7 +32,7 @@ var (
 var rules = map[string]rule{
 	"":                          {},
 	"models":                    {others: []string{"gopkg.in/yaml.v3"}},
-	"models/checkpoint":         {ours: []string{"models"}},
+	"models/checkpoint":         {ours: []string{"models", "models/tokenizer"}},
 	"models/checkpoint/pthtest": {without: noFiles},
 	"models/tokenizer":          {},
 	"ir":                        {without: noFiles},

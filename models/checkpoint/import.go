@@ -58,12 +58,13 @@ func Import(dir string) (spec *models.Spec, notes []string, err error) {
 	}
 	spec.Name = models.PackageName(filepath.Base(absolute(dir)))
 	spec.Checkpoint.Path = filepath.Clean(dir)
-	if t := filepath.Join(dir, "tokenizer.json"); isFile(t) {
-		spec.Tokenizer = t
-	} else {
-		notes = append(notes, "there is no tokenizer.json: the spec names no tokenizer")
+	var note string
+	if spec.Tokenizer, note = findTokenizer(dir, spec); note != "" {
+		notes = append(notes, note)
 	}
-	if f == nil {
+	if f != nil {
+		notes = append(notes, f.Notes...)
+	} else {
 		notes = append(notes, "there are no weights: whether the head is tied was taken from "+filepath.Base(file)+" alone")
 	}
 	return spec, notes, nil
