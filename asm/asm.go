@@ -46,7 +46,7 @@ var writers = map[string]func(*emitter){
 	"Softmax":         softmax,
 	"SplitQuery":      splitQuery,
 	"ScoreQ8":         scoreQ8,
-	"SplitWeights":    splitWeights,
+	"SoftmaxQ8":       softmaxQ8,
 	"WeighQ8":         weighQ8,
 	"ExpDiff":         expDiff,
 	"Mul":             mul,

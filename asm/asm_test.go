@@ -9,7 +9,7 @@ import (
 )
 
 // small are kernels that are quickly written.
-var small = []*plan.Kernel{plan.Softmax, plan.Mul, plan.RMSNorm}
+var small = []*plan.Kernel{plan.SplitQuery, plan.Mul, plan.RMSNorm}
 
 func TestEmitTwice(t *testing.T) {
 	for _, level := range plan.Levels {
@@ -31,7 +31,7 @@ func TestEmit(t *testing.T) {
 			}
 		}
 		for _, want := range []string{
-			"TEXT ·softmax_" + level.Name + "(SB), NOSPLIT, $0-48",
+			"TEXT ·splitQuery_" + level.Name + "(SB), NOSPLIT, $0-56",
 			"TEXT ·mul_" + level.Name + "(SB), NOSPLIT, $0-72",
 			"TEXT ·rmsNorm_" + level.Name + "(SB), NOSPLIT, $0-76",
 		} {
@@ -43,7 +43,7 @@ func TestEmit(t *testing.T) {
 			"package example\n",
 			"// mul_" + level.Name + " multiplies elementwise; kernel.Portable.Mul is the reference.\n//\n//go:noescape\n",
 			"func mul_" + level.Name + "(dst []float32, a []float32, b []float32)\n",
-			"func softmax_" + level.Name + "(p []float32, lo int, hi int) (m float32, l float32)\n",
+			"func splitQuery_" + level.Name + "(q []int8, x []float32) (scale float32, sum int32)\n",
 		} {
 			if !strings.Contains(string(f.Stubs), want) {
 				t.Errorf("%s: no %q", level.Name, want)

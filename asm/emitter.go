@@ -326,7 +326,11 @@ func (e *emitter) fold(vs []reg.VecVirtual, op func(x, y, dst operand.Op)) reg.V
 		op(vs[1], s, s)
 	}
 	x := e.XMM()
-	e.VEXTRACTF128(operand.Imm(1), s.AsY(), x)
+	if e.masked() {
+		e.VEXTRACTF32X4(operand.Imm(1), s.AsY(), x)
+	} else {
+		e.VEXTRACTF128(operand.Imm(1), s.AsY(), x)
+	}
 	op(x, s.AsX(), s.AsX())
 	e.VMOVHLPS(s.AsX(), s.AsX(), x)
 	op(x, s.AsX(), s.AsX())

@@ -7,16 +7,23 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Numbers rounded to integers of 14 bits, in two halves of 7.
+// Numbers rounded to integers of 14 bits, as the products of attend.go want them: eight bytes for each four.
 //
-//	splitQuery:   v[i] = rint(x[i]*(8191/max|x|)), halves (v+64)>>7 and the rest
-//	splitWeights: t[j] = p[j]*s[j], v[j] = rint(t[j]*(16383/max t)), halves v>>7 and v&127, for each block
+//	splitQuery: v[i] = rint(x[i]*(8191/max|x|))
+//	splitRows:  t[j] = p[j]*s[j], v[j] = rint(t[j]*(16383/max t))
 //
-// The elements are gone over twice: splitQuery reads them twice, splitWeights keeps the 64 of a block in
-// registers. What is not finite is left to the conversion, which makes it 1<<31: both its halves are 0.
+// With dots the eight bytes are two halves of 7 bits, four high ones and four low ones: of a query (v+64)>>7
+// and the rest, of weights v>>7 and v&127. Else they are words, the second and the third exchanged.
+//
+// What is not finite is left to the conversion, which makes it 1<<31, and that becomes 0.
 
-// splitFactor fills a vector with most/m, or zero if m, lane 0, is too small or not finite, and stores
-// m/most, or zero, at scale.
+const (
+	quadBytes = 8             // of four integers
+	straight  = 0b11_01_10_00 // quarters 0, 2, 1, 3
+)
+
+// splitFactor is most/m in lane 0, or zero if m, lane 0, is too small or not finite. It stores m/most, or
+// zero if m is too small, at scale.
 func (e *emitter) splitFactor(m reg.VecVirtual, name string, most float32, scale operand.Mem) reg.VecVirtual {
 	bits, factor, quotient := e.GP32(), e.vec(), e.XMM()
 	small, large, done := e.label("small"), e.label("large"), e.label("scaled")
@@ -36,52 +43,45 @@ func (e *emitter) splitFactor(m reg.VecVirtual, name string, most float32, scale
 	e.VXORPS(factor.AsX(), factor.AsX(), factor.AsX())
 	e.Label(done)
 	e.VMOVSS(quotient, scale)
-	return e.spread(factor)
+	return factor
 }
 
 // splitQuery splits one row.
 func splitQuery(e *emitter) {
-	q, x, n, left := e.ptr("q"), e.ptr("x"), e.length("q"), e.length("x")
-	e.SHRQ(operand.Imm(1), n)
-	inverse := e.splitFactor(e.maxAbs(x, left), "queryMax", 1<<13-1, e.result("scale"))
-	half := e.inRegister(e.constant("half", 1<<(halfBits-1)))
+	q, x, left := e.ptr("q"), e.ptr("x"), e.length("x")
+	inverse := e.spread(e.splitFactor(e.maxAbs(x, left), "queryMax", 1<<13-1, e.result("scale")))
 	sum := e.vecs(e.parts())
 	e.zero(sum...)
-	// The low halves go to q+n.
 	off := e.GP64()
 	e.XORQ(off, off)
-	group16 := func(masks func(part int) reg.Register, store func(v []reg.VecVirtual, disp reg.GPVirtual)) {
-		var high, low []reg.VecVirtual
+	var half reg.VecVirtual
+	if e.masked() {
+		half = e.inRegister(e.constant("half", 1<<(halfBits-1)))
+	}
+	group16 := func(masks func(part int) reg.Register) reg.VecVirtual {
+		var vs []reg.VecVirtual
 		for part := range e.parts() {
-			s := slot{off: off, part: part, mask: masks(part)}
-			v, h := e.load(x, s), e.vec()
+			v := e.load(x, slot{off: off, part: part, mask: masks(part)})
 			e.VMULPS(inverse, v, v)
 			e.VCVTPS2DQ(v, v)
 			e.VPSLLD(operand.Imm(8), v, v) // 1<<31 to 0
 			e.VPSRAD(operand.Imm(8), v, v)
 			e.VPADDD(v, sum[part], sum[part])
-			e.VPADDD(half, v, h)
-			e.VPSRAD(operand.Imm(halfBits), h, h)
-			high = append(high, h)
-			shifted := e.vec()
-			e.VPSLLD(operand.Imm(halfBits), h, shifted)
-			e.VPSUBD(shifted, v, v)
-			low = append(low, v)
+			vs = append(vs, v)
 		}
-		to := e.copyOf(q)
-		store(high, to)
-		e.ADDQ(n, to)
-		store(low, to)
+		if e.masked() {
+			return e.queryHalves(vs[0], half)
+		}
+		e.VPACKSSDW(vs[1], vs[0], vs[0])
+		return e.exchanged(vs[0])
 	}
 	loop, tail, done := e.label("loop"), e.label("tail"), e.label("done")
 	e.CMPQ(left, operand.Imm(group))
 	e.JLT(operand.LabelRef(tail))
 	e.Label(loop)
-	group16(func(int) reg.Register { return nil }, func(v []reg.VecVirtual, to reg.GPVirtual) {
-		e.narrow(v, operand.Mem{Base: to})
-	})
+	e.VMOVDQU(group16(func(int) reg.Register { return nil }).AsY(), operand.Mem{Base: q})
 	e.ADDQ(operand.Imm(4*group), off)
-	e.ADDQ(operand.Imm(group), q)
+	e.ADDQ(operand.Imm(2*group), q)
 	e.SUBQ(operand.Imm(group), left)
 	e.CMPQ(left, operand.Imm(group))
 	e.JGE(operand.LabelRef(loop))
@@ -89,9 +89,13 @@ func splitQuery(e *emitter) {
 	e.Label(tail)
 	e.TESTQ(left, left)
 	e.JLE(operand.LabelRef(done))
-	group16(func(part int) reg.Register { return e.below(left, part) }, func(v []reg.VecVirtual, to reg.GPVirtual) {
-		e.narrowFours(v, to, left)
-	})
+	quads, v := e.label("quads"), group16(func(part int) reg.Register { return e.below(left, part) })
+	e.Label(quads)
+	e.VMOVQ(v.AsX(), operand.Mem{Base: q})
+	e.VPERMQ(operand.Imm(0b00_11_10_01), v.AsY(), v.AsY())
+	e.ADDQ(operand.Imm(quadBytes), q)
+	e.SUBQ(operand.Imm(4), left)
+	e.JG(operand.LabelRef(quads))
 	e.Label(done)
 	total, words := e.fold(sum, func(x, y, dst operand.Op) { e.VPADDD(x, y, dst) }), e.GP32()
 	e.VMOVD(total.AsX(), words)
@@ -100,92 +104,115 @@ func splitQuery(e *emitter) {
 	e.MOVL(words, e.result("sum"))
 }
 
-// narrow stores sixteen integers as bytes.
-func (e *emitter) narrow(v []reg.VecVirtual, to operand.Mem) {
-	if e.masked() {
-		e.VPMOVDB(v[0], to)
-		return
-	}
-	e.VMOVDQU(e.packed(v), to)
+// queryHalves are sixteen integers, of either sign, as fours of high and low halves.
+func (e *emitter) queryHalves(v, half reg.VecVirtual) reg.VecVirtual {
+	h, shifted, all := e.vec(), e.vec(), e.vec()
+	high, low, second := e.XMM(), e.XMM(), e.XMM()
+	e.VPADDD(half, v, h)
+	e.VPSRAD(operand.Imm(halfBits), h, h)
+	e.VPSLLD(operand.Imm(halfBits), h, shifted)
+	e.VPSUBD(shifted, v, v)
+	e.VPMOVDB(h, high)
+	e.VPMOVDB(v, low)
+	e.VPUNPCKHDQ(low, high, second)
+	e.VPUNPCKLDQ(low, high, high)
+	e.VINSERTI32X4(operand.Imm(1), second, high.AsY(), all.AsY())
+	return all
 }
 
-// packed are sixteen integers as bytes, with vectors of eight.
-func (e *emitter) packed(v []reg.VecVirtual) reg.VecVirtual {
-	const straight = 0b11_01_10_00 // quarters 0, 2, 1, 3
-	words, high := e.YMM(), e.XMM()
-	e.VPACKSSDW(v[1], v[0], words)
+// exchanged puts two packed vectors of eight integers in order and exchanges, of each four, the second
+// and the third.
+func (e *emitter) exchanged(words reg.VecVirtual) reg.VecVirtual {
+	const quad = 0x0706_0302_0504_0100
+	order := make([]uint32, 0, 8)
+	for i := range uint32(4) {
+		at := i % 2 * 0x0808_0808
+		order = append(order, quad&0xffffffff+at, quad>>32+at)
+	}
 	e.VPERMQ(operand.Imm(straight), words, words)
-	e.VEXTRACTI128(operand.Imm(1), words, high)
-	e.VPACKSSWB(high, words.AsX(), words.AsX())
-	return words.AsX().(reg.VecVirtual)
+	e.VPSHUFB(e.data("exchange", order...), words, words)
+	return words
 }
 
-// narrowFours stores the first n of sixteen integers as bytes, and up to three more to a multiple of
-// four.
-func (e *emitter) narrowFours(v []reg.VecVirtual, to, n reg.GPVirtual) {
-	if e.masked() {
-		up := e.copyOf(n)
-		e.ADDQ(operand.Imm(3), up)
-		e.ANDQ(operand.I32(-4), up)
-		e.VPMOVDB(v[0], e.below(up, 0).(reg.OpmaskVirtual), operand.Mem{Base: to})
-		return
+// splitRows turns rows of scores into weights and splits them, each while the next one's weights are made.
+func (g *weights) splitRows(p, stats reg.GPVirtual) {
+	g.s, g.q, g.most = g.GP64(), g.ptr("q"), g.vecs(g.parts())
+	if g.masked() {
+		g.lowHalf, g.order = g.inRegister(g.constant("lowHalf7", (1<<halfBits-1)<<16|1<<halfBits-1)), g.vec()
+		g.VMOVDQU32(g.data("quads", 0, 0, 2, 0, 4, 0, 6, 0, 1, 0, 3, 0, 5, 0, 7, 0), g.order)
 	}
-	loop, b, at, left := e.label("fours"), e.packed(v), e.copyOf(to), e.copyOf(n)
-	e.Label(loop)
-	e.VMOVD(b, operand.Mem{Base: at})
-	e.VPSRLDQ(operand.Imm(4), b, b)
-	e.ADDQ(operand.Imm(4), at)
-	e.SUBQ(operand.Imm(4), left)
-	e.JG(operand.LabelRef(loop))
+	loop, split, next, row := g.label("row"), g.label("split"), g.label("next"), g.GP64()
+	g.XORQ(row, row)
+	g.Label(loop)
+	g.CMPQ(row, g.arg("rows"))
+	g.JGE(operand.LabelRef(split))
+	g.Load(g.Param("s").Base(), g.s)
+	g.zero(g.most...)
+	g.weigh(p, stats)
+	m := g.fold(g.most, func(x, y, dst operand.Op) { g.VPMAXUD(x, y, dst) })
+	inverse := g.splitFactor(m, "weightMax", 1<<14-1, operand.Mem{Base: stats, Disp: 8})
+	g.VMOVSS(inverse.AsX(), operand.Mem{Base: stats, Disp: 12})
+
+	g.Label(split)
+	g.TESTQ(row, row)
+	g.JE(operand.LabelRef(next))
+	g.splitRow(p, stats)
+	g.Label(next)
+	g.nextRow(p, stats)
+	g.INCQ(row)
+	g.CMPQ(row, g.arg("rows"))
+	g.JLE(operand.LabelRef(loop))
 }
 
-// splitWeights splits weights block by block.
-func splitWeights(e *emitter) {
-	q, scale, p, v, blocks := e.ptr("q"), e.ptr("scale"), e.ptr("p"), e.ptr("v"), e.length("p")
-	e.SHRQ(operand.Imm(6), blocks)
-	mask := e.inRegister(e.constant("lowHalf7", 1<<halfBits-1))
-	e.times(blocks, func() {
-		n := blockKeys / e.level.Lanes
-		ts, most := e.vecs(n), e.vecs(e.parts())
-		for i, t := range ts {
-			at := i * e.bytes()
-			e.VMOVUPS(operand.Mem{Base: p, Disp: at}, t)
-			e.VMULPS(operand.Mem{Base: v, Disp: at}, t, t)
-			if i < len(most) {
-				e.VMOVAPS(t, most[i])
-			} else {
-				e.VPMAXUD(t, most[i%len(most)], most[i%len(most)])
+// splitRow rounds t of the row before that at p.
+func (g *weights) splitRow(p, stats reg.GPVirtual) {
+	from, to, inverse := g.integer("lds"), g.copyOf(g.q), g.vec()
+	g.NEGQ(from)
+	g.VBROADCASTSS(operand.Mem{Base: stats, Index: from, Scale: 4, Disp: 12}, inverse)
+	g.Load(g.Param("ldp"), from)
+	g.LEAQ(operand.Mem{Base: g.q, Index: from, Scale: 4}, g.q)
+	g.NEGQ(from)
+	g.LEAQ(operand.Mem{Base: p, Index: from, Scale: 4}, from)
+	round := func(i int) reg.VecVirtual {
+		t := g.vec()
+		g.VMULPS(operand.Mem{Base: from, Disp: i * g.bytes()}, inverse, t)
+		g.VCVTPS2DQ(t, t)
+		return t
+	}
+	g.Load(g.Param("blocks"), g.left)
+	g.times(g.left, func() {
+		if g.masked() {
+			g.weightHalves(to, round)
+		} else {
+			for i := 0; i < g.vectors(); i += 2 {
+				a, b := round(i), round(i+1)
+				g.VPACKUSDW(b, a, a)
+				g.VMOVDQU(g.exchanged(a), operand.Mem{Base: to, Disp: 2 * i * g.level.Lanes})
 			}
 		}
-		m := e.fold(most, func(x, y, dst operand.Op) { e.VPMAXUD(x, y, dst) })
-		inverse := e.splitFactor(m, "weightMax", 1<<14-1, operand.Mem{Base: scale})
-		for i := 0; i < n; i += e.parts() {
-			var high, low []reg.VecVirtual
-			for _, t := range ts[i:][:e.parts()] {
-				h := e.vec()
-				e.VMULPS(inverse, t, t)
-				e.VCVTPS2DQ(t, t)
-				e.VPSRLD(operand.Imm(halfBits), t, h)
-				e.and(mask, h)
-				e.and(mask, t)
-				high, low = append(high, h), append(low, t)
-			}
-			at := i * e.level.Lanes
-			e.narrow(high, operand.Mem{Base: q, Disp: at})
-			e.narrow(low, operand.Mem{Base: q, Disp: blockKeys + at})
-		}
-		e.ADDQ(operand.I32(4*blockKeys), p)
-		e.ADDQ(operand.I32(2*blockKeys), q)
-		e.ADDQ(operand.Imm(4), scale)
-		e.ADDQ(e.arg("stride"), v)
+		g.ADDQ(operand.I32(4*blockKeys), from)
+		g.ADDQ(operand.I32(2*blockKeys), to)
 	})
 }
 
-// and clears the bits of v that x does not have.
-func (e *emitter) and(x, v reg.VecVirtual) {
-	if e.masked() {
-		e.VPANDD(x, v, v)
-	} else {
-		e.VPAND(x, v, v)
+// weightHalves stores four vectors of integers as fours of high and low halves. Packing interleaves the
+// vectors' quarters, fours of integers stay together.
+func (g *weights) weightHalves(to reg.GPVirtual, round func(i int) reg.VecVirtual) {
+	var high, low []reg.VecVirtual
+	for i := 0; i < 4; i += 2 {
+		a, b, h := round(i), round(i+1), g.vec()
+		g.VPACKUSDW(b, a, a)
+		g.VPSRLW(operand.Imm(halfBits), a, h)
+		g.VPANDD(g.lowHalf, a, a)
+		high, low = append(high, h), append(low, a)
+	}
+	g.VPACKUSWB(high[1], high[0], high[0])
+	g.VPACKUSWB(low[1], low[0], low[0])
+	second := g.vec()
+	g.VPUNPCKHDQ(low[0], high[0], second)
+	g.VPUNPCKLDQ(low[0], high[0], high[0])
+	for i, v := range []reg.VecVirtual{high[0], second} {
+		g.VPERMQ(v, g.order, v)
+		g.VMOVDQU32(v, operand.Mem{Base: to, Disp: 64 * i})
 	}
 }

@@ -138,9 +138,9 @@ func (b *planner) cacheKernels(r *plan.Routine) []*plan.Kernel {
 		return []*plan.Kernel{plan.QuantizeRow}
 	case r == plan.Attend:
 		return map[ir.Elem][]*plan.Kernel{
-			ir.F32:  {plan.GemmF32},
-			ir.BF16: {plan.GemmBF16},
-			ir.Q8:   {plan.SplitQuery, plan.ScoreQ8, plan.SplitWeights, plan.WeighQ8},
+			ir.F32:  {plan.GemmF32, plan.Softmax},
+			ir.BF16: {plan.GemmBF16, plan.Softmax},
+			ir.Q8:   {plan.SplitQuery, plan.ScoreQ8, plan.SoftmaxQ8, plan.WeighQ8},
 		}[b.target.KV]
 	}
 	return nil

@@ -67,9 +67,9 @@ func (avx2Kernels) SiLU(dst []float32, x []float32) {
 	siLU_avx2(dst, x)
 }
 
-// Softmax turns scores into weights, their maximum and their sum.
-func (avx2Kernels) Softmax(p []float32, lo int, hi int) (m float32, l float32) {
-	return softmax_avx2(p, lo, hi)
+// Softmax turns rows of scores into weights, their maxima and sums.
+func (avx2Kernels) Softmax(p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, ahead []byte) {
+	softmax_avx2(p, ldp, rows, blocks, lo, hi, stats, lds, ahead)
 }
 
 // ExpDiff exponentiates differences.
@@ -167,9 +167,9 @@ func (avx512Kernels) SiLU(dst []float32, x []float32) {
 	siLU_avx512(dst, x)
 }
 
-// Softmax turns scores into weights, their maximum and their sum.
-func (avx512Kernels) Softmax(p []float32, lo int, hi int) (m float32, l float32) {
-	return softmax_avx512(p, lo, hi)
+// Softmax turns rows of scores into weights, their maxima and sums.
+func (avx512Kernels) Softmax(p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, ahead []byte) {
+	softmax_avx512(p, ldp, rows, blocks, lo, hi, stats, lds, ahead)
 }
 
 // ExpDiff exponentiates differences.

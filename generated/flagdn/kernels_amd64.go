@@ -62,9 +62,9 @@ func (avx2Kernels) Convolve(dst []float32, ldd int, x []float32, ldx int, w []fl
 	convolve_avx2(dst, ldd, x, ldx, w, ldw, bias, taps, n, rows, silu)
 }
 
-// Softmax turns scores into weights, their maximum and their sum.
-func (avx2Kernels) Softmax(p []float32, lo int, hi int) (m float32, l float32) {
-	return softmax_avx2(p, lo, hi)
+// Softmax turns rows of scores into weights, their maxima and sums.
+func (avx2Kernels) Softmax(p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, ahead []byte) {
+	softmax_avx2(p, ldp, rows, blocks, lo, hi, stats, lds, ahead)
 }
 
 // ExpDiff exponentiates differences.
@@ -157,9 +157,9 @@ func (avx512Kernels) Convolve(dst []float32, ldd int, x []float32, ldx int, w []
 	convolve_avx512(dst, ldd, x, ldx, w, ldw, bias, taps, n, rows, silu)
 }
 
-// Softmax turns scores into weights, their maximum and their sum.
-func (avx512Kernels) Softmax(p []float32, lo int, hi int) (m float32, l float32) {
-	return softmax_avx512(p, lo, hi)
+// Softmax turns rows of scores into weights, their maxima and sums.
+func (avx512Kernels) Softmax(p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, ahead []byte) {
+	softmax_avx512(p, ldp, rows, blocks, lo, hi, stats, lds, ahead)
 }
 
 // ExpDiff exponentiates differences.

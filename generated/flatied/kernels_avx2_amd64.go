@@ -34,10 +34,10 @@ func rmsNorm_avx2(dst []float32, x []float32, gain []float32, eps float32)
 //go:noescape
 func gateNorm_avx2(dst []float32, ldd int, o []float32, ldo int, g []float32, ldg int, n int, rows int, eps float32)
 
-// softmax_avx2 turns scores into weights, their maximum and their sum; kernel.Portable.Softmax is the reference.
+// softmax_avx2 turns rows of scores into weights, their maxima and sums; kernel.Portable.Softmax is the reference.
 //
 //go:noescape
-func softmax_avx2(p []float32, lo int, hi int) (m float32, l float32)
+func softmax_avx2(p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, ahead []byte)
 
 // expDiff_avx2 exponentiates differences; kernel.Portable.ExpDiff is the reference.
 //

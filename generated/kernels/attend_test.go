@@ -1,7 +1,6 @@
 package kernels
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -22,46 +21,33 @@ const (
 	weightMax = 1<<14 - 1
 )
 
-// cacheBlocks are blocks of bytes, stride apart, each with 64 float32 scales behind its integers.
-func cacheBlocks(r *rand.Rand, blocks, integers, stride, least int, fill func(*rand.Rand, []float32)) []byte {
-	if blocks == 0 {
-		return nil
-	}
-	x := make([]byte, (blocks-1)*stride+integers+4*blockTokens)
-	scales := make([]float32, blockTokens)
-	for b := range blocks {
-		block := x[b*stride:]
-		for i := range block[:integers] {
-			block[i] = byte(int8(max(least, r.IntN(256)-128)))
-			if r.IntN(4) == 0 {
-				block[i] = byte([]int{least, 127}[r.IntN(2)])
-			}
-		}
-		fill(r, scales)
-		for i, s := range scales {
-			binary.LittleEndian.PutUint32(block[integers+4*i:], math.Float32bits(s))
+// cacheBytes are n integers of a cache, not below least, the extremes among them.
+func cacheBytes(r *rand.Rand, n, least int) []byte {
+	x := make([]byte, n)
+	for i := range x {
+		x[i] = byte(int8(max(least, r.IntN(256)-128)))
+		if r.IntN(4) == 0 {
+			x[i] = byte([]int{least, 127}[r.IntN(2)])
 		}
 	}
 	return x
 }
 
-// split is integers in [-most, most] and as large as that, in halves: the high ones at q[i], the low
-// ones at q[i+low].
-func split(r *rand.Rand, q []int8, n, low, least, most int) (sum int32) {
-	for i := range n {
+// integers are n float32 in [least, most], all of them integers, as large as that often and once at least, so that
+// rounding them to integers of that size changes none.
+func integers(r *rand.Rand, n, least, most int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
 		v := least + r.IntN(most-least+1)
-		if r.IntN(4) == 0 {
-			v = []int{least, most}[r.IntN(2)]
+		if r.IntN(4) == 0 || i == 0 {
+			v = []int{max(-most, least), most}[r.IntN(2)]
 		}
-		half := 0
-		if least < 0 {
-			half = 64
-		}
-		high := (v + half) >> 7
-		q[i], q[low+i] = int8(high), int8(v-high<<7)
-		sum -= 128 * int32(v)
+		x[i] = float32(v)
 	}
-	return sum
+	if n > 0 && math.Abs(float64(x[0])) != float64(most) {
+		x[0] = float32(most)
+	}
+	return x
 }
 
 // An attendQ8 is the shape of a product with a cache of integers.
@@ -93,27 +79,34 @@ func TestScoreQ8(t *testing.T) {
 
 func (g attendQ8) score(t testing.TB, set kernel.Set, r *rand.Rand, fill func(*rand.Rand, []float32)) {
 	t.Helper()
-	ldd, ldq, stride := g.blocks*blockTokens+g.pad, 2*g.size+8*g.pad, (g.size+4)*blockTokens+64*g.pad
-	q, sums, scale := make([]int8, g.rows*ldq), make([]int32, g.rows), make([]float32, g.rows)
+	ldd, ldq := g.blocks*blockTokens+g.pad, 2*g.size+8*g.pad
+	sums, scale := make([]int32, g.rows), make([]float32, g.rows)
 	fill(r, scale)
-	for row := range g.rows {
-		sums[row] = split(r, q[row*ldq:], g.size, ldq/2, -queryMax, queryMax)
-	}
+	n, size := 0, 0
 	if g.rows > 0 {
-		q = q[:(g.rows-1)*ldq+ldq/2+g.size]
+		size = (g.rows-1)*ldq + 2*g.size
+		if g.blocks > 0 {
+			n = (g.rows-1)*ldd + g.blocks*blockTokens
+		}
 	}
-	k := cacheBlocks(r, g.blocks, g.size*blockTokens, stride, -128, fill)
-	n := 0
-	if g.rows > 0 && g.blocks > 0 {
-		n = (g.rows-1)*ldd + g.blocks*blockTokens
+	q, want := make([]int8, size), make([]int8, size)
+	for row := range g.rows {
+		x := integers(r, g.size, -queryMax, queryMax)
+		_, sums[row] = set.SplitQuery(q[row*ldq:][:2*g.size], x)
+		reference.SplitQuery(want[row*ldq:][:2*g.size], x)
+	}
+	k, factors := []byte{}, make([]float32, blockTokens)
+	for range g.blocks {
+		fill(r, factors)
+		k = append(append(k, cacheBytes(r, g.size*blockTokens, -128)...), bytesOf(factors)...)
 	}
 	dst, before := newArrays(t, n), make([]float32, n)
 	fill(r, before)
 	dst.set(before)
-	reference.ScoreQ8(dst.want, ldd, q, ldq, scale, sums, k, stride, g.size, g.blocks, g.rows)
+	reference.ScoreQ8(dst.want, ldd, want, ldq, scale, sums, k, g.size, g.blocks, g.rows)
 	qs, ss, fs, ks := guarded(t, q), guarded(t, sums), guarded(t, scale), guarded(t, k)
 	for i, out := range [][]float32{dst.start, dst.end} {
-		set.ScoreQ8(out, ldd, qs[i], ldq, fs[i], ss[i], ks[i], stride, g.size, g.blocks, g.rows)
+		set.ScoreQ8(out, ldd, qs[i], ldq, fs[i], ss[i], ks[i], g.size, g.blocks, g.rows)
 	}
 	dst.same(t, fmt.Sprintf("ScoreQ8 %+v", g))
 }
@@ -122,6 +115,9 @@ func TestWeighQ8(t *testing.T) {
 	eachSet(t, func(t *testing.T, set kernel.Set) {
 		r := rand.New(rand.NewPCG(22, 1))
 		for _, g := range attendShapes(r, 16, 32, 48, 64, 112, 128) {
+			if g.blocks == 0 {
+				continue
+			}
 			g.weigh(t, set, r, fills[r.IntN(2)].fill)
 		}
 	})
@@ -129,30 +125,91 @@ func TestWeighQ8(t *testing.T) {
 
 func (g attendQ8) weigh(t testing.TB, set kernel.Set, r *rand.Rand, fill func(*rand.Rand, []float32)) {
 	t.Helper()
-	ldd, ldp, lds := g.size+g.pad, 2*g.blocks*blockTokens+g.pad, g.blocks+g.pad
-	stride := (g.size+4)*blockTokens + 64*g.pad
-	p, scale := make([]int8, g.rows*ldp), make([]float32, g.rows*lds)
+	n := g.blocks * blockTokens
+	ldd, ldp, lds, tokens := g.size+g.pad, 2*n+2*g.pad, 1+g.pad, n+g.pad*blockTokens
+	scale := make([]float32, max(0, g.rows*lds-g.pad))
 	fill(r, scale)
+	outputs, size := 0, 0
+	if g.rows > 0 {
+		outputs, size = (g.rows-1)*ldd+g.size, g.rows*ldp-2*g.pad
+	}
+	p, want := make([]int8, size), make([]int8, size)
 	for row := range g.rows {
-		for b := range g.blocks {
-			split(r, p[row*ldp+b*2*blockTokens:], blockTokens, blockTokens, 0, weightMax)
+		x, at := integers(r, n, 0, weightMax), row*ldp
+		splitWeights(set, p[at:][:2*n], x)
+		splitWeights(reference, want[at:][:2*n], x)
+	}
+	// The last panel ends where its tokens do.
+	last := 16
+	for _, width := range []int{64, 32} {
+		if g.size%64 == width%64 {
+			last = width
 		}
 	}
-	n := 0
-	if g.rows > 0 {
-		p, scale = p[:len(p)-g.pad], scale[:len(scale)-g.pad]
-		n = (g.rows-1)*ldd + g.size
-	}
-	v := cacheBlocks(r, g.blocks, g.size*blockTokens, stride, -127, fill)
-	dst, before := newArrays(t, n), make([]float32, n)
+	v := cacheBytes(r, g.size*tokens-last*(tokens-n), -127)
+	dst, before := newArrays(t, outputs), make([]float32, outputs)
 	fill(r, before)
 	dst.set(before)
-	reference.WeighQ8(dst.want, ldd, p, ldp, scale, lds, v, stride, g.size, g.blocks, g.rows)
+	reference.WeighQ8(dst.want, ldd, want, ldp, scale, lds, v, tokens, g.size, g.blocks, g.rows)
 	ps, ss, vs := guarded(t, p), guarded(t, scale), guarded(t, v)
 	for i, out := range [][]float32{dst.start, dst.end} {
-		set.WeighQ8(out, ldd, ps[i], ldp, ss[i], lds, vs[i], stride, g.size, g.blocks, g.rows)
+		set.WeighQ8(out, ldd, ps[i], ldp, ss[i], lds, vs[i], tokens, g.size, g.blocks, g.rows)
 	}
 	dst.same(t, fmt.Sprintf("WeighQ8 %+v", g))
+}
+
+// splitWeights splits integers as SoftmaxQ8 does weights: the scores are equal, so that weights are one and the
+// scales of values are what is split.
+func splitWeights(set kernel.Set, q []int8, x []float32) {
+	if len(x) > 0 {
+		p, stats := make([]float32, len(x)), make([]float32, 4)
+		set.SoftmaxQ8(q, p, len(x), 1, len(x)/blockTokens, 0, len(x), stats, 4, bytesOf(x), nil)
+	}
+}
+
+// bytesOf are the bytes of floats.
+func bytesOf(x []float32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
+}
+
+// queryIntegers are the integers of a split query, by products with keys of which one element is one.
+func queryIntegers(set kernel.Set, q []int8, sum int32) []float32 {
+	dim := len(q) / 2
+	blocks := (dim + blockTokens - 1) / blockTokens
+	size := (dim + 4) * blockTokens
+	k, ones := make([]byte, blocks*size), slices.Repeat([]float32{1}, blockTokens)
+	for b := range blocks {
+		for c := range blockTokens {
+			for i := range dim {
+				one := byte(0)
+				if i == b*blockTokens+c {
+					one = 1
+				}
+				k[b*size+(i/4*blockTokens+c)*4+i%4] = 128 + one
+			}
+		}
+		copy(k[b*size+dim*blockTokens:], bytesOf(ones))
+	}
+	dst := make([]float32, blocks*blockTokens)
+	if dim > 0 {
+		set.ScoreQ8(dst, len(dst), q, len(q), []float32{1}, []int32{sum}, k, dim, blocks, 1)
+	}
+	return dst[:dim]
+}
+
+// weightIntegers are the integers of split weights of blocks, by products with values of which one is one.
+func weightIntegers(set kernel.Set, q []int8) []float32 {
+	var all []float32
+	v := make([]byte, blockTokens*blockTokens)
+	for j := range blockTokens {
+		v[(j/4*blockTokens+j)*4+j%4] = 1
+	}
+	for b := 0; b < len(q); b += 2 * blockTokens {
+		dst := make([]float32, blockTokens)
+		set.WeighQ8(dst, blockTokens, q[b:], 0, []float32{1}, 0, v, blockTokens, blockTokens, 1, 1)
+		all = append(all, dst...)
+	}
+	return all
 }
 
 // odd are numbers that make a maximum what it seldom is: too small, infinite, none.
@@ -183,14 +240,15 @@ func TestSplitQuery(t *testing.T) {
 func testSplitQuery(t testing.TB, set kernel.Set, x []float32) {
 	t.Helper()
 	n := (len(x) + 3) / 4 * 4
-	want := make([]int8, 2*n)
-	scale, sum := reference.SplitQuery(want, x)
+	q := make([]int8, 2*n)
+	scale, sum := reference.SplitQuery(q, x)
+	want := queryIntegers(reference, q, sum)
 	xs := guarded(t, x)
 	for i, q := range guarded(t, slices.Repeat([]int8{99}, 2*n)) {
 		s, total := set.SplitQuery(q, xs[i])
 		kerneltest.Same(t, fmt.Sprintf("SplitQuery of %d: scale", len(x)), []float32{s}, []float32{scale})
-		if total != sum || !slices.Equal(q, want) {
-			t.Fatalf("SplitQuery of %v: %v, sum %d, want %v, %d", x, q, total, want, sum)
+		if got := queryIntegers(set, q, total); total != sum || !slices.Equal(got, want) {
+			t.Fatalf("SplitQuery of %v: %v, sum %d, want %v, %d", x, got, total, want, sum)
 		}
 	}
 	top := float64(0)
@@ -198,59 +256,111 @@ func testSplitQuery(t testing.TB, set kernel.Set, x []float32) {
 		top = math.Max(top, math.Abs(float64(y)))
 	}
 	for i, y := range x {
-		if v := float64(scale) * float64(128*int(want[i])+int(want[n+i])); top <= math.MaxFloat32 && math.Abs(v-float64(y)) > top*(0.5/queryMax+0x1p-22)+0x1p-100 {
+		if v := float64(scale) * float64(want[i]); top <= math.MaxFloat32 && math.Abs(v-float64(y)) > top*(0.5/queryMax+0x1p-22)+0x1p-100 {
 			t.Fatalf("SplitQuery of %d: element %d is %v, want %v", len(x), i, v, y)
 		}
 	}
 }
 
-func TestSplitWeights(t *testing.T) {
+// A softmaxShape is rows of scores and where they lie.
+type softmaxShape struct {
+	rows, blocks, lo, hi int
+	ldp, lds             int
+}
+
+func newSoftmaxShape(r *rand.Rand) softmaxShape {
+	s := softmaxShape{rows: 1 + r.IntN(5), blocks: 1 + r.IntN(8)}
+	n := s.blocks * blockTokens
+	s.lo = r.IntN(n) * r.IntN(2)
+	s.hi = n
+	if r.IntN(2) == 0 {
+		s.hi = s.lo + 1 + r.IntN(n-s.lo)
+	}
+	s.ldp, s.lds = n+r.IntN(3)*8, 4+r.IntN(3)
+	return s
+}
+
+func TestSoftmax(t *testing.T) {
 	eachSet(t, func(t *testing.T, set kernel.Set) {
-		r := rand.New(rand.NewPCG(24, 1))
-		for blocks := range 9 {
+		r := rand.New(rand.NewPCG(3, 4))
+		for range 120 {
+			s := newSoftmaxShape(r)
 			for _, f := range fills {
-				for round := range 8 {
-					positive := func(r *rand.Rand, x []float32) {
-						f.fill(r, x)
-						for i := range x {
-							x[i] = float32(math.Abs(float64(x[i])))
-						}
-					}
-					p := make([]float32, blocks*blockTokens)
-					positive(r, p)
-					if blocks > 0 && round > 0 {
-						i := r.IntN(blocks)
-						clear(p[i*blockTokens:][:blockTokens])
-						p[i*blockTokens+r.IntN(blockTokens)] = odd[r.IntN(len(odd))]
-					}
-					testSplitWeights(t, set, p, cacheBlocks(r, blocks, 0, 4*blockTokens+64*round, 0, positive), 4*blockTokens+64*round)
-				}
+				s.test(t, set, func(x []float32) { f.fill(r, x) })
 			}
+			s.test(t, set, func(x []float32) {
+				for i := range x {
+					x[i] = float32(math.Copysign(0, -1))
+				}
+			})
+			s.test(t, set, func(x []float32) {
+				for i := range x {
+					x[i] = float32(math.Inf(-i % 3))
+				}
+				x[len(x)/2] = -1e30
+			})
 		}
 	})
 }
 
-func testSplitWeights(t testing.TB, set kernel.Set, p []float32, v []byte, stride int) {
+// test compares both kernels with the reference. Where all scores are -Inf or none is a number, weights are no
+// numbers either.
+func (s softmaxShape) test(t testing.TB, set kernel.Set, fill func([]float32)) {
 	t.Helper()
-	n := len(p) / blockTokens
-	want, scale := make([]int8, 2*len(p)), make([]float32, n)
-	reference.SplitWeights(want, scale, p, v, stride)
-	ps, vs := guarded(t, p), guarded(t, v)
-	for i, q := range guarded(t, slices.Repeat([]int8{99}, 2*len(p))) {
-		s := guarded(t, make([]float32, n))[i]
-		set.SplitWeights(q, s, ps[i], vs[i], stride)
-		kerneltest.Same(t, fmt.Sprintf("SplitWeights of %d: scales", len(p)), s, scale)
-		if !slices.Equal(q, want) {
-			t.Fatalf("SplitWeights of %v: %v, want %v", p, q, want)
+	what := fmt.Sprintf("Softmax %+v", s)
+	p, stats := newArrays(t, (s.rows-1)*s.ldp+s.blocks*blockTokens), newArrays(t, (s.rows-1)*s.lds+4)
+	x := make([]float32, len(p.want))
+	fill(x)
+	p.set(x)
+	ahead := guarded(t, make([]byte, s.rows*s.blocks*4*blockTokens))[1]
+	reference.Softmax(p.want, s.ldp, s.rows, s.blocks, s.lo, s.hi, stats.want, s.lds, nil)
+	set.Softmax(p.start, s.ldp, s.rows, s.blocks, s.lo, s.hi, stats.start, s.lds, nil)
+	set.Softmax(p.end, s.ldp, s.rows, s.blocks, s.lo, s.hi, stats.end, s.lds, ahead)
+	p.same(t, what)
+	stats.same(t, what+": m and l")
+
+	for round := range 3 {
+		scales := make([]float32, s.blocks*blockTokens)
+		fill(scales)
+		for i := range scales {
+			scales[i] = float32(math.Abs(float64(scales[i])))
+			if round > 0 {
+				scales[i] = 0
+			}
 		}
-		if n > 0 {
-			place := unsafe.Slice((*int8)(unsafe.Pointer(&ps[i][0])), 4*len(p))[:2*len(p)]
-			set.SplitWeights(place, s, ps[i], vs[i], stride)
-			if !slices.Equal(place, want) {
-				t.Fatalf("SplitWeights of %v: in place %v, want %v", p, place, want)
+		if round > 0 {
+			scales[s.lo+(s.hi-s.lo)/2] = odd[(s.hi+s.rows+round)%len(odd)]
+		}
+		s.testQ8(t, set, x, bytesOf(scales), ahead)
+	}
+}
+
+// testQ8 compares SoftmaxQ8 with the reference, in place and not.
+func (s softmaxShape) testQ8(t testing.TB, set kernel.Set, x []float32, scales, ahead []byte) {
+	what := fmt.Sprintf("SoftmaxQ8 %+v", s)
+	p, stats := newArrays(t, len(x)), newArrays(t, (s.rows-1)*s.lds+4)
+	factors := guarded(t, scales)
+	q := guarded(t, make([]int8, 4*(s.rows-1)*s.ldp+2*s.blocks*blockTokens))
+	run := func(set kernel.Set, q []int8, p, stats []float32, i int) [][]float32 {
+		copy(p, x)
+		set.SoftmaxQ8(q, p, s.ldp, s.rows, s.blocks, s.lo, s.hi, stats, s.lds, factors[i], [][]byte{nil, ahead}[i])
+		var rows [][]float32
+		for r := range s.rows {
+			rows = append(rows, weightIntegers(set, q[4*r*s.ldp:][:2*s.blocks*blockTokens]))
+		}
+		return rows
+	}
+	want := run(reference, q[0], p.want, stats.want, 0)
+	for i, a := range [][2][]float32{{p.start, stats.start}, {p.end, stats.end}} {
+		for _, out := range [][]int8{q[i], unsafe.Slice((*int8)(unsafe.Pointer(&a[0][0])), 4*len(x))} {
+			for r, got := range run(set, out, a[0], a[1], i) {
+				if !slices.Equal(got, want[r]) {
+					t.Fatalf("%s: row %d is split to %v, want %v", what, r, got, want[r])
+				}
 			}
 		}
 	}
+	stats.same(t, what)
 }
 
 func TestMergeParts(t *testing.T) {

@@ -658,16 +658,6 @@ DATA expMin_avx2<>+24(SB)/4, $0xc2ae999a
 DATA expMin_avx2<>+28(SB)/4, $0xc2ae999a
 GLOBL expMin_avx2<>(SB), RODATA|NOPTR, $32
 
-DATA expMax_avx2<>+0(SB)/4, $0x42b00000
-DATA expMax_avx2<>+4(SB)/4, $0x42b00000
-DATA expMax_avx2<>+8(SB)/4, $0x42b00000
-DATA expMax_avx2<>+12(SB)/4, $0x42b00000
-DATA expMax_avx2<>+16(SB)/4, $0x42b00000
-DATA expMax_avx2<>+20(SB)/4, $0x42b00000
-DATA expMax_avx2<>+24(SB)/4, $0x42b00000
-DATA expMax_avx2<>+28(SB)/4, $0x42b00000
-GLOBL expMax_avx2<>(SB), RODATA|NOPTR, $32
-
 DATA log2E_avx2<>+0(SB)/4, $0x3fb8aa3b
 DATA log2E_avx2<>+4(SB)/4, $0x3fb8aa3b
 DATA log2E_avx2<>+8(SB)/4, $0x3fb8aa3b
@@ -747,6 +737,16 @@ DATA expC6_avx2<>+20(SB)/4, $0x3ab5120b
 DATA expC6_avx2<>+24(SB)/4, $0x3ab5120b
 DATA expC6_avx2<>+28(SB)/4, $0x3ab5120b
 GLOBL expC6_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA expMax_avx2<>+0(SB)/4, $0x42b00000
+DATA expMax_avx2<>+4(SB)/4, $0x42b00000
+DATA expMax_avx2<>+8(SB)/4, $0x42b00000
+DATA expMax_avx2<>+12(SB)/4, $0x42b00000
+DATA expMax_avx2<>+16(SB)/4, $0x42b00000
+DATA expMax_avx2<>+20(SB)/4, $0x42b00000
+DATA expMax_avx2<>+24(SB)/4, $0x42b00000
+DATA expMax_avx2<>+28(SB)/4, $0x42b00000
+GLOBL expMax_avx2<>(SB), RODATA|NOPTR, $32
 
 DATA sign_avx2<>+0(SB)/4, $0x80000000
 DATA sign_avx2<>+4(SB)/4, $0x80000000
@@ -2130,202 +2130,154 @@ GLOBL softplusS1_avx2<>(SB), RODATA|NOPTR, $4
 DATA softplusS0_avx2<>+0(SB)/4, $0xbeffffff
 GLOBL softplusS0_avx2<>(SB), RODATA|NOPTR, $4
 
-// func softmax_avx2(p []float32, lo int, hi int) (m float32, l float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·softmax_avx2(SB), NOSPLIT, $0-48
-	MOVQ p_base+0(FP), AX
-	MOVQ lo+24(FP), CX
-	MOVQ hi+32(FP), DX
-	MOVQ DX, BX
-	SUBQ CX, BX
-
-	// m = max(p[lo:hi])
-	VMOVUPS minusInf_avx2<>+0(SB), Y0
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y0
-	LEAQ    (AX)(CX*4), SI
-	XORQ    DI, DI
-	CMPQ    BX, $0x10
-	JLT     tail2
+// func softmax_avx2(p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, ahead []byte)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·softmax_avx2(SB), NOSPLIT, $0-120
+	MOVQ  p_base+0(FP), AX
+	MOVQ  stats_base+64(FP), CX
+	MOVQ  rows+32(FP), DX
+	TESTQ DX, DX
+	JLE   done2
 
 loop1:
-	VMOVUPS (SI)(DI*1), Y2
-	VMAXPS  Y1, Y2, Y1
-	VMOVUPS 32(SI)(DI*1), Y2
-	VMAXPS  Y0, Y2, Y0
-	ADDQ    $0x40, DI
+	VBROADCASTSS minusInf_avx2<>+0(SB), Y0
+	MOVQ         lo+48(FP), BX
+	MOVQ         hi+56(FP), SI
+	MOVQ         blocks+40(FP), DI
+	XORQ         R8, R8
+	CMPQ         BX, $0x10
+	JLT          tail4
+
+loop3:
+	VMOVUPS Y0, (AX)(R8*1)
+	VMOVUPS Y0, 32(AX)(R8*1)
+	ADDQ    $0x40, R8
 	SUBQ    $0x10, BX
 	CMPQ    BX, $0x10
-	JGE     loop1
+	JGE     loop3
 
-tail2:
+tail4:
 	TESTQ        BX, BX
-	JLE          done3
-	VMOVD        BX, X2
-	VPBROADCASTD X2, Y2
-	VPCMPGTD     lane_avx2<>+0(SB), Y2, Y2
-	VMASKMOVPS   (SI)(DI*1), Y2, Y3
-	VBLENDVPS    Y2, Y3, Y1, Y3
-	VMAXPS       Y1, Y3, Y1
-	VMOVD        BX, X2
-	VPBROADCASTD X2, Y2
-	VPCMPGTD     lane_avx2<>+32(SB), Y2, Y2
-	VMASKMOVPS   32(SI)(DI*1), Y2, Y3
-	VBLENDVPS    Y2, Y3, Y0, Y3
-	VMAXPS       Y0, Y3, Y0
+	JLE          done5
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
+	VMASKMOVPS   Y0, Y1, (AX)(R8*1)
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+32(SB), Y1, Y1
+	VMASKMOVPS   Y0, Y1, 32(AX)(R8*1)
 
-done3:
-	VMAXPS       Y0, Y1, Y1
+done5:
+	SHLQ $0x06, DI
+	SUBQ SI, DI
+	LEAQ (AX)(SI*4), BX
+	XORQ SI, SI
+	CMPQ DI, $0x10
+	JLT  tail7
+
+loop6:
+	VMOVUPS Y0, (BX)(SI*1)
+	VMOVUPS Y0, 32(BX)(SI*1)
+	ADDQ    $0x40, SI
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     loop6
+
+tail7:
+	TESTQ        DI, DI
+	JLE          done8
+	VMOVD        DI, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
+	VMASKMOVPS   Y0, Y1, (BX)(SI*1)
+	VMOVD        DI, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+32(SB), Y1, Y1
+	VMASKMOVPS   Y0, Y1, 32(BX)(SI*1)
+
+done8:
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y0
+	MOVQ    AX, BX
+	MOVQ    blocks+40(FP), SI
+	TESTQ   SI, SI
+	JLE     done10
+
+loop9:
+	VMOVUPS (BX), Y4
+	VMAXPS  Y1, Y4, Y1
+	VMOVUPS 32(BX), Y4
+	VMAXPS  Y2, Y4, Y2
+	VMOVUPS 64(BX), Y4
+	VMAXPS  Y3, Y4, Y3
+	VMOVUPS 96(BX), Y4
+	VMAXPS  Y0, Y4, Y0
+	VMOVUPS 128(BX), Y4
+	VMAXPS  Y1, Y4, Y1
+	VMOVUPS 160(BX), Y4
+	VMAXPS  Y2, Y4, Y2
+	VMOVUPS 192(BX), Y4
+	VMAXPS  Y3, Y4, Y3
+	VMOVUPS 224(BX), Y4
+	VMAXPS  Y0, Y4, Y0
+	ADDQ    $+256, BX
+	DECQ    SI
+	JNE     loop9
+
+done10:
+	VMAXPS       Y0, Y2, Y2
+	VMAXPS       Y3, Y1, Y1
+	VMAXPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
 	VMAXPS       X0, X1, X1
 	VMOVHLPS     X1, X1, X0
 	VMAXPS       X0, X1, X1
 	VMOVSHDUP    X1, X0
 	VMAXPS       X0, X1, X1
-	VXORPS       Y0, Y0, Y0
+	VXORPS       X0, X0, X0
 	VADDSS       X0, X1, X1
-	VMOVSS       X1, m+40(FP)
-	VBROADCASTSS X1, Y1
+	VMOVSS       X1, (CX)
+	MOVQ         ldp+24(FP), BX
+	LEAQ         (AX)(BX*4), AX
+	MOVQ         lds+88(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	DECQ         DX
+	JNE          loop1
 
-	// clear(p[:lo])
-	XORQ BX, BX
-	MOVQ CX, SI
-	CMPQ SI, $0x10
-	JLT  tail5
+done2:
+	MOVQ  ahead_base+96(FP), BX
+	MOVQ  ahead_len+104(FP), AX
+	MOVQ  rows+32(FP), CX
+	IMULQ blocks+40(FP), CX
+	SHLQ  $0x08, CX
+	CMPQ  AX, CX
+	JGE   enough11
+	MOVQ  p_base+0(FP), BX
 
-loop4:
-	VMOVUPS Y0, (AX)(BX*1)
-	VMOVUPS Y0, 32(AX)(BX*1)
-	ADDQ    $0x40, BX
-	SUBQ    $0x10, SI
-	CMPQ    SI, $0x10
-	JGE     loop4
+enough11:
+	MOVQ  p_base+0(FP), AX
+	MOVQ  stats_base+64(FP), CX
+	MOVQ  rows+32(FP), DX
+	TESTQ DX, DX
+	JLE   done13
 
-tail5:
-	TESTQ        SI, SI
-	JLE          done6
-	VMOVD        SI, X2
-	VPBROADCASTD X2, Y2
-	VPCMPGTD     lane_avx2<>+0(SB), Y2, Y2
-	VMASKMOVPS   Y0, Y2, (AX)(BX*1)
-	VMOVD        SI, X2
-	VPBROADCASTD X2, Y2
-	VPCMPGTD     lane_avx2<>+32(SB), Y2, Y2
-	VMASKMOVPS   Y0, Y2, 32(AX)(BX*1)
-
-done6:
-	// clear(p[hi:])
-	MOVQ p_len+8(FP), BX
-	SUBQ DX, BX
-	LEAQ (AX)(DX*4), SI
-	XORQ DI, DI
-	CMPQ BX, $0x10
-	JLT  tail8
-
-loop7:
-	VMOVUPS Y0, (SI)(DI*1)
-	VMOVUPS Y0, 32(SI)(DI*1)
-	ADDQ    $0x40, DI
-	SUBQ    $0x10, BX
-	CMPQ    BX, $0x10
-	JGE     loop7
-
-tail8:
-	TESTQ        BX, BX
-	JLE          done9
-	VMOVD        BX, X2
-	VPBROADCASTD X2, Y2
-	VPCMPGTD     lane_avx2<>+0(SB), Y2, Y2
-	VMASKMOVPS   Y0, Y2, (SI)(DI*1)
-	VMOVD        BX, X2
-	VPBROADCASTD X2, Y2
-	VPCMPGTD     lane_avx2<>+32(SB), Y2, Y2
-	VMASKMOVPS   Y0, Y2, 32(SI)(DI*1)
-
-done9:
-	// p[j] = exp(p[j]-m)
-	VXORPS       Y0, Y0, Y0
+loop12:
+	MOVQ         AX, SI
+	MOVQ         blocks+40(FP), DI
+	VBROADCASTSS (CX), Y0
+	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
-	MOVQ         CX, BX
-	ANDQ         $0x0f, BX
-	SUBQ         BX, CX
-	SUBQ         CX, DX
-	SHLQ         $0x02, CX
-	TESTQ        BX, BX
-	JE           aligned10
-	VMOVD        DX, X3
-	VPBROADCASTD X3, Y3
-	VPCMPGTD     lane_avx2<>+0(SB), Y3, Y3
-	VMOVD        BX, X4
-	VPBROADCASTD X4, Y4
-	VPCMPGTD     lane_avx2<>+0(SB), Y4, Y4
-	VANDNPS      Y3, Y4, Y3
-	VMASKMOVPS   (AX)(CX*1), Y3, Y4
-	VSUBPS       Y1, Y4, Y4
-	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y4, Y5
-	VMOVUPS      expMax_avx2<>+0(SB), Y6
-	VMINPS       Y4, Y6, Y4
-	VMULPS       log2E_avx2<>+0(SB), Y4, Y6
-	VROUNDPS     $0x00, Y6, Y6
-	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y6, Y4
-	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y6, Y4
-	VMOVUPS      expC6_avx2<>+0(SB), Y7
-	VFMADD213PS  expC5_avx2<>+0(SB), Y4, Y7
-	VFMADD213PS  expC4_avx2<>+0(SB), Y4, Y7
-	VFMADD213PS  expC3_avx2<>+0(SB), Y4, Y7
-	VFMADD213PS  expC2_avx2<>+0(SB), Y4, Y7
-	VFMADD213PS  one_avx2<>+0(SB), Y4, Y7
-	VFMADD213PS  one_avx2<>+0(SB), Y4, Y7
-	VCVTPS2DQ    Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VPADDD       Y6, Y7, Y7
-	VANDPS       Y5, Y7, Y7
-	VANDPS       Y3, Y7, Y7
-	VADDPS       Y7, Y0, Y0
-	VMASKMOVPS   Y7, Y3, (AX)(CX*1)
-	VMOVD        DX, X3
-	VPBROADCASTD X3, Y3
-	VPCMPGTD     lane_avx2<>+32(SB), Y3, Y3
-	VMOVD        BX, X4
-	VPBROADCASTD X4, Y4
-	VPCMPGTD     lane_avx2<>+32(SB), Y4, Y4
-	VANDNPS      Y3, Y4, Y3
-	VMASKMOVPS   32(AX)(CX*1), Y3, Y4
-	VSUBPS       Y1, Y4, Y4
-	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y4, Y5
-	VMOVUPS      expMax_avx2<>+0(SB), Y6
-	VMINPS       Y4, Y6, Y4
-	VMULPS       log2E_avx2<>+0(SB), Y4, Y6
-	VROUNDPS     $0x00, Y6, Y6
-	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y6, Y4
-	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y6, Y4
-	VMOVUPS      expC6_avx2<>+0(SB), Y7
-	VFMADD213PS  expC5_avx2<>+0(SB), Y4, Y7
-	VFMADD213PS  expC4_avx2<>+0(SB), Y4, Y7
-	VFMADD213PS  expC3_avx2<>+0(SB), Y4, Y7
-	VFMADD213PS  expC2_avx2<>+0(SB), Y4, Y7
-	VFMADD213PS  one_avx2<>+0(SB), Y4, Y7
-	VFMADD213PS  one_avx2<>+0(SB), Y4, Y7
-	VCVTPS2DQ    Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VPADDD       Y6, Y7, Y7
-	VANDPS       Y5, Y7, Y7
-	VANDPS       Y3, Y7, Y7
-	VADDPS       Y7, Y2, Y2
-	VMASKMOVPS   Y7, Y3, 32(AX)(CX*1)
-	ADDQ         $0x40, CX
-	SUBQ         $0x10, DX
+	TESTQ        DI, DI
+	JLE          done15
 
-aligned10:
-	CMPQ DX, $0x10
-	JLT  tail12
-
-loop11:
-	VMOVUPS     (AX)(CX*1), Y3
-	VSUBPS      Y1, Y3, Y3
+loop14:
+	PREFETCHT0  (BX)
+	VMOVUPS     (SI), Y3
+	VSUBPS      Y0, Y3, Y3
 	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
-	VMOVUPS     expMax_avx2<>+0(SB), Y5
-	VMINPS      Y3, Y5, Y3
 	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
 	VROUNDPS    $0x00, Y5, Y5
 	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
@@ -2341,13 +2293,11 @@ loop11:
 	VPSLLD      $0x17, Y5, Y5
 	VPADDD      Y5, Y6, Y6
 	VANDPS      Y4, Y6, Y6
-	VADDPS      Y6, Y0, Y0
-	VMOVUPS     Y6, (AX)(CX*1)
-	VMOVUPS     32(AX)(CX*1), Y3
-	VSUBPS      Y1, Y3, Y3
+	VADDPS      Y6, Y1, Y1
+	VMOVUPS     Y6, (SI)
+	VMOVUPS     32(SI), Y3
+	VSUBPS      Y0, Y3, Y3
 	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
-	VMOVUPS     expMax_avx2<>+0(SB), Y5
-	VMINPS      Y3, Y5, Y3
 	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
 	VROUNDPS    $0x00, Y5, Y5
 	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
@@ -2364,89 +2314,157 @@ loop11:
 	VPADDD      Y5, Y6, Y6
 	VANDPS      Y4, Y6, Y6
 	VADDPS      Y6, Y2, Y2
-	VMOVUPS     Y6, 32(AX)(CX*1)
-	ADDQ        $0x40, CX
-	SUBQ        $0x10, DX
-	CMPQ        DX, $0x10
-	JGE         loop11
+	VMOVUPS     Y6, 32(SI)
+	PREFETCHT0  64(BX)
+	VMOVUPS     64(SI), Y3
+	VSUBPS      Y0, Y3, Y3
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
+	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
+	VROUNDPS    $0x00, Y5, Y5
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y5, Y3
+	VMOVUPS     expC6_avx2<>+0(SB), Y6
+	VFMADD213PS expC5_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y5, Y6, Y6
+	VANDPS      Y4, Y6, Y6
+	VADDPS      Y6, Y1, Y1
+	VMOVUPS     Y6, 64(SI)
+	VMOVUPS     96(SI), Y3
+	VSUBPS      Y0, Y3, Y3
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
+	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
+	VROUNDPS    $0x00, Y5, Y5
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y5, Y3
+	VMOVUPS     expC6_avx2<>+0(SB), Y6
+	VFMADD213PS expC5_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y5, Y6, Y6
+	VANDPS      Y4, Y6, Y6
+	VADDPS      Y6, Y2, Y2
+	VMOVUPS     Y6, 96(SI)
+	PREFETCHT0  128(BX)
+	VMOVUPS     128(SI), Y3
+	VSUBPS      Y0, Y3, Y3
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
+	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
+	VROUNDPS    $0x00, Y5, Y5
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y5, Y3
+	VMOVUPS     expC6_avx2<>+0(SB), Y6
+	VFMADD213PS expC5_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y5, Y6, Y6
+	VANDPS      Y4, Y6, Y6
+	VADDPS      Y6, Y1, Y1
+	VMOVUPS     Y6, 128(SI)
+	VMOVUPS     160(SI), Y3
+	VSUBPS      Y0, Y3, Y3
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
+	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
+	VROUNDPS    $0x00, Y5, Y5
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y5, Y3
+	VMOVUPS     expC6_avx2<>+0(SB), Y6
+	VFMADD213PS expC5_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y5, Y6, Y6
+	VANDPS      Y4, Y6, Y6
+	VADDPS      Y6, Y2, Y2
+	VMOVUPS     Y6, 160(SI)
+	PREFETCHT0  192(BX)
+	VMOVUPS     192(SI), Y3
+	VSUBPS      Y0, Y3, Y3
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
+	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
+	VROUNDPS    $0x00, Y5, Y5
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y5, Y3
+	VMOVUPS     expC6_avx2<>+0(SB), Y6
+	VFMADD213PS expC5_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y5, Y6, Y6
+	VANDPS      Y4, Y6, Y6
+	VADDPS      Y6, Y1, Y1
+	VMOVUPS     Y6, 192(SI)
+	VMOVUPS     224(SI), Y3
+	VSUBPS      Y0, Y3, Y3
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
+	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
+	VROUNDPS    $0x00, Y5, Y5
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y5, Y3
+	VMOVUPS     expC6_avx2<>+0(SB), Y6
+	VFMADD213PS expC5_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS expC2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y5, Y6, Y6
+	VANDPS      Y4, Y6, Y6
+	VADDPS      Y6, Y2, Y2
+	VMOVUPS     Y6, 224(SI)
+	ADDQ        $+256, SI
+	ADDQ        $+256, BX
+	DECQ        DI
+	JNE         loop14
 
-tail12:
-	TESTQ        DX, DX
-	JLE          done13
-	VMOVD        DX, X3
-	VPBROADCASTD X3, Y3
-	VPCMPGTD     lane_avx2<>+0(SB), Y3, Y3
-	VMASKMOVPS   (AX)(CX*1), Y3, Y4
-	VSUBPS       Y1, Y4, Y4
-	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y4, Y5
-	VMOVUPS      expMax_avx2<>+0(SB), Y6
-	VMINPS       Y4, Y6, Y4
-	VMULPS       log2E_avx2<>+0(SB), Y4, Y6
-	VROUNDPS     $0x00, Y6, Y6
-	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y6, Y4
-	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y6, Y4
-	VMOVUPS      expC6_avx2<>+0(SB), Y7
-	VFMADD213PS  expC5_avx2<>+0(SB), Y4, Y7
-	VFMADD213PS  expC4_avx2<>+0(SB), Y4, Y7
-	VFMADD213PS  expC3_avx2<>+0(SB), Y4, Y7
-	VFMADD213PS  expC2_avx2<>+0(SB), Y4, Y7
-	VFMADD213PS  one_avx2<>+0(SB), Y4, Y7
-	VFMADD213PS  one_avx2<>+0(SB), Y4, Y7
-	VCVTPS2DQ    Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VPADDD       Y6, Y7, Y7
-	VANDPS       Y5, Y7, Y7
-	VANDPS       Y3, Y7, Y7
-	VADDPS       Y7, Y0, Y0
-	VMASKMOVPS   Y7, Y3, (AX)(CX*1)
-	VMOVD        DX, X3
-	VPBROADCASTD X3, Y3
-	VPCMPGTD     lane_avx2<>+32(SB), Y3, Y3
-	VMASKMOVPS   32(AX)(CX*1), Y3, Y4
-	VSUBPS       Y1, Y4, Y4
-	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y4, Y1
-	VMOVUPS      expMax_avx2<>+0(SB), Y5
-	VMINPS       Y4, Y5, Y4
-	VMULPS       log2E_avx2<>+0(SB), Y4, Y5
-	VROUNDPS     $0x00, Y5, Y5
-	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y5, Y4
-	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y5, Y4
-	VMOVUPS      expC6_avx2<>+0(SB), Y6
-	VFMADD213PS  expC5_avx2<>+0(SB), Y4, Y6
-	VFMADD213PS  expC4_avx2<>+0(SB), Y4, Y6
-	VFMADD213PS  expC3_avx2<>+0(SB), Y4, Y6
-	VFMADD213PS  expC2_avx2<>+0(SB), Y4, Y6
-	VFMADD213PS  one_avx2<>+0(SB), Y4, Y6
-	VFMADD213PS  one_avx2<>+0(SB), Y4, Y6
-	VCVTPS2DQ    Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VPADDD       Y5, Y6, Y6
-	VANDPS       Y1, Y6, Y6
-	VANDPS       Y3, Y6, Y6
-	VADDPS       Y6, Y2, Y2
-	VMASKMOVPS   Y6, Y3, 32(AX)(CX*1)
+done15:
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSHDUP    X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 4(CX)
+	MOVQ         ldp+24(FP), SI
+	LEAQ         (AX)(SI*4), AX
+	MOVQ         lds+88(FP), SI
+	LEAQ         (CX)(SI*4), CX
+	DECQ         DX
+	JNE          loop12
 
 done13:
-	VADDPS       Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VMOVHLPS     X0, X0, X1
-	VADDPS       X1, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDPS       X1, X0, X0
-	VMOVSS       X0, l+44(FP)
 	VZEROUPPER
 	RET
 
 DATA minusInf_avx2<>+0(SB)/4, $0xff800000
-DATA minusInf_avx2<>+4(SB)/4, $0xff800000
-DATA minusInf_avx2<>+8(SB)/4, $0xff800000
-DATA minusInf_avx2<>+12(SB)/4, $0xff800000
-DATA minusInf_avx2<>+16(SB)/4, $0xff800000
-DATA minusInf_avx2<>+20(SB)/4, $0xff800000
-DATA minusInf_avx2<>+24(SB)/4, $0xff800000
-DATA minusInf_avx2<>+28(SB)/4, $0xff800000
-GLOBL minusInf_avx2<>(SB), RODATA|NOPTR, $32
+GLOBL minusInf_avx2<>(SB), RODATA|NOPTR, $4
 
 // func expDiff_avx2(dst []float32, g []float32, from float32)
 // Requires: AVX, AVX2, FMA3
@@ -2728,8 +2746,6 @@ row1:
 	VBROADCASTSS X0, Y0
 	VSUBPS       Y0, Y2, Y2
 	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y2, Y0
-	VMOVUPS      expMax_avx2<>+0(SB), Y1
-	VMINPS       Y2, Y1, Y2
 	VMULPS       log2E_avx2<>+0(SB), Y2, Y1
 	VROUNDPS     $0x00, Y1, Y1
 	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y1, Y2

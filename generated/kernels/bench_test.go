@@ -102,7 +102,7 @@ func BenchmarkElementwise(b *testing.B) {
 			{"TileAdd", func(s kernel.Set) { s.TileAdd(dst, 64, x, y, 1, y[:64], n/64, 64) }},
 			{"TileSwiGLU", func(s kernel.Set) { s.TileSwiGLU(dst, 32, x, y, 1, n/64) }},
 			{"GateNorm", func(s kernel.Set) { s.GateNorm(dst, 128, x, 128, y, 128, 128, n/128, 1e-5) }},
-			{"Softmax", func(s kernel.Set) { copy(dst, x); s.Softmax(dst, 0, n) }},
+			{"Softmax", func(s kernel.Set) { copy(dst, x); s.Softmax(dst, n/4, 4, n/256, 0, n/4, y, 4, nil) }},
 			{"ExpDiff", func(s kernel.Set) { s.ExpDiff(dst, x, 0) }},
 			{"Mul", func(s kernel.Set) { s.Mul(dst, x, y) }},
 			{"Merge", func(s kernel.Set) { s.Merge(dst, x, 0.5, 0.5) }},

@@ -137,46 +137,6 @@ func testElementwise(t testing.TB, what string, set kernel.Set, call func(kernel
 	}
 }
 
-func TestSoftmax(t *testing.T) {
-	eachSet(t, func(t *testing.T, set kernel.Set) {
-		r := rand.New(rand.NewPCG(3, 4))
-		for _, n := range []int{1, 2, 7, 8, 15, 16, 17, 31, 32, 33, 48, 100, 128, 511, 512} {
-			for range 40 {
-				lo := r.IntN(n)
-				hi := lo + 1 + r.IntN(n-lo)
-				for _, f := range fills {
-					testSoftmax(t, set, n, lo, hi, func(x []float32) { f.fill(r, x) })
-				}
-			}
-			testSoftmax(t, set, n, 0, n, func(x []float32) { kerneltest.Values(r, x) })
-			testSoftmax(t, set, n, n-1, n, func(x []float32) {
-				for i := range x {
-					x[i] = float32(math.Copysign(0, -1))
-				}
-			})
-			testSoftmax(t, set, n, 0, n, func(x []float32) {
-				for i := range x {
-					x[i] = float32(math.Inf(-i))
-				}
-				x[n/2] = -1e30
-			})
-		}
-	})
-}
-
-func testSoftmax(t testing.TB, set kernel.Set, n, lo, hi int, fill func([]float32)) {
-	t.Helper()
-	p, x := newArrays(t, n), make([]float32, n)
-	fill(x)
-	p.set(x)
-	m, l := reference.Softmax(p.want, lo, hi)
-	m1, l1 := set.Softmax(p.start, lo, hi)
-	m2, l2 := set.Softmax(p.end, lo, hi)
-	what := fmt.Sprintf("Softmax of %d from %d to %d", n, lo, hi)
-	p.same(t, what)
-	kerneltest.Same(t, what+": m and l", []float32{m1, l1, m2, l2}, []float32{m, l, m, l})
-}
-
 func TestGemm(t *testing.T) {
 	eachSet(t, func(t *testing.T, set kernel.Set) {
 		r := rand.New(rand.NewPCG(5, 6))
@@ -289,8 +249,7 @@ func FuzzElementwise(f *testing.F) {
 		size := int(n % 1024)
 		for _, set := range Sets()[1:] {
 			if int(which)%(len(elementwise)+1) == len(elementwise) {
-				lo := r.IntN(size + 1)
-				testSoftmax(t, set, size+1, lo, lo+1+r.IntN(size+1-lo), fill)
+				newSoftmaxShape(r).test(t, set, fill)
 				continue
 			}
 			k := elementwise[int(which)%(len(elementwise)+1)]

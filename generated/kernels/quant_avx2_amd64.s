@@ -3510,41 +3510,39 @@ GLOBL unpacked_avx2<>(SB), RODATA|NOPTR, $32
 TEXT ·splitQuery_avx2(SB), NOSPLIT, $0-56
 	MOVQ   q_base+0(FP), AX
 	MOVQ   x_base+24(FP), CX
-	MOVQ   q_len+8(FP), DX
-	MOVQ   x_len+32(FP), BX
-	SHRQ   $0x01, DX
+	MOVQ   x_len+32(FP), DX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	XORQ   SI, SI
-	MOVQ   BX, DI
-	CMPQ   DI, $0x10
+	XORQ   BX, BX
+	MOVQ   DX, SI
+	CMPQ   SI, $0x10
 	JLT    tail2
 
 loop1:
-	VMOVUPS (CX)(SI*1), Y2
+	VMOVUPS (CX)(BX*1), Y2
 	VANDPS  abs_avx2<>+0(SB), Y2, Y2
 	VPMAXSD Y2, Y0, Y0
-	VMOVUPS 32(CX)(SI*1), Y2
+	VMOVUPS 32(CX)(BX*1), Y2
 	VANDPS  abs_avx2<>+0(SB), Y2, Y2
 	VPMAXSD Y2, Y1, Y1
-	ADDQ    $0x40, SI
-	SUBQ    $0x10, DI
-	CMPQ    DI, $0x10
+	ADDQ    $0x40, BX
+	SUBQ    $0x10, SI
+	CMPQ    SI, $0x10
 	JGE     loop1
 
 tail2:
-	TESTQ        DI, DI
+	TESTQ        SI, SI
 	JLE          done3
-	VMOVD        DI, X2
+	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
 	VPCMPGTD     lane_avx2<>+0(SB), Y2, Y2
-	VMASKMOVPS   (CX)(SI*1), Y2, Y2
+	VMASKMOVPS   (CX)(BX*1), Y2, Y2
 	VANDPS       abs_avx2<>+0(SB), Y2, Y2
 	VPMAXSD      Y2, Y0, Y0
-	VMOVD        DI, X2
+	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
 	VPCMPGTD     lane_avx2<>+32(SB), Y2, Y2
-	VMASKMOVPS   32(CX)(SI*1), Y2, Y2
+	VMASKMOVPS   32(CX)(BX*1), Y2, Y2
 	VANDPS       abs_avx2<>+0(SB), Y2, Y2
 	VPMAXSD      Y2, Y1, Y1
 
@@ -3556,13 +3554,13 @@ done3:
 	VPMAXSD      X1, X0, X0
 	VMOVSHDUP    X0, X1
 	VPMAXSD      X1, X0, X0
-	VMOVD        X0, SI
+	VMOVD        X0, BX
 	VDIVSS       queryMax_avx2<>+0(SB), X0, X2
 	VMOVSS       queryMax_avx2<>+0(SB), X1
 	VDIVSS       X0, X1, X1
-	CMPL         SI, $0x0d800000
+	CMPL         BX, $0x0d800000
 	JCS          small4
-	CMPL         SI, $0x7f800000
+	CMPL         BX, $0x7f800000
 	JCS          scaled6
 	JMP          large5
 
@@ -3575,117 +3573,76 @@ large5:
 scaled6:
 	VMOVSS       X2, scale+48(FP)
 	VBROADCASTSS X1, Y0
-	VMOVUPS      half_avx2<>+0(SB), Y1
+	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	XORQ         SI, SI
-	CMPQ         BX, $0x10
+	XORQ         BX, BX
+	CMPQ         DX, $0x10
 	JLT          tail8
 
 loop7:
-	VMOVUPS      (CX)(SI*1), Y4
-	VMULPS       Y0, Y4, Y4
-	VCVTPS2DQ    Y4, Y4
-	VPSLLD       $0x08, Y4, Y4
-	VPSRAD       $0x08, Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPADDD       Y1, Y4, Y5
-	VPSRAD       $0x07, Y5, Y5
-	VPSLLD       $0x07, Y5, Y6
-	VPSUBD       Y6, Y4, Y4
-	VMOVUPS      32(CX)(SI*1), Y6
-	VMULPS       Y0, Y6, Y6
-	VCVTPS2DQ    Y6, Y6
-	VPSLLD       $0x08, Y6, Y6
-	VPSRAD       $0x08, Y6, Y6
-	VPADDD       Y6, Y3, Y3
-	VPADDD       Y1, Y6, Y7
-	VPSRAD       $0x07, Y7, Y7
-	VPSLLD       $0x07, Y7, Y8
-	VPSUBD       Y8, Y6, Y6
-	MOVQ         AX, DI
-	VPACKSSDW    Y7, Y5, Y5
-	VPERMQ       $0xd8, Y5, Y5
-	VEXTRACTI128 $0x01, Y5, X7
-	VPACKSSWB    X7, X5, X5
-	VMOVDQU      X5, (DI)
-	ADDQ         DX, DI
-	VPACKSSDW    Y6, Y4, Y4
-	VPERMQ       $0xd8, Y4, Y4
-	VEXTRACTI128 $0x01, Y4, X5
-	VPACKSSWB    X5, X4, X4
-	VMOVDQU      X4, (DI)
-	ADDQ         $0x40, SI
-	ADDQ         $0x10, AX
-	SUBQ         $0x10, BX
-	CMPQ         BX, $0x10
-	JGE          loop7
+	VMOVUPS   (CX)(BX*1), Y3
+	VMULPS    Y0, Y3, Y3
+	VCVTPS2DQ Y3, Y3
+	VPSLLD    $0x08, Y3, Y3
+	VPSRAD    $0x08, Y3, Y3
+	VPADDD    Y3, Y1, Y1
+	VMOVUPS   32(CX)(BX*1), Y4
+	VMULPS    Y0, Y4, Y4
+	VCVTPS2DQ Y4, Y4
+	VPSLLD    $0x08, Y4, Y4
+	VPSRAD    $0x08, Y4, Y4
+	VPADDD    Y4, Y2, Y2
+	VPACKSSDW Y4, Y3, Y3
+	VPERMQ    $0xd8, Y3, Y3
+	VPSHUFB   exchange_avx2<>+0(SB), Y3, Y3
+	VMOVDQU   Y3, (AX)
+	ADDQ      $0x40, BX
+	ADDQ      $0x20, AX
+	SUBQ      $0x10, DX
+	CMPQ      DX, $0x10
+	JGE       loop7
 
 tail8:
-	TESTQ        BX, BX
+	TESTQ        DX, DX
 	JLE          done9
-	VMOVD        BX, X4
+	VMOVD        DX, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     lane_avx2<>+0(SB), Y3, Y3
+	VMASKMOVPS   (CX)(BX*1), Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPSLLD       $0x08, Y3, Y3
+	VPSRAD       $0x08, Y3, Y3
+	VPADDD       Y3, Y1, Y1
+	VMOVD        DX, X4
 	VPBROADCASTD X4, Y4
-	VPCMPGTD     lane_avx2<>+0(SB), Y4, Y4
-	VMASKMOVPS   (CX)(SI*1), Y4, Y4
+	VPCMPGTD     lane_avx2<>+32(SB), Y4, Y4
+	VMASKMOVPS   32(CX)(BX*1), Y4, Y4
 	VMULPS       Y0, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
 	VPSLLD       $0x08, Y4, Y4
 	VPSRAD       $0x08, Y4, Y4
 	VPADDD       Y4, Y2, Y2
-	VPADDD       Y1, Y4, Y5
-	VPSRAD       $0x07, Y5, Y5
-	VPSLLD       $0x07, Y5, Y6
-	VPSUBD       Y6, Y4, Y4
-	VMOVD        BX, X6
-	VPBROADCASTD X6, Y6
-	VPCMPGTD     lane_avx2<>+32(SB), Y6, Y6
-	VMASKMOVPS   32(CX)(SI*1), Y6, Y6
-	VMULPS       Y0, Y6, Y6
-	VCVTPS2DQ    Y6, Y6
-	VPSLLD       $0x08, Y6, Y6
-	VPSRAD       $0x08, Y6, Y6
-	VPADDD       Y6, Y3, Y3
-	VPADDD       Y1, Y6, Y0
-	VPSRAD       $0x07, Y0, Y0
-	VPSLLD       $0x07, Y0, Y1
-	VPSUBD       Y1, Y6, Y6
-	VPACKSSDW    Y0, Y5, Y0
-	VPERMQ       $0xd8, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X1
-	VPACKSSWB    X1, X0, X0
-	MOVQ         AX, CX
-	MOVQ         BX, SI
+	VPACKSSDW    Y4, Y3, Y3
+	VPERMQ       $0xd8, Y3, Y3
+	VPSHUFB      exchange_avx2<>+0(SB), Y3, Y3
 
-fours10:
-	VMOVD        X0, (CX)
-	VPSRLDQ      $0x04, X0, X0
-	ADDQ         $0x04, CX
-	SUBQ         $0x04, SI
-	JG           fours10
-	ADDQ         DX, AX
-	VPACKSSDW    Y6, Y4, Y0
-	VPERMQ       $0xd8, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X1
-	VPACKSSWB    X1, X0, X0
-	MOVQ         BX, CX
-
-fours11:
-	VMOVD   X0, (AX)
-	VPSRLDQ $0x04, X0, X0
-	ADDQ    $0x04, AX
-	SUBQ    $0x04, CX
-	JG      fours11
+quads10:
+	VMOVQ  X3, (AX)
+	VPERMQ $0x39, Y3, Y3
+	ADDQ   $0x08, AX
+	SUBQ   $0x04, DX
+	JG     quads10
 
 done9:
-	VPADDD       Y3, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X0
-	VPADDD       X0, X2, X2
-	VMOVHLPS     X2, X2, X0
-	VPADDD       X0, X2, X2
-	VMOVSHDUP    X2, X0
-	VPADDD       X0, X2, X2
-	VMOVD        X2, AX
+	VPADDD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VPADDD       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VPADDD       X0, X1, X1
+	VMOVSHDUP    X1, X0
+	VPADDD       X0, X1, X1
+	VMOVD        X1, AX
 	SHLL         $0x07, AX
 	NEGL         AX
 	MOVL         AX, sum+52(FP)
@@ -3695,114 +3652,115 @@ done9:
 DATA queryMax_avx2<>+0(SB)/4, $0x45fff800
 GLOBL queryMax_avx2<>(SB), RODATA|NOPTR, $4
 
-DATA half_avx2<>+0(SB)/4, $0x00000040
-DATA half_avx2<>+4(SB)/4, $0x00000040
-DATA half_avx2<>+8(SB)/4, $0x00000040
-DATA half_avx2<>+12(SB)/4, $0x00000040
-DATA half_avx2<>+16(SB)/4, $0x00000040
-DATA half_avx2<>+20(SB)/4, $0x00000040
-DATA half_avx2<>+24(SB)/4, $0x00000040
-DATA half_avx2<>+28(SB)/4, $0x00000040
-GLOBL half_avx2<>(SB), RODATA|NOPTR, $32
+DATA exchange_avx2<>+0(SB)/4, $0x05040100
+DATA exchange_avx2<>+4(SB)/4, $0x07060302
+DATA exchange_avx2<>+8(SB)/4, $0x0d0c0908
+DATA exchange_avx2<>+12(SB)/4, $0x0f0e0b0a
+DATA exchange_avx2<>+16(SB)/4, $0x05040100
+DATA exchange_avx2<>+20(SB)/4, $0x07060302
+DATA exchange_avx2<>+24(SB)/4, $0x0d0c0908
+DATA exchange_avx2<>+28(SB)/4, $0x0f0e0b0a
+GLOBL exchange_avx2<>(SB), RODATA|NOPTR, $32
 
-// func scoreQ8_avx2(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, stride int, dim int, blocks int, rows int)
+// func scoreQ8_avx2(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim int, blocks int, rows int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·scoreQ8_avx2(SB), NOSPLIT, $0-168
+TEXT ·scoreQ8_avx2(SB), NOSPLIT, $0-160
 	MOVQ  ldd+24(FP), CX
 	MOVQ  ldq+56(FP), BX
 	MOVQ  k_base+112(FP), SI
 	MOVQ  dst_base+0(FP), R8
-	MOVQ  blocks+152(FP), R9
+	MOVQ  blocks+144(FP), R9
 	SHLQ  $0x02, CX
 	TESTQ R9, R9
 	JLE   done2
 
 loop1:
-	MOVQ R8, AX
-	MOVQ q_base+32(FP), DX
-	MOVQ rows+160(FP), DI
-	XORQ R10, R10
-	CMPQ DI, $0x03
-	JLT  rest4
+	MOVQ  R8, AX
+	MOVQ  q_base+32(FP), DX
+	MOVQ  rows+152(FP), DI
+	XORQ  R10, R10
+	TESTQ DI, DI
+	JE    done4
 
 rows3:
-	// Tile of 3 rows, panel of 64 columns.
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	MOVQ   SI, R11
-	MOVQ   stride+136(FP), R13
-	MOVQ   dim+144(FP), R12
-	SHRQ   $0x02, R12
-	MOVQ   DX, R14
-	MOVQ   BX, R15
-	SHRQ   $0x01, R15
-	ADDQ   DX, R15
+	CMPQ DI, $0x06
+	JGE  rows3of8
+	MOVQ DI, R11
+	CMPQ DI, $0x03
+	JLE  choose5
+	INCQ R11
+	SHRQ $0x01, R11
 
-steps6:
-	PREFETCHT0   (R11)(R13*1)
-	VPBROADCASTD (R14), Y6
-	VPBROADCASTD (R15), Y7
-	VPBROADCASTD (R14)(BX*1), Y8
-	VPBROADCASTD (R15)(BX*1), Y9
-	VPBROADCASTD (R14)(BX*2), Y10
-	VPBROADCASTD (R15)(BX*2), Y11
+choose5:
+	CMPQ R11, $0x01
+	JEQ  rows1of6
+	CMPQ R11, $0x02
+	JEQ  rows2of7
+
+rows3of8:
+	// Tile of 3 rows, panel of 64 columns.
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y0
+	VPBROADCASTD (R11)(R10*1), Y1
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y2
+	VPBROADCASTD 4(R11)(R10*1), Y3
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Y4
+	VPBROADCASTD 8(R11)(R10*1), Y5
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x02, R12
+
+steps9:
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y6
+	VPBROADCASTD 4(R13), Y7
+	VPBROADCASTD (R13)(BX*1), Y8
+	VPBROADCASTD 4(R13)(BX*1), Y9
+	VPBROADCASTD (R13)(BX*2), Y10
+	VPBROADCASTD 4(R13)(BX*2), Y11
 	VMOVDQU      (R11), Y12
-	VPMADDUBSW   Y6, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y7, Y12, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y8, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y9, Y12, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y10, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y4, Y4
-	VPMADDUBSW   Y11, Y12, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y6, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y7, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPMADDWD     Y11, Y13, Y12
 	VPADDD       Y12, Y4, Y4
 	VMOVDQU      32(R11), Y12
-	VPMADDUBSW   Y6, Y12, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y6, Y12, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y7, Y12, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y7, Y13, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y8, Y12, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y8, Y12, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y9, Y12, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y9, Y13, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y10, Y12, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y10, Y12, Y6
 	VPADDD       Y6, Y5, Y5
-	VPMADDUBSW   Y11, Y12, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y11, Y13, Y6
 	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x04, R14
-	ADDQ         $0x04, R15
+	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
 	DECQ         R12
-	JNE          steps6
-	MOVQ         dim+144(FP), R11
+	JNE          steps9
+	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
 	SHLQ         $0x06, R11
 	ADDQ         SI, R11
 	ADDQ         R10, R12
-	MOVQ         sums_base+88(FP), R14
-	VPBROADCASTD (R14)(R10*1), Y6
-	VPADDD       Y6, Y0, Y0
-	VPADDD       Y6, Y1, Y1
 	VBROADCASTSS (R12), Y6
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       (R11), Y0, Y0
@@ -3813,10 +3771,6 @@ steps6:
 	VMULPS       Y6, Y1, Y1
 	VMOVUPS      Y1, 32(R13)
 	ADDQ         CX, R13
-	MOVQ         sums_base+88(FP), R14
-	VPBROADCASTD 4(R14)(R10*1), Y0
-	VPADDD       Y0, Y2, Y2
-	VPADDD       Y0, Y3, Y3
 	VBROADCASTSS 4(R12), Y0
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       (R11), Y2, Y2
@@ -3827,10 +3781,6 @@ steps6:
 	VMULPS       Y0, Y3, Y3
 	VMOVUPS      Y3, 32(R13)
 	ADDQ         CX, R13
-	MOVQ         sums_base+88(FP), R14
-	VPBROADCASTD 8(R14)(R10*1), Y0
-	VPADDD       Y0, Y4, Y4
-	VPADDD       Y0, Y5, Y5
 	VBROADCASTSS 8(R12), Y0
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       (R11), Y4, Y4
@@ -3840,82 +3790,68 @@ steps6:
 	VMULPS       32(R11), Y5, Y5
 	VMULPS       Y0, Y5, Y5
 	VMOVUPS      Y5, 32(R13)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y0
+	VPBROADCASTD (R11)(R10*1), Y1
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y2
+	VPBROADCASTD 4(R11)(R10*1), Y3
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Y4
+	VPBROADCASTD 8(R11)(R10*1), Y5
 	MOVQ         SI, R11
-	MOVQ         stride+136(FP), R13
-	MOVQ         dim+144(FP), R12
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
 	SHRQ         $0x02, R12
-	MOVQ         DX, R14
-	MOVQ         BX, R15
-	SHRQ         $0x01, R15
-	ADDQ         DX, R15
 
-steps7:
-	PREFETCHT0   64(R11)(R13*1)
-	VPBROADCASTD (R14), Y6
-	VPBROADCASTD (R15), Y7
-	VPBROADCASTD (R14)(BX*1), Y8
-	VPBROADCASTD (R15)(BX*1), Y9
-	VPBROADCASTD (R14)(BX*2), Y10
-	VPBROADCASTD (R15)(BX*2), Y11
+steps10:
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y6
+	VPBROADCASTD 4(R13), Y7
+	VPBROADCASTD (R13)(BX*1), Y8
+	VPBROADCASTD 4(R13)(BX*1), Y9
+	VPBROADCASTD (R13)(BX*2), Y10
+	VPBROADCASTD 4(R13)(BX*2), Y11
 	VMOVDQU      64(R11), Y12
-	VPMADDUBSW   Y6, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y7, Y12, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y8, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y9, Y12, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y10, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y4, Y4
-	VPMADDUBSW   Y11, Y12, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y6, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y7, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPMADDWD     Y11, Y13, Y12
 	VPADDD       Y12, Y4, Y4
 	VMOVDQU      96(R11), Y12
-	VPMADDUBSW   Y6, Y12, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y6, Y12, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y7, Y12, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y7, Y13, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y8, Y12, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y8, Y12, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y9, Y12, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y9, Y13, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y10, Y12, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y10, Y12, Y6
 	VPADDD       Y6, Y5, Y5
-	VPMADDUBSW   Y11, Y12, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y11, Y13, Y6
 	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x04, R14
-	ADDQ         $0x04, R15
+	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
 	DECQ         R12
-	JNE          steps7
-	MOVQ         dim+144(FP), R11
+	JNE          steps10
+	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
 	SHLQ         $0x06, R11
 	ADDQ         SI, R11
 	ADDQ         R10, R12
-	MOVQ         sums_base+88(FP), R14
-	VPBROADCASTD (R14)(R10*1), Y6
-	VPADDD       Y6, Y0, Y0
-	VPADDD       Y6, Y1, Y1
 	VBROADCASTSS (R12), Y6
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       64(R11), Y0, Y0
@@ -3926,10 +3862,6 @@ steps7:
 	VMULPS       Y6, Y1, Y1
 	VMOVUPS      Y1, 96(R13)
 	ADDQ         CX, R13
-	MOVQ         sums_base+88(FP), R14
-	VPBROADCASTD 4(R14)(R10*1), Y0
-	VPADDD       Y0, Y2, Y2
-	VPADDD       Y0, Y3, Y3
 	VBROADCASTSS 4(R12), Y0
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       64(R11), Y2, Y2
@@ -3940,10 +3872,6 @@ steps7:
 	VMULPS       Y0, Y3, Y3
 	VMOVUPS      Y3, 96(R13)
 	ADDQ         CX, R13
-	MOVQ         sums_base+88(FP), R14
-	VPBROADCASTD 8(R14)(R10*1), Y0
-	VPADDD       Y0, Y4, Y4
-	VPADDD       Y0, Y5, Y5
 	VBROADCASTSS 8(R12), Y0
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       64(R11), Y4, Y4
@@ -3953,82 +3881,68 @@ steps7:
 	VMULPS       96(R11), Y5, Y5
 	VMULPS       Y0, Y5, Y5
 	VMOVUPS      Y5, 96(R13)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y0
+	VPBROADCASTD (R11)(R10*1), Y1
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y2
+	VPBROADCASTD 4(R11)(R10*1), Y3
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Y4
+	VPBROADCASTD 8(R11)(R10*1), Y5
 	MOVQ         SI, R11
-	MOVQ         stride+136(FP), R13
-	MOVQ         dim+144(FP), R12
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
 	SHRQ         $0x02, R12
-	MOVQ         DX, R14
-	MOVQ         BX, R15
-	SHRQ         $0x01, R15
-	ADDQ         DX, R15
 
-steps8:
-	PREFETCHT0   128(R11)(R13*1)
-	VPBROADCASTD (R14), Y6
-	VPBROADCASTD (R15), Y7
-	VPBROADCASTD (R14)(BX*1), Y8
-	VPBROADCASTD (R15)(BX*1), Y9
-	VPBROADCASTD (R14)(BX*2), Y10
-	VPBROADCASTD (R15)(BX*2), Y11
+steps11:
+	PREFETCHT0   8320(R11)
+	VPBROADCASTD (R13), Y6
+	VPBROADCASTD 4(R13), Y7
+	VPBROADCASTD (R13)(BX*1), Y8
+	VPBROADCASTD 4(R13)(BX*1), Y9
+	VPBROADCASTD (R13)(BX*2), Y10
+	VPBROADCASTD 4(R13)(BX*2), Y11
 	VMOVDQU      128(R11), Y12
-	VPMADDUBSW   Y6, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y7, Y12, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y8, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y9, Y12, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y10, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y4, Y4
-	VPMADDUBSW   Y11, Y12, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y6, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y7, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPMADDWD     Y11, Y13, Y12
 	VPADDD       Y12, Y4, Y4
 	VMOVDQU      160(R11), Y12
-	VPMADDUBSW   Y6, Y12, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y6, Y12, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y7, Y12, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y7, Y13, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y8, Y12, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y8, Y12, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y9, Y12, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y9, Y13, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y10, Y12, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y10, Y12, Y6
 	VPADDD       Y6, Y5, Y5
-	VPMADDUBSW   Y11, Y12, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y11, Y13, Y6
 	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x04, R14
-	ADDQ         $0x04, R15
+	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
 	DECQ         R12
-	JNE          steps8
-	MOVQ         dim+144(FP), R11
+	JNE          steps11
+	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
 	SHLQ         $0x06, R11
 	ADDQ         SI, R11
 	ADDQ         R10, R12
-	MOVQ         sums_base+88(FP), R14
-	VPBROADCASTD (R14)(R10*1), Y6
-	VPADDD       Y6, Y0, Y0
-	VPADDD       Y6, Y1, Y1
 	VBROADCASTSS (R12), Y6
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       128(R11), Y0, Y0
@@ -4039,10 +3953,6 @@ steps8:
 	VMULPS       Y6, Y1, Y1
 	VMOVUPS      Y1, 160(R13)
 	ADDQ         CX, R13
-	MOVQ         sums_base+88(FP), R14
-	VPBROADCASTD 4(R14)(R10*1), Y0
-	VPADDD       Y0, Y2, Y2
-	VPADDD       Y0, Y3, Y3
 	VBROADCASTSS 4(R12), Y0
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       128(R11), Y2, Y2
@@ -4053,10 +3963,6 @@ steps8:
 	VMULPS       Y0, Y3, Y3
 	VMOVUPS      Y3, 160(R13)
 	ADDQ         CX, R13
-	MOVQ         sums_base+88(FP), R14
-	VPBROADCASTD 8(R14)(R10*1), Y0
-	VPADDD       Y0, Y4, Y4
-	VPADDD       Y0, Y5, Y5
 	VBROADCASTSS 8(R12), Y0
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       128(R11), Y4, Y4
@@ -4066,82 +3972,68 @@ steps8:
 	VMULPS       160(R11), Y5, Y5
 	VMULPS       Y0, Y5, Y5
 	VMOVUPS      Y5, 160(R13)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y0
+	VPBROADCASTD (R11)(R10*1), Y1
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y2
+	VPBROADCASTD 4(R11)(R10*1), Y3
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Y4
+	VPBROADCASTD 8(R11)(R10*1), Y5
 	MOVQ         SI, R11
-	MOVQ         stride+136(FP), R13
-	MOVQ         dim+144(FP), R12
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
 	SHRQ         $0x02, R12
-	MOVQ         DX, R14
-	MOVQ         BX, R15
-	SHRQ         $0x01, R15
-	ADDQ         DX, R15
 
-steps9:
-	PREFETCHT0   192(R11)(R13*1)
-	VPBROADCASTD (R14), Y6
-	VPBROADCASTD (R15), Y7
-	VPBROADCASTD (R14)(BX*1), Y8
-	VPBROADCASTD (R15)(BX*1), Y9
-	VPBROADCASTD (R14)(BX*2), Y10
-	VPBROADCASTD (R15)(BX*2), Y11
+steps12:
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y6
+	VPBROADCASTD 4(R13), Y7
+	VPBROADCASTD (R13)(BX*1), Y8
+	VPBROADCASTD 4(R13)(BX*1), Y9
+	VPBROADCASTD (R13)(BX*2), Y10
+	VPBROADCASTD 4(R13)(BX*2), Y11
 	VMOVDQU      192(R11), Y12
-	VPMADDUBSW   Y6, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y7, Y12, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y8, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y9, Y12, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y10, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y4, Y4
-	VPMADDUBSW   Y11, Y12, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y6, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y7, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPMADDWD     Y11, Y13, Y12
 	VPADDD       Y12, Y4, Y4
 	VMOVDQU      224(R11), Y12
-	VPMADDUBSW   Y6, Y12, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y6, Y12, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y7, Y12, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y7, Y13, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y8, Y12, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y8, Y12, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y9, Y12, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y9, Y13, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y10, Y12, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y10, Y12, Y6
 	VPADDD       Y6, Y5, Y5
-	VPMADDUBSW   Y11, Y12, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y11, Y13, Y6
 	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x04, R14
-	ADDQ         $0x04, R15
+	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
 	DECQ         R12
-	JNE          steps9
-	MOVQ         dim+144(FP), R11
+	JNE          steps12
+	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
 	SHLQ         $0x06, R11
 	ADDQ         SI, R11
 	ADDQ         R10, R12
-	MOVQ         sums_base+88(FP), R14
-	VPBROADCASTD (R14)(R10*1), Y6
-	VPADDD       Y6, Y0, Y0
-	VPADDD       Y6, Y1, Y1
 	VBROADCASTSS (R12), Y6
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       192(R11), Y0, Y0
@@ -4152,10 +4044,6 @@ steps9:
 	VMULPS       Y6, Y1, Y1
 	VMOVUPS      Y1, 224(R13)
 	ADDQ         CX, R13
-	MOVQ         sums_base+88(FP), R14
-	VPBROADCASTD 4(R14)(R10*1), Y0
-	VPADDD       Y0, Y2, Y2
-	VPADDD       Y0, Y3, Y3
 	VBROADCASTSS 4(R12), Y0
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       192(R11), Y2, Y2
@@ -4166,10 +4054,6 @@ steps9:
 	VMULPS       Y0, Y3, Y3
 	VMOVUPS      Y3, 224(R13)
 	ADDQ         CX, R13
-	MOVQ         sums_base+88(FP), R14
-	VPBROADCASTD 8(R14)(R10*1), Y0
-	VPADDD       Y0, Y4, Y4
-	VPADDD       Y0, Y5, Y5
 	VBROADCASTSS 8(R12), Y0
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       192(R11), Y4, Y4
@@ -4187,649 +4071,974 @@ steps9:
 	ADDQ         BX, DX
 	ADDQ         $+12, R10
 	SUBQ         $0x03, DI
-	CMPQ         DI, $0x03
-	JGE          rows3
+	JNE          rows3
+	JMP          done4
 
-rest4:
-	CMPQ DI, $0x01
-	JLT  done5
-	JE   one10
-
+rows2of7:
 	// Tile of 2 rows, panel of 64 columns.
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   SI, DI
-	MOVQ   stride+136(FP), R12
-	MOVQ   dim+144(FP), R11
-	SHRQ   $0x02, R11
-	MOVQ   DX, R13
-	MOVQ   BX, R14
-	SHRQ   $0x01, R14
-	ADDQ   DX, R14
-
-steps11:
-	PREFETCHT0   (DI)(R12*1)
-	PREFETCHT0   64(DI)(R12*1)
-	VPBROADCASTD (R13), Y8
-	VPBROADCASTD (R14), Y9
-	VPBROADCASTD (R13)(BX*1), Y10
-	VPBROADCASTD (R14)(BX*1), Y11
-	VMOVDQU      (DI), Y12
-	VPMADDUBSW   Y8, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y9, Y12, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y10, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y4, Y4
-	VPMADDUBSW   Y11, Y12, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
-	VPADDD       Y12, Y4, Y4
-	VMOVDQU      32(DI), Y12
-	VPMADDUBSW   Y8, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDUBSW   Y9, Y12, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDUBSW   Y10, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y5, Y5
-	VPMADDUBSW   Y11, Y12, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
-	VPADDD       Y12, Y5, Y5
-	VMOVDQU      64(DI), Y12
-	VPMADDUBSW   Y8, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y9, Y12, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y10, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y6, Y6
-	VPMADDUBSW   Y11, Y12, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
-	VPADDD       Y12, Y6, Y6
-	VMOVDQU      96(DI), Y12
-	VPMADDUBSW   Y8, Y12, Y8
-	VPMADDWD     pairs128_avx2<>+0(SB), Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPMADDUBSW   Y9, Y12, Y8
-	VPMADDWD     pairs1_avx2<>+0(SB), Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPMADDUBSW   Y10, Y12, Y8
-	VPMADDWD     pairs128_avx2<>+0(SB), Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPMADDUBSW   Y11, Y12, Y8
-	VPMADDWD     pairs1_avx2<>+0(SB), Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	ADDQ         $0x04, R13
-	ADDQ         $0x04, R14
-	ADDQ         $+256, DI
-	DECQ         R11
-	JNE          steps11
-	MOVQ         dim+144(FP), DI
-	MOVQ         scale_base+64(FP), R11
-	MOVQ         AX, R12
-	SHLQ         $0x06, DI
-	ADDQ         SI, DI
-	ADDQ         R10, R11
-	MOVQ         sums_base+88(FP), R13
-	VPBROADCASTD (R13)(R10*1), Y8
-	VPADDD       Y8, Y0, Y0
-	VPADDD       Y8, Y1, Y1
-	VPADDD       Y8, Y2, Y2
-	VPADDD       Y8, Y3, Y3
-	VBROADCASTSS (R11), Y8
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       (DI), Y0, Y0
-	VMULPS       Y8, Y0, Y0
-	VMOVUPS      Y0, (R12)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       32(DI), Y1, Y1
-	VMULPS       Y8, Y1, Y1
-	VMOVUPS      Y1, 32(R12)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       64(DI), Y2, Y2
-	VMULPS       Y8, Y2, Y2
-	VMOVUPS      Y2, 64(R12)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(DI), Y3, Y3
-	VMULPS       Y8, Y3, Y3
-	VMOVUPS      Y3, 96(R12)
-	ADDQ         CX, R12
-	MOVQ         sums_base+88(FP), R13
-	VPBROADCASTD 4(R13)(R10*1), Y0
-	VPADDD       Y0, Y4, Y4
-	VPADDD       Y0, Y5, Y5
-	VPADDD       Y0, Y6, Y6
-	VPADDD       Y0, Y7, Y7
-	VBROADCASTSS 4(R11), Y0
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       (DI), Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, (R12)
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(DI), Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 32(R12)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       64(DI), Y6, Y6
-	VMULPS       Y0, Y6, Y6
-	VMOVUPS      Y6, 64(R12)
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VMULPS       Y0, Y7, Y7
-	VMOVUPS      Y7, 96(R12)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	MOVQ         SI, DI
-	MOVQ         stride+136(FP), R12
-	MOVQ         dim+144(FP), R11
-	SHRQ         $0x02, R11
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y0
+	VPBROADCASTD (R11)(R10*1), Y1
+	VPBROADCASTD (R11)(R10*1), Y2
+	VPBROADCASTD (R11)(R10*1), Y3
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y4
+	VPBROADCASTD 4(R11)(R10*1), Y5
+	VPBROADCASTD 4(R11)(R10*1), Y6
+	VPBROADCASTD 4(R11)(R10*1), Y7
+	MOVQ         SI, R11
 	MOVQ         DX, R13
-	MOVQ         BX, R14
-	SHRQ         $0x01, R14
-	ADDQ         DX, R14
-
-steps12:
-	PREFETCHT0   128(DI)(R12*1)
-	PREFETCHT0   192(DI)(R12*1)
-	VPBROADCASTD (R13), Y8
-	VPBROADCASTD (R14), Y9
-	VPBROADCASTD (R13)(BX*1), Y10
-	VPBROADCASTD (R14)(BX*1), Y11
-	VMOVDQU      128(DI), Y12
-	VPMADDUBSW   Y8, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y9, Y12, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y10, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y4, Y4
-	VPMADDUBSW   Y11, Y12, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
-	VPADDD       Y12, Y4, Y4
-	VMOVDQU      160(DI), Y12
-	VPMADDUBSW   Y8, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDUBSW   Y9, Y12, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDUBSW   Y10, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y5, Y5
-	VPMADDUBSW   Y11, Y12, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
-	VPADDD       Y12, Y5, Y5
-	VMOVDQU      192(DI), Y12
-	VPMADDUBSW   Y8, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y9, Y12, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y10, Y12, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y6, Y6
-	VPMADDUBSW   Y11, Y12, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
-	VPADDD       Y12, Y6, Y6
-	VMOVDQU      224(DI), Y12
-	VPMADDUBSW   Y8, Y12, Y8
-	VPMADDWD     pairs128_avx2<>+0(SB), Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPMADDUBSW   Y9, Y12, Y8
-	VPMADDWD     pairs1_avx2<>+0(SB), Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPMADDUBSW   Y10, Y12, Y8
-	VPMADDWD     pairs128_avx2<>+0(SB), Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPMADDUBSW   Y11, Y12, Y8
-	VPMADDWD     pairs1_avx2<>+0(SB), Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	ADDQ         $0x04, R13
-	ADDQ         $0x04, R14
-	ADDQ         $+256, DI
-	DECQ         R11
-	JNE          steps12
-	MOVQ         dim+144(FP), DX
-	MOVQ         scale_base+64(FP), DI
-	SHLQ         $0x06, DX
-	ADDQ         SI, DX
-	ADDQ         R10, DI
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD (R11)(R10*1), Y8
-	VPADDD       Y8, Y0, Y0
-	VPADDD       Y8, Y1, Y1
-	VPADDD       Y8, Y2, Y2
-	VPADDD       Y8, Y3, Y3
-	VBROADCASTSS (DI), Y8
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       128(DX), Y0, Y0
-	VMULPS       Y8, Y0, Y0
-	VMOVUPS      Y0, 128(AX)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       160(DX), Y1, Y1
-	VMULPS       Y8, Y1, Y1
-	VMOVUPS      Y1, 160(AX)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       192(DX), Y2, Y2
-	VMULPS       Y8, Y2, Y2
-	VMOVUPS      Y2, 192(AX)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       224(DX), Y3, Y3
-	VMULPS       Y8, Y3, Y3
-	VMOVUPS      Y3, 224(AX)
-	ADDQ         CX, AX
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 4(R11)(R10*1), Y0
-	VPADDD       Y0, Y4, Y4
-	VPADDD       Y0, Y5, Y5
-	VPADDD       Y0, Y6, Y6
-	VPADDD       Y0, Y7, Y7
-	VBROADCASTSS 4(DI), Y0
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       128(DX), Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, 128(AX)
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       160(DX), Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 160(AX)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       192(DX), Y6, Y6
-	VMULPS       Y0, Y6, Y6
-	VMOVUPS      Y6, 192(AX)
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       224(DX), Y7, Y7
-	VMULPS       Y0, Y7, Y7
-	VMOVUPS      Y7, 224(AX)
-	JMP          done5
-
-one10:
-	// Tile of 1 rows, panel of 64 columns.
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   SI, DI
-	MOVQ   stride+136(FP), R12
-	MOVQ   dim+144(FP), R11
-	SHRQ   $0x02, R11
-	MOVQ   DX, R13
-	MOVQ   BX, R14
-	SHRQ   $0x01, R14
-	ADDQ   DX, R14
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x02, R12
 
 steps13:
-	PREFETCHT0   (DI)(R12*1)
-	PREFETCHT0   64(DI)(R12*1)
-	PREFETCHT0   128(DI)(R12*1)
-	PREFETCHT0   192(DI)(R12*1)
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
 	VPBROADCASTD (R13), Y8
-	VPBROADCASTD (R14), Y9
-	VMOVDQU      (DI), Y10
-	VPMADDUBSW   Y8, Y10, Y11
-	VPMADDWD     pairs128_avx2<>+0(SB), Y11, Y11
-	VPADDD       Y11, Y0, Y0
-	VPMADDUBSW   Y9, Y10, Y10
-	VPMADDWD     pairs1_avx2<>+0(SB), Y10, Y10
-	VPADDD       Y10, Y0, Y0
-	VMOVDQU      32(DI), Y10
-	VPMADDUBSW   Y8, Y10, Y11
-	VPMADDWD     pairs128_avx2<>+0(SB), Y11, Y11
-	VPADDD       Y11, Y1, Y1
-	VPMADDUBSW   Y9, Y10, Y10
-	VPMADDWD     pairs1_avx2<>+0(SB), Y10, Y10
-	VPADDD       Y10, Y1, Y1
-	VMOVDQU      64(DI), Y10
-	VPMADDUBSW   Y8, Y10, Y11
-	VPMADDWD     pairs128_avx2<>+0(SB), Y11, Y11
-	VPADDD       Y11, Y2, Y2
-	VPMADDUBSW   Y9, Y10, Y10
-	VPMADDWD     pairs1_avx2<>+0(SB), Y10, Y10
-	VPADDD       Y10, Y2, Y2
-	VMOVDQU      96(DI), Y10
-	VPMADDUBSW   Y8, Y10, Y11
-	VPMADDWD     pairs128_avx2<>+0(SB), Y11, Y11
-	VPADDD       Y11, Y3, Y3
-	VPMADDUBSW   Y9, Y10, Y10
-	VPMADDWD     pairs1_avx2<>+0(SB), Y10, Y10
-	VPADDD       Y10, Y3, Y3
-	VMOVDQU      128(DI), Y10
-	VPMADDUBSW   Y8, Y10, Y11
-	VPMADDWD     pairs128_avx2<>+0(SB), Y11, Y11
-	VPADDD       Y11, Y4, Y4
-	VPMADDUBSW   Y9, Y10, Y10
-	VPMADDWD     pairs1_avx2<>+0(SB), Y10, Y10
-	VPADDD       Y10, Y4, Y4
-	VMOVDQU      160(DI), Y10
-	VPMADDUBSW   Y8, Y10, Y11
-	VPMADDWD     pairs128_avx2<>+0(SB), Y11, Y11
-	VPADDD       Y11, Y5, Y5
-	VPMADDUBSW   Y9, Y10, Y10
-	VPMADDWD     pairs1_avx2<>+0(SB), Y10, Y10
-	VPADDD       Y10, Y5, Y5
-	VMOVDQU      192(DI), Y10
-	VPMADDUBSW   Y8, Y10, Y11
-	VPMADDWD     pairs128_avx2<>+0(SB), Y11, Y11
-	VPADDD       Y11, Y6, Y6
-	VPMADDUBSW   Y9, Y10, Y10
-	VPMADDWD     pairs1_avx2<>+0(SB), Y10, Y10
-	VPADDD       Y10, Y6, Y6
-	VMOVDQU      224(DI), Y10
-	VPMADDUBSW   Y8, Y10, Y8
-	VPMADDWD     pairs128_avx2<>+0(SB), Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPMADDUBSW   Y9, Y10, Y8
-	VPMADDWD     pairs1_avx2<>+0(SB), Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	ADDQ         $0x04, R13
-	ADDQ         $0x04, R14
-	ADDQ         $+256, DI
-	DECQ         R11
-	JNE          steps13
-	MOVQ         dim+144(FP), DX
-	MOVQ         scale_base+64(FP), DI
-	SHLQ         $0x06, DX
-	ADDQ         SI, DX
-	ADDQ         R10, DI
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD (R11)(R10*1), Y8
-	VPADDD       Y8, Y0, Y0
-	VPADDD       Y8, Y1, Y1
-	VPADDD       Y8, Y2, Y2
+	VPBROADCASTD 4(R13), Y9
+	VPBROADCASTD (R13)(BX*1), Y10
+	VPBROADCASTD 4(R13)(BX*1), Y11
+	VMOVDQU      (R11), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y10, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      32(R11), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y1, Y1
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y1, Y1
+	VPMADDWD     Y10, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      64(R11), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y6, Y6
+	VMOVDQU      96(R11), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y8, Y12, Y8
 	VPADDD       Y8, Y3, Y3
-	VPADDD       Y8, Y4, Y4
-	VPADDD       Y8, Y5, Y5
-	VPADDD       Y8, Y6, Y6
+	VPMADDWD     Y9, Y13, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDWD     Y10, Y12, Y8
 	VPADDD       Y8, Y7, Y7
-	VBROADCASTSS (DI), Y8
+	VPMADDWD     Y11, Y13, Y8
+	VPADDD       Y8, Y7, Y7
+	ADDQ         $0x08, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps13
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x06, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Y8
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       (DX), Y0, Y0
+	VMULPS       (R11), Y0, Y0
 	VMULPS       Y8, Y0, Y0
-	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y0, (R13)
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       32(DX), Y1, Y1
+	VMULPS       32(R11), Y1, Y1
 	VMULPS       Y8, Y1, Y1
-	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y1, 32(R13)
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       64(DX), Y2, Y2
+	VMULPS       64(R11), Y2, Y2
 	VMULPS       Y8, Y2, Y2
-	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y2, 64(R13)
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(DX), Y3, Y3
+	VMULPS       96(R11), Y3, Y3
 	VMULPS       Y8, Y3, Y3
-	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y3, 96(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Y0
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       128(DX), Y4, Y4
-	VMULPS       Y8, Y4, Y4
-	VMOVUPS      Y4, 128(AX)
+	VMULPS       (R11), Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, (R13)
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       160(DX), Y5, Y5
-	VMULPS       Y8, Y5, Y5
-	VMOVUPS      Y5, 160(AX)
+	VMULPS       32(R11), Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 32(R13)
 	VCVTDQ2PS    Y6, Y6
-	VMULPS       192(DX), Y6, Y6
-	VMULPS       Y8, Y6, Y6
-	VMOVUPS      Y6, 192(AX)
+	VMULPS       64(R11), Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMOVUPS      Y6, 64(R13)
 	VCVTDQ2PS    Y7, Y7
-	VMULPS       224(DX), Y7, Y7
-	VMULPS       Y8, Y7, Y7
-	VMOVUPS      Y7, 224(AX)
+	VMULPS       96(R11), Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMOVUPS      Y7, 96(R13)
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y0
+	VPBROADCASTD (R11)(R10*1), Y1
+	VPBROADCASTD (R11)(R10*1), Y2
+	VPBROADCASTD (R11)(R10*1), Y3
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y4
+	VPBROADCASTD 4(R11)(R10*1), Y5
+	VPBROADCASTD 4(R11)(R10*1), Y6
+	VPBROADCASTD 4(R11)(R10*1), Y7
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x02, R12
 
-done5:
-	ADDQ $+256, R8
-	ADDQ stride+136(FP), SI
-	DECQ R9
-	JNE  loop1
+steps14:
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y8
+	VPBROADCASTD 4(R13), Y9
+	VPBROADCASTD (R13)(BX*1), Y10
+	VPBROADCASTD 4(R13)(BX*1), Y11
+	VMOVDQU      128(R11), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y10, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      160(R11), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y1, Y1
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y1, Y1
+	VPMADDWD     Y10, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      192(R11), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y6, Y6
+	VMOVDQU      224(R11), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y8, Y12, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDWD     Y9, Y13, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDWD     Y10, Y12, Y8
+	VPADDD       Y8, Y7, Y7
+	VPMADDWD     Y11, Y13, Y8
+	VPADDD       Y8, Y7, Y7
+	ADDQ         $0x08, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps14
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x06, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Y8
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       128(R11), Y0, Y0
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      Y0, 128(R13)
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       160(R11), Y1, Y1
+	VMULPS       Y8, Y1, Y1
+	VMOVUPS      Y1, 160(R13)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       192(R11), Y2, Y2
+	VMULPS       Y8, Y2, Y2
+	VMOVUPS      Y2, 192(R13)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       224(R11), Y3, Y3
+	VMULPS       Y8, Y3, Y3
+	VMOVUPS      Y3, 224(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Y0
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       128(R11), Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, 128(R13)
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       160(R11), Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 160(R13)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       192(R11), Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMOVUPS      Y6, 192(R13)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       224(R11), Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMOVUPS      Y7, 224(R13)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         $+8, R10
+	SUBQ         $0x02, DI
+	JNE          rows3
+	JMP          done4
+
+rows1of6:
+	// Tile of 1 rows, panel of 64 columns.
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y0
+	VPBROADCASTD (R11)(R10*1), Y1
+	VPBROADCASTD (R11)(R10*1), Y2
+	VPBROADCASTD (R11)(R10*1), Y3
+	VPBROADCASTD (R11)(R10*1), Y4
+	VPBROADCASTD (R11)(R10*1), Y5
+	VPBROADCASTD (R11)(R10*1), Y6
+	VPBROADCASTD (R11)(R10*1), Y7
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x02, R12
+
+steps15:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y8
+	VPBROADCASTD 4(R13), Y9
+	VMOVDQU      (R11), Y10
+	VPSRLW       $0x08, Y10, Y11
+	VPAND        evenBytes_avx2<>+0(SB), Y10, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDWD     Y9, Y11, Y10
+	VPADDD       Y10, Y0, Y0
+	VMOVDQU      32(R11), Y10
+	VPSRLW       $0x08, Y10, Y11
+	VPAND        evenBytes_avx2<>+0(SB), Y10, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y1, Y1
+	VPMADDWD     Y9, Y11, Y10
+	VPADDD       Y10, Y1, Y1
+	VMOVDQU      64(R11), Y10
+	VPSRLW       $0x08, Y10, Y11
+	VPAND        evenBytes_avx2<>+0(SB), Y10, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDWD     Y9, Y11, Y10
+	VPADDD       Y10, Y2, Y2
+	VMOVDQU      96(R11), Y10
+	VPSRLW       $0x08, Y10, Y11
+	VPAND        evenBytes_avx2<>+0(SB), Y10, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y3, Y3
+	VPMADDWD     Y9, Y11, Y10
+	VPADDD       Y10, Y3, Y3
+	VMOVDQU      128(R11), Y10
+	VPSRLW       $0x08, Y10, Y11
+	VPAND        evenBytes_avx2<>+0(SB), Y10, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDWD     Y9, Y11, Y10
+	VPADDD       Y10, Y4, Y4
+	VMOVDQU      160(R11), Y10
+	VPSRLW       $0x08, Y10, Y11
+	VPAND        evenBytes_avx2<>+0(SB), Y10, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y5, Y5
+	VPMADDWD     Y9, Y11, Y10
+	VPADDD       Y10, Y5, Y5
+	VMOVDQU      192(R11), Y10
+	VPSRLW       $0x08, Y10, Y11
+	VPAND        evenBytes_avx2<>+0(SB), Y10, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDWD     Y9, Y11, Y10
+	VPADDD       Y10, Y6, Y6
+	VMOVDQU      224(R11), Y10
+	VPSRLW       $0x08, Y10, Y11
+	VPAND        evenBytes_avx2<>+0(SB), Y10, Y10
+	VPMADDWD     Y8, Y10, Y8
+	VPADDD       Y8, Y7, Y7
+	VPMADDWD     Y9, Y11, Y8
+	VPADDD       Y8, Y7, Y7
+	ADDQ         $0x08, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps15
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x06, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Y8
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (R11), Y0, Y0
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      Y0, (R13)
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       32(R11), Y1, Y1
+	VMULPS       Y8, Y1, Y1
+	VMOVUPS      Y1, 32(R13)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       64(R11), Y2, Y2
+	VMULPS       Y8, Y2, Y2
+	VMOVUPS      Y2, 64(R13)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(R11), Y3, Y3
+	VMULPS       Y8, Y3, Y3
+	VMOVUPS      Y3, 96(R13)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       128(R11), Y4, Y4
+	VMULPS       Y8, Y4, Y4
+	VMOVUPS      Y4, 128(R13)
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       160(R11), Y5, Y5
+	VMULPS       Y8, Y5, Y5
+	VMOVUPS      Y5, 160(R13)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       192(R11), Y6, Y6
+	VMULPS       Y8, Y6, Y6
+	VMOVUPS      Y6, 192(R13)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       224(R11), Y7, Y7
+	VMULPS       Y8, Y7, Y7
+	VMOVUPS      Y7, 224(R13)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         $+4, R10
+	SUBQ         $0x01, DI
+	JNE          rows3
+
+done4:
+	ADDQ       $+256, R8
+	MOVQ       dim+136(FP), AX
+	SHLQ       $0x06, AX
+	ADDQ       AX, SI
+	PREFETCHT0 8192(SI)
+	PREFETCHT0 8256(SI)
+	PREFETCHT0 8320(SI)
+	PREFETCHT0 8384(SI)
+	ADDQ       $+256, SI
+	DECQ       R9
+	JNE        loop1
 
 done2:
 	VZEROUPPER
 	RET
 
-DATA pairs128_avx2<>+0(SB)/4, $0x00800080
-DATA pairs128_avx2<>+4(SB)/4, $0x00800080
-DATA pairs128_avx2<>+8(SB)/4, $0x00800080
-DATA pairs128_avx2<>+12(SB)/4, $0x00800080
-DATA pairs128_avx2<>+16(SB)/4, $0x00800080
-DATA pairs128_avx2<>+20(SB)/4, $0x00800080
-DATA pairs128_avx2<>+24(SB)/4, $0x00800080
-DATA pairs128_avx2<>+28(SB)/4, $0x00800080
-GLOBL pairs128_avx2<>(SB), RODATA|NOPTR, $32
+DATA evenBytes_avx2<>+0(SB)/4, $0x00ff00ff
+DATA evenBytes_avx2<>+4(SB)/4, $0x00ff00ff
+DATA evenBytes_avx2<>+8(SB)/4, $0x00ff00ff
+DATA evenBytes_avx2<>+12(SB)/4, $0x00ff00ff
+DATA evenBytes_avx2<>+16(SB)/4, $0x00ff00ff
+DATA evenBytes_avx2<>+20(SB)/4, $0x00ff00ff
+DATA evenBytes_avx2<>+24(SB)/4, $0x00ff00ff
+DATA evenBytes_avx2<>+28(SB)/4, $0x00ff00ff
+GLOBL evenBytes_avx2<>(SB), RODATA|NOPTR, $32
 
-DATA pairs1_avx2<>+0(SB)/4, $0x00010001
-DATA pairs1_avx2<>+4(SB)/4, $0x00010001
-DATA pairs1_avx2<>+8(SB)/4, $0x00010001
-DATA pairs1_avx2<>+12(SB)/4, $0x00010001
-DATA pairs1_avx2<>+16(SB)/4, $0x00010001
-DATA pairs1_avx2<>+20(SB)/4, $0x00010001
-DATA pairs1_avx2<>+24(SB)/4, $0x00010001
-DATA pairs1_avx2<>+28(SB)/4, $0x00010001
-GLOBL pairs1_avx2<>(SB), RODATA|NOPTR, $32
-
-// func splitWeights_avx2(q []int8, scale []float32, p []float32, v []byte, stride int)
-// Requires: AVX, AVX2
-TEXT ·splitWeights_avx2(SB), NOSPLIT, $0-104
-	MOVQ    q_base+0(FP), AX
-	MOVQ    scale_base+24(FP), CX
-	MOVQ    p_base+48(FP), DX
-	MOVQ    v_base+72(FP), BX
-	MOVQ    p_len+56(FP), SI
-	SHRQ    $0x06, SI
-	VMOVUPS lowHalf7_avx2<>+0(SB), Y0
-	TESTQ   SI, SI
-	JLE     done2
+// func softmaxQ8_avx2(q []int8, p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, s []byte, ahead []byte)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·softmaxQ8_avx2(SB), NOSPLIT, $0-168
+	MOVQ  p_base+24(FP), AX
+	MOVQ  stats_base+88(FP), CX
+	MOVQ  rows+56(FP), DX
+	TESTQ DX, DX
+	JLE   done2
 
 loop1:
-	VMOVUPS      (DX), Y1
-	VMULPS       (BX), Y1, Y1
-	VMOVAPS      Y1, Y9
-	VMOVUPS      32(DX), Y2
-	VMULPS       32(BX), Y2, Y2
-	VMOVAPS      Y2, Y10
-	VMOVUPS      64(DX), Y3
-	VMULPS       64(BX), Y3, Y3
-	VPMAXUD      Y3, Y9, Y9
-	VMOVUPS      96(DX), Y4
-	VMULPS       96(BX), Y4, Y4
-	VPMAXUD      Y4, Y10, Y10
-	VMOVUPS      128(DX), Y5
-	VMULPS       128(BX), Y5, Y5
-	VPMAXUD      Y5, Y9, Y9
-	VMOVUPS      160(DX), Y6
-	VMULPS       160(BX), Y6, Y6
-	VPMAXUD      Y6, Y10, Y10
-	VMOVUPS      192(DX), Y7
-	VMULPS       192(BX), Y7, Y7
-	VPMAXUD      Y7, Y9, Y9
-	VMOVUPS      224(DX), Y8
-	VMULPS       224(BX), Y8, Y8
-	VPMAXUD      Y8, Y10, Y10
-	VPMAXUD      Y10, Y9, Y9
-	VEXTRACTF128 $0x01, Y9, X10
-	VPMAXUD      X10, X9, X9
-	VMOVHLPS     X9, X9, X10
-	VPMAXUD      X10, X9, X9
-	VMOVSHDUP    X9, X10
-	VPMAXUD      X10, X9, X9
-	VMOVD        X9, DI
-	VDIVSS       weightMax_avx2<>+0(SB), X9, X11
-	VMOVSS       weightMax_avx2<>+0(SB), X10
-	VDIVSS       X9, X10, X10
-	CMPL         DI, $0x0d800000
-	JCS          small3
-	CMPL         DI, $0x7f800000
-	JCS          scaled5
-	JMP          large4
+	VBROADCASTSS minusInf_avx2<>+0(SB), Y0
+	MOVQ         lo+72(FP), BX
+	MOVQ         hi+80(FP), SI
+	MOVQ         blocks+64(FP), DI
+	XORQ         R8, R8
+	CMPQ         BX, $0x10
+	JLT          tail4
 
-small3:
-	VXORPS X11, X11, X11
+loop3:
+	VMOVUPS Y0, (AX)(R8*1)
+	VMOVUPS Y0, 32(AX)(R8*1)
+	ADDQ    $0x40, R8
+	SUBQ    $0x10, BX
+	CMPQ    BX, $0x10
+	JGE     loop3
 
-large4:
-	VXORPS X10, X10, X10
+tail4:
+	TESTQ        BX, BX
+	JLE          done5
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
+	VMASKMOVPS   Y0, Y1, (AX)(R8*1)
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+32(SB), Y1, Y1
+	VMASKMOVPS   Y0, Y1, 32(AX)(R8*1)
 
-scaled5:
-	VMOVSS       X11, (CX)
-	VBROADCASTSS X10, Y9
-	VMULPS       Y9, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VPSRLD       $0x07, Y1, Y10
-	VPAND        Y0, Y10, Y10
-	VPAND        Y0, Y1, Y1
-	VMULPS       Y9, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VPSRLD       $0x07, Y2, Y11
-	VPAND        Y0, Y11, Y11
-	VPAND        Y0, Y2, Y2
-	VPACKSSDW    Y11, Y10, Y10
-	VPERMQ       $0xd8, Y10, Y10
-	VEXTRACTI128 $0x01, Y10, X11
-	VPACKSSWB    X11, X10, X10
-	VMOVDQU      X10, (AX)
-	VPACKSSDW    Y2, Y1, Y1
-	VPERMQ       $0xd8, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X2
-	VPACKSSWB    X2, X1, X1
-	VMOVDQU      X1, 64(AX)
-	VMULPS       Y9, Y3, Y3
-	VCVTPS2DQ    Y3, Y3
-	VPSRLD       $0x07, Y3, Y1
-	VPAND        Y0, Y1, Y1
-	VPAND        Y0, Y3, Y3
-	VMULPS       Y9, Y4, Y4
-	VCVTPS2DQ    Y4, Y4
-	VPSRLD       $0x07, Y4, Y2
-	VPAND        Y0, Y2, Y2
-	VPAND        Y0, Y4, Y4
-	VPACKSSDW    Y2, Y1, Y1
-	VPERMQ       $0xd8, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X2
-	VPACKSSWB    X2, X1, X1
-	VMOVDQU      X1, 16(AX)
-	VPACKSSDW    Y4, Y3, Y1
-	VPERMQ       $0xd8, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X2
-	VPACKSSWB    X2, X1, X1
-	VMOVDQU      X1, 80(AX)
-	VMULPS       Y9, Y5, Y5
-	VCVTPS2DQ    Y5, Y5
-	VPSRLD       $0x07, Y5, Y1
-	VPAND        Y0, Y1, Y1
-	VPAND        Y0, Y5, Y5
-	VMULPS       Y9, Y6, Y6
-	VCVTPS2DQ    Y6, Y6
-	VPSRLD       $0x07, Y6, Y2
-	VPAND        Y0, Y2, Y2
-	VPAND        Y0, Y6, Y6
-	VPACKSSDW    Y2, Y1, Y1
-	VPERMQ       $0xd8, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X2
-	VPACKSSWB    X2, X1, X1
-	VMOVDQU      X1, 32(AX)
-	VPACKSSDW    Y6, Y5, Y1
-	VPERMQ       $0xd8, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X2
-	VPACKSSWB    X2, X1, X1
-	VMOVDQU      X1, 96(AX)
-	VMULPS       Y9, Y7, Y7
-	VCVTPS2DQ    Y7, Y7
-	VPSRLD       $0x07, Y7, Y1
-	VPAND        Y0, Y1, Y1
-	VPAND        Y0, Y7, Y7
-	VMULPS       Y9, Y8, Y8
-	VCVTPS2DQ    Y8, Y8
-	VPSRLD       $0x07, Y8, Y2
-	VPAND        Y0, Y2, Y2
-	VPAND        Y0, Y8, Y8
-	VPACKSSDW    Y2, Y1, Y1
-	VPERMQ       $0xd8, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X2
-	VPACKSSWB    X2, X1, X1
-	VMOVDQU      X1, 48(AX)
-	VPACKSSDW    Y8, Y7, Y1
-	VPERMQ       $0xd8, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X2
-	VPACKSSWB    X2, X1, X1
-	VMOVDQU      X1, 112(AX)
-	ADDQ         $+256, DX
-	ADDQ         $+128, AX
-	ADDQ         $0x04, CX
-	ADDQ         stride+96(FP), BX
-	DECQ         SI
+done5:
+	SHLQ $0x06, DI
+	SUBQ SI, DI
+	LEAQ (AX)(SI*4), BX
+	XORQ SI, SI
+	CMPQ DI, $0x10
+	JLT  tail7
+
+loop6:
+	VMOVUPS Y0, (BX)(SI*1)
+	VMOVUPS Y0, 32(BX)(SI*1)
+	ADDQ    $0x40, SI
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     loop6
+
+tail7:
+	TESTQ        DI, DI
+	JLE          done8
+	VMOVD        DI, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
+	VMASKMOVPS   Y0, Y1, (BX)(SI*1)
+	VMOVD        DI, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+32(SB), Y1, Y1
+	VMASKMOVPS   Y0, Y1, 32(BX)(SI*1)
+
+done8:
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y0
+	MOVQ    AX, BX
+	MOVQ    blocks+64(FP), SI
+	TESTQ   SI, SI
+	JLE     done10
+
+loop9:
+	VMOVUPS (BX), Y4
+	VMAXPS  Y1, Y4, Y1
+	VMOVUPS 32(BX), Y4
+	VMAXPS  Y2, Y4, Y2
+	VMOVUPS 64(BX), Y4
+	VMAXPS  Y3, Y4, Y3
+	VMOVUPS 96(BX), Y4
+	VMAXPS  Y0, Y4, Y0
+	VMOVUPS 128(BX), Y4
+	VMAXPS  Y1, Y4, Y1
+	VMOVUPS 160(BX), Y4
+	VMAXPS  Y2, Y4, Y2
+	VMOVUPS 192(BX), Y4
+	VMAXPS  Y3, Y4, Y3
+	VMOVUPS 224(BX), Y4
+	VMAXPS  Y0, Y4, Y0
+	ADDQ    $+256, BX
+	DECQ    SI
+	JNE     loop9
+
+done10:
+	VMAXPS       Y0, Y2, Y2
+	VMAXPS       Y3, Y1, Y1
+	VMAXPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VMAXPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VMAXPS       X0, X1, X1
+	VMOVSHDUP    X1, X0
+	VMAXPS       X0, X1, X1
+	VXORPS       X0, X0, X0
+	VADDSS       X0, X1, X1
+	VMOVSS       X1, (CX)
+	MOVQ         ldp+48(FP), BX
+	LEAQ         (AX)(BX*4), AX
+	MOVQ         lds+112(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	DECQ         DX
 	JNE          loop1
 
 done2:
+	MOVQ  ahead_base+144(FP), DX
+	MOVQ  ahead_len+152(FP), AX
+	MOVQ  rows+56(FP), CX
+	IMULQ blocks+64(FP), CX
+	SHLQ  $0x08, CX
+	CMPQ  AX, CX
+	JGE   enough11
+	MOVQ  p_base+24(FP), DX
+
+enough11:
+	MOVQ p_base+24(FP), AX
+	MOVQ stats_base+88(FP), CX
+	MOVQ q_base+0(FP), R8
+	XORQ R9, R9
+
+row12:
+	CMPQ         R9, rows+56(FP)
+	JGE          split13
+	MOVQ         s_base+120(FP), DI
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	MOVQ         AX, BX
+	MOVQ         blocks+64(FP), SI
+	VBROADCASTSS (CX), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	TESTQ        SI, SI
+	JLE          done16
+
+loop15:
+	PREFETCHT0  (DX)
+	VMOVUPS     (BX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
+	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
+	VROUNDPS    $0x00, Y7, Y7
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
+	VMOVUPS     expC6_avx2<>+0(SB), Y8
+	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y1, Y1
+	VMULPS      (DI), Y8, Y8
+	VPMAXUD     Y8, Y3, Y3
+	VMOVUPS     Y8, (BX)
+	VMOVUPS     32(BX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
+	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
+	VROUNDPS    $0x00, Y7, Y7
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
+	VMOVUPS     expC6_avx2<>+0(SB), Y8
+	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y2, Y2
+	VMULPS      32(DI), Y8, Y8
+	VPMAXUD     Y8, Y4, Y4
+	VMOVUPS     Y8, 32(BX)
+	PREFETCHT0  64(DX)
+	VMOVUPS     64(BX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
+	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
+	VROUNDPS    $0x00, Y7, Y7
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
+	VMOVUPS     expC6_avx2<>+0(SB), Y8
+	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y1, Y1
+	VMULPS      64(DI), Y8, Y8
+	VPMAXUD     Y8, Y3, Y3
+	VMOVUPS     Y8, 64(BX)
+	VMOVUPS     96(BX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
+	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
+	VROUNDPS    $0x00, Y7, Y7
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
+	VMOVUPS     expC6_avx2<>+0(SB), Y8
+	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y2, Y2
+	VMULPS      96(DI), Y8, Y8
+	VPMAXUD     Y8, Y4, Y4
+	VMOVUPS     Y8, 96(BX)
+	PREFETCHT0  128(DX)
+	VMOVUPS     128(BX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
+	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
+	VROUNDPS    $0x00, Y7, Y7
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
+	VMOVUPS     expC6_avx2<>+0(SB), Y8
+	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y1, Y1
+	VMULPS      128(DI), Y8, Y8
+	VPMAXUD     Y8, Y3, Y3
+	VMOVUPS     Y8, 128(BX)
+	VMOVUPS     160(BX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
+	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
+	VROUNDPS    $0x00, Y7, Y7
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
+	VMOVUPS     expC6_avx2<>+0(SB), Y8
+	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y2, Y2
+	VMULPS      160(DI), Y8, Y8
+	VPMAXUD     Y8, Y4, Y4
+	VMOVUPS     Y8, 160(BX)
+	PREFETCHT0  192(DX)
+	VMOVUPS     192(BX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
+	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
+	VROUNDPS    $0x00, Y7, Y7
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
+	VMOVUPS     expC6_avx2<>+0(SB), Y8
+	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y1, Y1
+	VMULPS      192(DI), Y8, Y8
+	VPMAXUD     Y8, Y3, Y3
+	VMOVUPS     Y8, 192(BX)
+	VMOVUPS     224(BX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
+	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
+	VROUNDPS    $0x00, Y7, Y7
+	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
+	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
+	VMOVUPS     expC6_avx2<>+0(SB), Y8
+	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y2, Y2
+	VMULPS      224(DI), Y8, Y8
+	VPMAXUD     Y8, Y4, Y4
+	VMOVUPS     Y8, 224(BX)
+	ADDQ        $+256, BX
+	ADDQ        $+256, DX
+	ADDQ        $+256, DI
+	DECQ        SI
+	JNE         loop15
+
+done16:
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSHDUP    X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 4(CX)
+	VPMAXUD      Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X0
+	VPMAXUD      X0, X3, X3
+	VMOVHLPS     X3, X3, X0
+	VPMAXUD      X0, X3, X3
+	VMOVSHDUP    X3, X0
+	VPMAXUD      X0, X3, X3
+	VMOVD        X3, BX
+	VDIVSS       weightMax_avx2<>+0(SB), X3, X1
+	VMOVSS       weightMax_avx2<>+0(SB), X0
+	VDIVSS       X3, X0, X0
+	CMPL         BX, $0x0d800000
+	JCS          small17
+	CMPL         BX, $0x7f800000
+	JCS          scaled19
+	JMP          large18
+
+small17:
+	VXORPS X1, X1, X1
+
+large18:
+	VXORPS X0, X0, X0
+
+scaled19:
+	VMOVSS X1, 8(CX)
+	VMOVSS X0, 12(CX)
+
+split13:
+	TESTQ        R9, R9
+	JE           next14
+	MOVQ         lds+112(FP), BX
+	MOVQ         R8, DI
+	NEGQ         BX
+	VBROADCASTSS 12(CX)(BX*4), Y0
+	MOVQ         ldp+48(FP), BX
+	LEAQ         (R8)(BX*4), R8
+	NEGQ         BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         blocks+64(FP), SI
+	TESTQ        SI, SI
+	JLE          done21
+
+loop20:
+	VMULPS    (BX), Y0, Y1
+	VCVTPS2DQ Y1, Y1
+	VMULPS    32(BX), Y0, Y2
+	VCVTPS2DQ Y2, Y2
+	VPACKUSDW Y2, Y1, Y1
+	VPERMQ    $0xd8, Y1, Y1
+	VPSHUFB   exchange_avx2<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, (DI)
+	VMULPS    64(BX), Y0, Y1
+	VCVTPS2DQ Y1, Y1
+	VMULPS    96(BX), Y0, Y2
+	VCVTPS2DQ Y2, Y2
+	VPACKUSDW Y2, Y1, Y1
+	VPERMQ    $0xd8, Y1, Y1
+	VPSHUFB   exchange_avx2<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 32(DI)
+	VMULPS    128(BX), Y0, Y1
+	VCVTPS2DQ Y1, Y1
+	VMULPS    160(BX), Y0, Y2
+	VCVTPS2DQ Y2, Y2
+	VPACKUSDW Y2, Y1, Y1
+	VPERMQ    $0xd8, Y1, Y1
+	VPSHUFB   exchange_avx2<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 64(DI)
+	VMULPS    192(BX), Y0, Y1
+	VCVTPS2DQ Y1, Y1
+	VMULPS    224(BX), Y0, Y2
+	VCVTPS2DQ Y2, Y2
+	VPACKUSDW Y2, Y1, Y1
+	VPERMQ    $0xd8, Y1, Y1
+	VPSHUFB   exchange_avx2<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 96(DI)
+	ADDQ      $+256, BX
+	ADDQ      $+128, DI
+	DECQ      SI
+	JNE       loop20
+
+done21:
+next14:
+	MOVQ ldp+48(FP), BX
+	LEAQ (AX)(BX*4), AX
+	MOVQ lds+112(FP), BX
+	LEAQ (CX)(BX*4), CX
+	INCQ R9
+	CMPQ R9, rows+56(FP)
+	JLE  row12
 	VZEROUPPER
 	RET
 
-DATA lowHalf7_avx2<>+0(SB)/4, $0x0000007f
-DATA lowHalf7_avx2<>+4(SB)/4, $0x0000007f
-DATA lowHalf7_avx2<>+8(SB)/4, $0x0000007f
-DATA lowHalf7_avx2<>+12(SB)/4, $0x0000007f
-DATA lowHalf7_avx2<>+16(SB)/4, $0x0000007f
-DATA lowHalf7_avx2<>+20(SB)/4, $0x0000007f
-DATA lowHalf7_avx2<>+24(SB)/4, $0x0000007f
-DATA lowHalf7_avx2<>+28(SB)/4, $0x0000007f
-GLOBL lowHalf7_avx2<>(SB), RODATA|NOPTR, $32
+DATA minusInf_avx2<>+0(SB)/4, $0xff800000
+GLOBL minusInf_avx2<>(SB), RODATA|NOPTR, $4
+
+DATA one_avx2<>+0(SB)/4, $0x3f800000
+DATA one_avx2<>+4(SB)/4, $0x3f800000
+DATA one_avx2<>+8(SB)/4, $0x3f800000
+DATA one_avx2<>+12(SB)/4, $0x3f800000
+DATA one_avx2<>+16(SB)/4, $0x3f800000
+DATA one_avx2<>+20(SB)/4, $0x3f800000
+DATA one_avx2<>+24(SB)/4, $0x3f800000
+DATA one_avx2<>+28(SB)/4, $0x3f800000
+GLOBL one_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA expMin_avx2<>+0(SB)/4, $0xc2ae999a
+DATA expMin_avx2<>+4(SB)/4, $0xc2ae999a
+DATA expMin_avx2<>+8(SB)/4, $0xc2ae999a
+DATA expMin_avx2<>+12(SB)/4, $0xc2ae999a
+DATA expMin_avx2<>+16(SB)/4, $0xc2ae999a
+DATA expMin_avx2<>+20(SB)/4, $0xc2ae999a
+DATA expMin_avx2<>+24(SB)/4, $0xc2ae999a
+DATA expMin_avx2<>+28(SB)/4, $0xc2ae999a
+GLOBL expMin_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA log2E_avx2<>+0(SB)/4, $0x3fb8aa3b
+DATA log2E_avx2<>+4(SB)/4, $0x3fb8aa3b
+DATA log2E_avx2<>+8(SB)/4, $0x3fb8aa3b
+DATA log2E_avx2<>+12(SB)/4, $0x3fb8aa3b
+DATA log2E_avx2<>+16(SB)/4, $0x3fb8aa3b
+DATA log2E_avx2<>+20(SB)/4, $0x3fb8aa3b
+DATA log2E_avx2<>+24(SB)/4, $0x3fb8aa3b
+DATA log2E_avx2<>+28(SB)/4, $0x3fb8aa3b
+GLOBL log2E_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA minusLn2Hi_avx2<>+0(SB)/4, $0xbf317218
+DATA minusLn2Hi_avx2<>+4(SB)/4, $0xbf317218
+DATA minusLn2Hi_avx2<>+8(SB)/4, $0xbf317218
+DATA minusLn2Hi_avx2<>+12(SB)/4, $0xbf317218
+DATA minusLn2Hi_avx2<>+16(SB)/4, $0xbf317218
+DATA minusLn2Hi_avx2<>+20(SB)/4, $0xbf317218
+DATA minusLn2Hi_avx2<>+24(SB)/4, $0xbf317218
+DATA minusLn2Hi_avx2<>+28(SB)/4, $0xbf317218
+GLOBL minusLn2Hi_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA minusLn2Lo_avx2<>+0(SB)/4, $0x3102e308
+DATA minusLn2Lo_avx2<>+4(SB)/4, $0x3102e308
+DATA minusLn2Lo_avx2<>+8(SB)/4, $0x3102e308
+DATA minusLn2Lo_avx2<>+12(SB)/4, $0x3102e308
+DATA minusLn2Lo_avx2<>+16(SB)/4, $0x3102e308
+DATA minusLn2Lo_avx2<>+20(SB)/4, $0x3102e308
+DATA minusLn2Lo_avx2<>+24(SB)/4, $0x3102e308
+DATA minusLn2Lo_avx2<>+28(SB)/4, $0x3102e308
+GLOBL minusLn2Lo_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA expC2_avx2<>+0(SB)/4, $0x3efffffe
+DATA expC2_avx2<>+4(SB)/4, $0x3efffffe
+DATA expC2_avx2<>+8(SB)/4, $0x3efffffe
+DATA expC2_avx2<>+12(SB)/4, $0x3efffffe
+DATA expC2_avx2<>+16(SB)/4, $0x3efffffe
+DATA expC2_avx2<>+20(SB)/4, $0x3efffffe
+DATA expC2_avx2<>+24(SB)/4, $0x3efffffe
+DATA expC2_avx2<>+28(SB)/4, $0x3efffffe
+GLOBL expC2_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA expC3_avx2<>+0(SB)/4, $0x3e2aaa49
+DATA expC3_avx2<>+4(SB)/4, $0x3e2aaa49
+DATA expC3_avx2<>+8(SB)/4, $0x3e2aaa49
+DATA expC3_avx2<>+12(SB)/4, $0x3e2aaa49
+DATA expC3_avx2<>+16(SB)/4, $0x3e2aaa49
+DATA expC3_avx2<>+20(SB)/4, $0x3e2aaa49
+DATA expC3_avx2<>+24(SB)/4, $0x3e2aaa49
+DATA expC3_avx2<>+28(SB)/4, $0x3e2aaa49
+GLOBL expC3_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA expC4_avx2<>+0(SB)/4, $0x3d2aac79
+DATA expC4_avx2<>+4(SB)/4, $0x3d2aac79
+DATA expC4_avx2<>+8(SB)/4, $0x3d2aac79
+DATA expC4_avx2<>+12(SB)/4, $0x3d2aac79
+DATA expC4_avx2<>+16(SB)/4, $0x3d2aac79
+DATA expC4_avx2<>+20(SB)/4, $0x3d2aac79
+DATA expC4_avx2<>+24(SB)/4, $0x3d2aac79
+DATA expC4_avx2<>+28(SB)/4, $0x3d2aac79
+GLOBL expC4_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA expC5_avx2<>+0(SB)/4, $0x3c091cfa
+DATA expC5_avx2<>+4(SB)/4, $0x3c091cfa
+DATA expC5_avx2<>+8(SB)/4, $0x3c091cfa
+DATA expC5_avx2<>+12(SB)/4, $0x3c091cfa
+DATA expC5_avx2<>+16(SB)/4, $0x3c091cfa
+DATA expC5_avx2<>+20(SB)/4, $0x3c091cfa
+DATA expC5_avx2<>+24(SB)/4, $0x3c091cfa
+DATA expC5_avx2<>+28(SB)/4, $0x3c091cfa
+GLOBL expC5_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA expC6_avx2<>+0(SB)/4, $0x3ab5120b
+DATA expC6_avx2<>+4(SB)/4, $0x3ab5120b
+DATA expC6_avx2<>+8(SB)/4, $0x3ab5120b
+DATA expC6_avx2<>+12(SB)/4, $0x3ab5120b
+DATA expC6_avx2<>+16(SB)/4, $0x3ab5120b
+DATA expC6_avx2<>+20(SB)/4, $0x3ab5120b
+DATA expC6_avx2<>+24(SB)/4, $0x3ab5120b
+DATA expC6_avx2<>+28(SB)/4, $0x3ab5120b
+GLOBL expC6_avx2<>(SB), RODATA|NOPTR, $32
 
 DATA weightMax_avx2<>+0(SB)/4, $0x467ffc00
 GLOBL weightMax_avx2<>(SB), RODATA|NOPTR, $4
 
-// func weighQ8_avx2(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, stride int, cols int, blocks int, rows int)
-// Requires: AVX, AVX2, FMA3, MMX+
+// func weighQ8_avx2(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens int, cols int, blocks int, rows int)
+// Requires: AVX, AVX2, MMX+
 TEXT ·weighQ8_avx2(SB), NOSPLIT, $0-152
 	MOVQ ldd+24(FP), CX
 	MOVQ ldp+56(FP), BX
+	MOVQ v_base+96(FP), SI
+	MOVQ dst_base+0(FP), R9
+	MOVQ cols+128(FP), R10
 	SHLQ $0x02, CX
-	XORQ R8, R8
 
-block1:
-	CMPQ  R8, blocks+136(FP)
-	JGE   end2
-	MOVQ  R8, SI
-	IMULQ stride+120(FP), SI
-	ADDQ  v_base+96(FP), SI
-	MOVQ  dst_base+0(FP), R10
-	MOVQ  cols+128(FP), R11
+panels1:
+	CMPQ  R10, $0x40
+	JLT   narrower2
+	MOVQ  R9, AX
+	MOVQ  p_base+32(FP), DX
+	MOVQ  scale_base+64(FP), R8
+	MOVQ  rows+144(FP), DI
+	TESTQ DI, DI
+	JE    done4
 
-panels3:
-	CMPQ R11, $0x40
-	JLT  narrower4
-	MOVQ R10, AX
-	MOVQ R8, DX
-	SHLQ $0x07, DX
-	ADDQ p_base+32(FP), DX
-	MOVQ scale_base+64(FP), R9
-	LEAQ (R9)(R8*4), R9
-	MOVQ rows+144(FP), DI
+rows3:
+	CMPQ DI, $0x06
+	JGE  rows3of8
+	MOVQ DI, R11
 	CMPQ DI, $0x03
-	JLT  rest6
+	JLE  choose5
+	INCQ R11
+	SHRQ $0x01, R11
 
-rows5:
+choose5:
+	CMPQ R11, $0x01
+	JEQ  rows1of6
+	CMPQ R11, $0x02
+	JEQ  rows2of7
+
+rows3of8:
 	// Tile of 3 rows, panel of 64 columns.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -4837,375 +5046,347 @@ rows5:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	MOVQ   SI, R12
-	MOVQ   stride+120(FP), R14
-	MOVQ   $+16, R13
-	MOVQ   DX, R15
-
-steps8:
-	PREFETCHT0   (R12)(R14*1)
-	VPBROADCASTD (R15), Y6
-	VPBROADCASTD 64(R15), Y7
-	VPBROADCASTD (R15)(BX*1), Y8
-	VPBROADCASTD 64(R15)(BX*1), Y9
-	VPBROADCASTD (R15)(BX*2), Y10
-	VPBROADCASTD 64(R15)(BX*2), Y11
-	VMOVDQU      (R12), Y12
-	VPMADDUBSW   Y12, Y6, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y7, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y8, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y9, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y10, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y4, Y4
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
-	VPADDD       Y12, Y4, Y4
-	VMOVDQU      32(R12), Y12
-	VPMADDUBSW   Y12, Y6, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
-	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y12, Y7, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
-	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y12, Y8, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
-	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y12, Y9, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
-	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y12, Y10, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPMADDUBSW   Y12, Y11, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x04, R15
-	ADDQ         $+256, R12
-	DECQ         R13
-	JNE          steps8
-	MOVQ         AX, R12
-	MOVQ         R9, R13
-	MOVQ         lds+88(FP), R14
-	VBROADCASTSS (R13), Y6
-	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R12), Y6, Y0
-	VMOVUPS      Y0, (R12)
-	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(R12), Y6, Y1
-	VMOVUPS      Y1, 32(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Y0
-	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (R12), Y0, Y2
-	VMOVUPS      Y2, (R12)
-	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  32(R12), Y0, Y3
-	VMOVUPS      Y3, 32(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Y0
-	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R12), Y0, Y4
-	VMOVUPS      Y4, (R12)
-	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  32(R12), Y0, Y5
-	VMOVUPS      Y5, 32(R12)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	MOVQ         SI, R12
-	MOVQ         stride+120(FP), R14
-	MOVQ         $+16, R13
-	MOVQ         DX, R15
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
 steps9:
-	PREFETCHT0   64(R12)(R14*1)
-	VPBROADCASTD (R15), Y6
-	VPBROADCASTD 64(R15), Y7
-	VPBROADCASTD (R15)(BX*1), Y8
-	VPBROADCASTD 64(R15)(BX*1), Y9
-	VPBROADCASTD (R15)(BX*2), Y10
-	VPBROADCASTD 64(R15)(BX*2), Y11
-	VMOVDQU      64(R12), Y12
-	VPMADDUBSW   Y12, Y6, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y7, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y8, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y9, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y10, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y4, Y4
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y6
+	VPBROADCASTD 4(R13), Y7
+	VPBROADCASTD (R13)(BX*1), Y8
+	VPBROADCASTD 4(R13)(BX*1), Y9
+	VPBROADCASTD (R13)(BX*2), Y10
+	VPBROADCASTD 4(R13)(BX*2), Y11
+	VMOVDQU      (R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y6, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y7, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VMOVDQU      96(R12), Y12
-	VPMADDUBSW   Y12, Y6, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      32(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y6, Y12, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y12, Y7, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y7, Y13, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y12, Y8, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y8, Y12, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y12, Y9, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y9, Y13, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y12, Y10, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y10, Y12, Y6
 	VPADDD       Y6, Y5, Y5
-	VPMADDUBSW   Y12, Y11, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y11, Y13, Y6
 	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x04, R15
-	ADDQ         $+256, R12
-	DECQ         R13
+	ADDQ         $0x08, R13
+	ADDQ         $+256, R11
+	DECQ         R12
 	JNE          steps9
-	MOVQ         AX, R12
-	MOVQ         R9, R13
-	MOVQ         lds+88(FP), R14
-	VBROADCASTSS (R13), Y6
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y6
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  64(R12), Y6, Y0
-	VMOVUPS      Y0, 64(R12)
+	VMULPS       Y6, Y0, Y0
+	VMOVUPS      Y0, (R11)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  96(R12), Y6, Y1
-	VMOVUPS      Y1, 96(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Y0
+	VMULPS       Y6, Y1, Y1
+	VMOVUPS      Y1, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y0
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  64(R12), Y0, Y2
-	VMOVUPS      Y2, 64(R12)
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, (R11)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  96(R12), Y0, Y3
-	VMOVUPS      Y3, 96(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Y0
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y0
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  64(R12), Y0, Y4
-	VMOVUPS      Y4, 64(R12)
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, (R11)
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  96(R12), Y0, Y5
-	VMOVUPS      Y5, 96(R12)
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 32(R11)
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
-	MOVQ         SI, R12
-	MOVQ         stride+120(FP), R14
-	MOVQ         $+16, R13
-	MOVQ         DX, R15
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x04, R12
 
 steps10:
-	PREFETCHT0   128(R12)(R14*1)
-	VPBROADCASTD (R15), Y6
-	VPBROADCASTD 64(R15), Y7
-	VPBROADCASTD (R15)(BX*1), Y8
-	VPBROADCASTD 64(R15)(BX*1), Y9
-	VPBROADCASTD (R15)(BX*2), Y10
-	VPBROADCASTD 64(R15)(BX*2), Y11
-	VMOVDQU      128(R12), Y12
-	VPMADDUBSW   Y12, Y6, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y7, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y8, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y9, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y10, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y4, Y4
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y6
+	VPBROADCASTD 4(R13), Y7
+	VPBROADCASTD (R13)(BX*1), Y8
+	VPBROADCASTD 4(R13)(BX*1), Y9
+	VPBROADCASTD (R13)(BX*2), Y10
+	VPBROADCASTD 4(R13)(BX*2), Y11
+	VMOVDQU      64(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y6, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y7, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VMOVDQU      160(R12), Y12
-	VPMADDUBSW   Y12, Y6, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      96(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y6, Y12, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y12, Y7, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y7, Y13, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y12, Y8, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y8, Y12, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y12, Y9, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y9, Y13, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y12, Y10, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y10, Y12, Y6
 	VPADDD       Y6, Y5, Y5
-	VPMADDUBSW   Y12, Y11, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y11, Y13, Y6
 	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x04, R15
-	ADDQ         $+256, R12
-	DECQ         R13
+	ADDQ         $0x08, R13
+	ADDQ         $+256, R11
+	DECQ         R12
 	JNE          steps10
-	MOVQ         AX, R12
-	MOVQ         R9, R13
-	MOVQ         lds+88(FP), R14
-	VBROADCASTSS (R13), Y6
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y6
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  128(R12), Y6, Y0
-	VMOVUPS      Y0, 128(R12)
+	VMULPS       Y6, Y0, Y0
+	VMOVUPS      Y0, 64(R11)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  160(R12), Y6, Y1
-	VMOVUPS      Y1, 160(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Y0
+	VMULPS       Y6, Y1, Y1
+	VMOVUPS      Y1, 96(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y0
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  128(R12), Y0, Y2
-	VMOVUPS      Y2, 128(R12)
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 64(R11)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  160(R12), Y0, Y3
-	VMOVUPS      Y3, 160(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Y0
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 96(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y0
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  128(R12), Y0, Y4
-	VMOVUPS      Y4, 128(R12)
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, 64(R11)
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  160(R12), Y0, Y5
-	VMOVUPS      Y5, 160(R12)
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 96(R11)
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
-	MOVQ         SI, R12
-	MOVQ         stride+120(FP), R14
-	MOVQ         $+16, R13
-	MOVQ         DX, R15
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x04, R12
 
 steps11:
-	PREFETCHT0   192(R12)(R14*1)
-	VPBROADCASTD (R15), Y6
-	VPBROADCASTD 64(R15), Y7
-	VPBROADCASTD (R15)(BX*1), Y8
-	VPBROADCASTD 64(R15)(BX*1), Y9
-	VPBROADCASTD (R15)(BX*2), Y10
-	VPBROADCASTD 64(R15)(BX*2), Y11
-	VMOVDQU      192(R12), Y12
-	VPMADDUBSW   Y12, Y6, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y7, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y8, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y9, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y10, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y4, Y4
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+	PREFETCHT0   8320(R11)
+	VPBROADCASTD (R13), Y6
+	VPBROADCASTD 4(R13), Y7
+	VPBROADCASTD (R13)(BX*1), Y8
+	VPBROADCASTD 4(R13)(BX*1), Y9
+	VPBROADCASTD (R13)(BX*2), Y10
+	VPBROADCASTD 4(R13)(BX*2), Y11
+	VMOVDQU      128(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y6, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y7, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VMOVDQU      224(R12), Y12
-	VPMADDUBSW   Y12, Y6, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      160(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y6, Y12, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y12, Y7, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y7, Y13, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y12, Y8, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y8, Y12, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y12, Y9, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y9, Y13, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y12, Y10, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y10, Y12, Y6
 	VPADDD       Y6, Y5, Y5
-	VPMADDUBSW   Y12, Y11, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y11, Y13, Y6
 	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x04, R15
-	ADDQ         $+256, R12
-	DECQ         R13
+	ADDQ         $0x08, R13
+	ADDQ         $+256, R11
+	DECQ         R12
 	JNE          steps11
-	MOVQ         AX, R12
-	MOVQ         R9, R13
-	MOVQ         lds+88(FP), R14
-	VBROADCASTSS (R13), Y6
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y6
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  192(R12), Y6, Y0
-	VMOVUPS      Y0, 192(R12)
+	VMULPS       Y6, Y0, Y0
+	VMOVUPS      Y0, 128(R11)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  224(R12), Y6, Y1
-	VMOVUPS      Y1, 224(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Y0
+	VMULPS       Y6, Y1, Y1
+	VMOVUPS      Y1, 160(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y0
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  192(R12), Y0, Y2
-	VMOVUPS      Y2, 192(R12)
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 128(R11)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  224(R12), Y0, Y3
-	VMOVUPS      Y3, 224(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Y0
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 160(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y0
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  192(R12), Y0, Y4
-	VMOVUPS      Y4, 192(R12)
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, 128(R11)
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  224(R12), Y0, Y5
-	VMOVUPS      Y5, 224(R12)
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 160(R11)
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x04, R12
+
+steps12:
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y6
+	VPBROADCASTD 4(R13), Y7
+	VPBROADCASTD (R13)(BX*1), Y8
+	VPBROADCASTD 4(R13)(BX*1), Y9
+	VPBROADCASTD (R13)(BX*2), Y10
+	VPBROADCASTD 4(R13)(BX*2), Y11
+	VMOVDQU      192(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y6, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y7, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      224(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y6, Y12, Y6
+	VPADDD       Y6, Y1, Y1
+	VPMADDWD     Y7, Y13, Y6
+	VPADDD       Y6, Y1, Y1
+	VPMADDWD     Y8, Y12, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y9, Y13, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y10, Y12, Y6
+	VPADDD       Y6, Y5, Y5
+	VPMADDWD     Y11, Y13, Y6
+	VPADDD       Y6, Y5, Y5
+	ADDQ         $0x08, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps12
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y6
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y6, Y0, Y0
+	VMOVUPS      Y0, 192(R11)
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VMOVUPS      Y1, 224(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y0
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 192(R11)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 224(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y0
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, 192(R11)
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 224(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R12
-	LEAQ         (R9)(R12*4), R9
-	LEAQ         (R9)(R12*4), R9
-	LEAQ         (R9)(R12*4), R9
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
 	SUBQ         $0x03, DI
-	CMPQ         DI, $0x03
-	JGE          rows5
+	JNE          rows3
+	JMP          done4
 
-rest6:
-	CMPQ DI, $0x01
-	JLT  done7
-	JE   one12
-
+rows2of7:
 	// Tile of 2 rows, panel of 64 columns.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -5215,105 +5396,101 @@ rest6:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   SI, DI
-	MOVQ   stride+120(FP), R13
-	MOVQ   $+16, R12
-	MOVQ   DX, R14
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
 steps13:
-	PREFETCHT0   (DI)(R13*1)
-	PREFETCHT0   64(DI)(R13*1)
-	VPBROADCASTD (R14), Y8
-	VPBROADCASTD 64(R14), Y9
-	VPBROADCASTD (R14)(BX*1), Y10
-	VPBROADCASTD 64(R14)(BX*1), Y11
-	VMOVDQU      (DI), Y12
-	VPMADDUBSW   Y12, Y8, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y9, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y10, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y4, Y4
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y8
+	VPBROADCASTD 4(R13), Y9
+	VPBROADCASTD (R13)(BX*1), Y10
+	VPBROADCASTD 4(R13)(BX*1), Y11
+	VMOVDQU      (R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y10, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VMOVDQU      32(DI), Y12
-	VPMADDUBSW   Y12, Y8, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDUBSW   Y12, Y9, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDUBSW   Y12, Y10, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y5, Y5
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      32(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y1, Y1
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y1, Y1
+	VPMADDWD     Y10, Y12, Y12
 	VPADDD       Y12, Y5, Y5
-	VMOVDQU      64(DI), Y12
-	VPMADDUBSW   Y12, Y8, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y9, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y10, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y6, Y6
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      64(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
 	VPADDD       Y12, Y6, Y6
-	VMOVDQU      96(DI), Y12
-	VPMADDUBSW   Y12, Y8, Y8
-	VPMADDWD     pairs128_avx2<>+0(SB), Y8, Y8
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y6, Y6
+	VMOVDQU      96(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y8, Y12, Y8
 	VPADDD       Y8, Y3, Y3
-	VPMADDUBSW   Y12, Y9, Y8
-	VPMADDWD     pairs1_avx2<>+0(SB), Y8, Y8
+	VPMADDWD     Y9, Y13, Y8
 	VPADDD       Y8, Y3, Y3
-	VPMADDUBSW   Y12, Y10, Y8
-	VPMADDWD     pairs128_avx2<>+0(SB), Y8, Y8
+	VPMADDWD     Y10, Y12, Y8
 	VPADDD       Y8, Y7, Y7
-	VPMADDUBSW   Y12, Y11, Y8
-	VPMADDWD     pairs1_avx2<>+0(SB), Y8, Y8
+	VPMADDWD     Y11, Y13, Y8
 	VPADDD       Y8, Y7, Y7
-	ADDQ         $0x04, R14
-	ADDQ         $+256, DI
+	ADDQ         $0x08, R13
+	ADDQ         $+256, R11
 	DECQ         R12
 	JNE          steps13
-	MOVQ         AX, DI
-	MOVQ         R9, R12
+	MOVQ         AX, R11
+	MOVQ         R8, R12
 	MOVQ         lds+88(FP), R13
 	VBROADCASTSS (R12), Y8
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (DI), Y8, Y0
-	VMOVUPS      Y0, (DI)
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      Y0, (R11)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(DI), Y8, Y1
-	VMOVUPS      Y1, 32(DI)
+	VMULPS       Y8, Y1, Y1
+	VMOVUPS      Y1, 32(R11)
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  64(DI), Y8, Y2
-	VMOVUPS      Y2, 64(DI)
+	VMULPS       Y8, Y2, Y2
+	VMOVUPS      Y2, 64(R11)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  96(DI), Y8, Y3
-	VMOVUPS      Y3, 96(DI)
-	ADDQ         CX, DI
+	VMULPS       Y8, Y3, Y3
+	VMOVUPS      Y3, 96(R11)
+	ADDQ         CX, R11
 	LEAQ         (R12)(R13*4), R12
 	VBROADCASTSS (R12), Y0
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (DI), Y0, Y4
-	VMOVUPS      Y4, (DI)
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, (R11)
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  32(DI), Y0, Y5
-	VMOVUPS      Y5, 32(DI)
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 32(R11)
 	VCVTDQ2PS    Y6, Y6
-	VFMADD213PS  64(DI), Y0, Y6
-	VMOVUPS      Y6, 64(DI)
+	VMULPS       Y0, Y6, Y6
+	VMOVUPS      Y6, 64(R11)
 	VCVTDQ2PS    Y7, Y7
-	VFMADD213PS  96(DI), Y0, Y7
-	VMOVUPS      Y7, 96(DI)
+	VMULPS       Y0, Y7, Y7
+	VMOVUPS      Y7, 96(R11)
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
@@ -5322,106 +5499,113 @@ steps13:
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
 	VXORPS       Y7, Y7, Y7
-	MOVQ         SI, DI
-	MOVQ         stride+120(FP), R13
-	MOVQ         $+16, R12
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x04, R12
 
 steps14:
-	PREFETCHT0   128(DI)(R13*1)
-	PREFETCHT0   192(DI)(R13*1)
-	VPBROADCASTD (DX), Y8
-	VPBROADCASTD 64(DX), Y9
-	VPBROADCASTD (DX)(BX*1), Y10
-	VPBROADCASTD 64(DX)(BX*1), Y11
-	VMOVDQU      128(DI), Y12
-	VPMADDUBSW   Y12, Y8, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y9, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y10, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y4, Y4
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y8
+	VPBROADCASTD 4(R13), Y9
+	VPBROADCASTD (R13)(BX*1), Y10
+	VPBROADCASTD 4(R13)(BX*1), Y11
+	VMOVDQU      128(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y10, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VMOVDQU      160(DI), Y12
-	VPMADDUBSW   Y12, Y8, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDUBSW   Y12, Y9, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDUBSW   Y12, Y10, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y5, Y5
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      160(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y1, Y1
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y1, Y1
+	VPMADDWD     Y10, Y12, Y12
 	VPADDD       Y12, Y5, Y5
-	VMOVDQU      192(DI), Y12
-	VPMADDUBSW   Y12, Y8, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y9, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y10, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y6, Y6
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      192(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
 	VPADDD       Y12, Y6, Y6
-	VMOVDQU      224(DI), Y12
-	VPMADDUBSW   Y12, Y8, Y8
-	VPMADDWD     pairs128_avx2<>+0(SB), Y8, Y8
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y6, Y6
+	VMOVDQU      224(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y8, Y12, Y8
 	VPADDD       Y8, Y3, Y3
-	VPMADDUBSW   Y12, Y9, Y8
-	VPMADDWD     pairs1_avx2<>+0(SB), Y8, Y8
+	VPMADDWD     Y9, Y13, Y8
 	VPADDD       Y8, Y3, Y3
-	VPMADDUBSW   Y12, Y10, Y8
-	VPMADDWD     pairs128_avx2<>+0(SB), Y8, Y8
+	VPMADDWD     Y10, Y12, Y8
 	VPADDD       Y8, Y7, Y7
-	VPMADDUBSW   Y12, Y11, Y8
-	VPMADDWD     pairs1_avx2<>+0(SB), Y8, Y8
+	VPMADDWD     Y11, Y13, Y8
 	VPADDD       Y8, Y7, Y7
-	ADDQ         $0x04, DX
-	ADDQ         $+256, DI
+	ADDQ         $0x08, R13
+	ADDQ         $+256, R11
 	DECQ         R12
 	JNE          steps14
-	MOVQ         R9, DX
-	MOVQ         lds+88(FP), DI
-	VBROADCASTSS (DX), Y8
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y8
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  128(AX), Y8, Y0
-	VMOVUPS      Y0, 128(AX)
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      Y0, 128(R11)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  160(AX), Y8, Y1
-	VMOVUPS      Y1, 160(AX)
+	VMULPS       Y8, Y1, Y1
+	VMOVUPS      Y1, 160(R11)
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  192(AX), Y8, Y2
-	VMOVUPS      Y2, 192(AX)
+	VMULPS       Y8, Y2, Y2
+	VMOVUPS      Y2, 192(R11)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  224(AX), Y8, Y3
-	VMOVUPS      Y3, 224(AX)
-	ADDQ         CX, AX
-	LEAQ         (DX)(DI*4), DX
-	VBROADCASTSS (DX), Y0
+	VMULPS       Y8, Y3, Y3
+	VMOVUPS      Y3, 224(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y0
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  128(AX), Y0, Y4
-	VMOVUPS      Y4, 128(AX)
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, 128(R11)
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  160(AX), Y0, Y5
-	VMOVUPS      Y5, 160(AX)
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 160(R11)
 	VCVTDQ2PS    Y6, Y6
-	VFMADD213PS  192(AX), Y0, Y6
-	VMOVUPS      Y6, 192(AX)
+	VMULPS       Y0, Y6, Y6
+	VMOVUPS      Y6, 192(R11)
 	VCVTDQ2PS    Y7, Y7
-	VFMADD213PS  224(AX), Y0, Y7
-	VMOVUPS      Y7, 224(AX)
-	JMP          done7
+	VMULPS       Y0, Y7, Y7
+	VMOVUPS      Y7, 224(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x02, DI
+	JNE          rows3
+	JMP          done4
 
-one12:
+rows1of6:
 	// Tile of 1 rows, panel of 64 columns.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -5431,126 +5615,156 @@ one12:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   SI, DI
-	MOVQ   stride+120(FP), R13
-	MOVQ   $+16, R12
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
 steps15:
-	PREFETCHT0   (DI)(R13*1)
-	PREFETCHT0   64(DI)(R13*1)
-	PREFETCHT0   128(DI)(R13*1)
-	PREFETCHT0   192(DI)(R13*1)
-	VPBROADCASTD (DX), Y8
-	VPBROADCASTD 64(DX), Y9
-	VMOVDQU      (DI), Y10
-	VPMADDUBSW   Y10, Y8, Y11
-	VPMADDWD     pairs128_avx2<>+0(SB), Y11, Y11
-	VPADDD       Y11, Y0, Y0
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     pairs1_avx2<>+0(SB), Y10, Y10
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y8
+	VPBROADCASTD 4(R13), Y9
+	VMOVDQU      (R11), Y10
+	VPSRAW       $0x08, Y10, Y11
+	VPSLLW       $0x08, Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y8, Y10, Y10
 	VPADDD       Y10, Y0, Y0
-	VMOVDQU      32(DI), Y10
-	VPMADDUBSW   Y10, Y8, Y11
-	VPMADDWD     pairs128_avx2<>+0(SB), Y11, Y11
-	VPADDD       Y11, Y1, Y1
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     pairs1_avx2<>+0(SB), Y10, Y10
+	VPMADDWD     Y9, Y11, Y10
+	VPADDD       Y10, Y0, Y0
+	VMOVDQU      32(R11), Y10
+	VPSRAW       $0x08, Y10, Y11
+	VPSLLW       $0x08, Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y8, Y10, Y10
 	VPADDD       Y10, Y1, Y1
-	VMOVDQU      64(DI), Y10
-	VPMADDUBSW   Y10, Y8, Y11
-	VPMADDWD     pairs128_avx2<>+0(SB), Y11, Y11
-	VPADDD       Y11, Y2, Y2
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     pairs1_avx2<>+0(SB), Y10, Y10
+	VPMADDWD     Y9, Y11, Y10
+	VPADDD       Y10, Y1, Y1
+	VMOVDQU      64(R11), Y10
+	VPSRAW       $0x08, Y10, Y11
+	VPSLLW       $0x08, Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y8, Y10, Y10
 	VPADDD       Y10, Y2, Y2
-	VMOVDQU      96(DI), Y10
-	VPMADDUBSW   Y10, Y8, Y11
-	VPMADDWD     pairs128_avx2<>+0(SB), Y11, Y11
-	VPADDD       Y11, Y3, Y3
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     pairs1_avx2<>+0(SB), Y10, Y10
+	VPMADDWD     Y9, Y11, Y10
+	VPADDD       Y10, Y2, Y2
+	VMOVDQU      96(R11), Y10
+	VPSRAW       $0x08, Y10, Y11
+	VPSLLW       $0x08, Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y8, Y10, Y10
 	VPADDD       Y10, Y3, Y3
-	VMOVDQU      128(DI), Y10
-	VPMADDUBSW   Y10, Y8, Y11
-	VPMADDWD     pairs128_avx2<>+0(SB), Y11, Y11
-	VPADDD       Y11, Y4, Y4
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     pairs1_avx2<>+0(SB), Y10, Y10
+	VPMADDWD     Y9, Y11, Y10
+	VPADDD       Y10, Y3, Y3
+	VMOVDQU      128(R11), Y10
+	VPSRAW       $0x08, Y10, Y11
+	VPSLLW       $0x08, Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y8, Y10, Y10
 	VPADDD       Y10, Y4, Y4
-	VMOVDQU      160(DI), Y10
-	VPMADDUBSW   Y10, Y8, Y11
-	VPMADDWD     pairs128_avx2<>+0(SB), Y11, Y11
-	VPADDD       Y11, Y5, Y5
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     pairs1_avx2<>+0(SB), Y10, Y10
+	VPMADDWD     Y9, Y11, Y10
+	VPADDD       Y10, Y4, Y4
+	VMOVDQU      160(R11), Y10
+	VPSRAW       $0x08, Y10, Y11
+	VPSLLW       $0x08, Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y8, Y10, Y10
 	VPADDD       Y10, Y5, Y5
-	VMOVDQU      192(DI), Y10
-	VPMADDUBSW   Y10, Y8, Y11
-	VPMADDWD     pairs128_avx2<>+0(SB), Y11, Y11
-	VPADDD       Y11, Y6, Y6
-	VPMADDUBSW   Y10, Y9, Y10
-	VPMADDWD     pairs1_avx2<>+0(SB), Y10, Y10
+	VPMADDWD     Y9, Y11, Y10
+	VPADDD       Y10, Y5, Y5
+	VMOVDQU      192(R11), Y10
+	VPSRAW       $0x08, Y10, Y11
+	VPSLLW       $0x08, Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y8, Y10, Y10
 	VPADDD       Y10, Y6, Y6
-	VMOVDQU      224(DI), Y10
-	VPMADDUBSW   Y10, Y8, Y8
-	VPMADDWD     pairs128_avx2<>+0(SB), Y8, Y8
+	VPMADDWD     Y9, Y11, Y10
+	VPADDD       Y10, Y6, Y6
+	VMOVDQU      224(R11), Y10
+	VPSRAW       $0x08, Y10, Y11
+	VPSLLW       $0x08, Y10, Y10
+	VPSRAW       $0x08, Y10, Y10
+	VPMADDWD     Y8, Y10, Y8
 	VPADDD       Y8, Y7, Y7
-	VPMADDUBSW   Y10, Y9, Y8
-	VPMADDWD     pairs1_avx2<>+0(SB), Y8, Y8
+	VPMADDWD     Y9, Y11, Y8
 	VPADDD       Y8, Y7, Y7
-	ADDQ         $0x04, DX
-	ADDQ         $+256, DI
+	ADDQ         $0x08, R13
+	ADDQ         $+256, R11
 	DECQ         R12
 	JNE          steps15
-	MOVQ         R9, DX
-	MOVQ         lds+88(FP), DI
-	VBROADCASTSS (DX), Y8
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y8
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (AX), Y8, Y0
-	VMOVUPS      Y0, (AX)
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      Y0, (R11)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(AX), Y8, Y1
-	VMOVUPS      Y1, 32(AX)
+	VMULPS       Y8, Y1, Y1
+	VMOVUPS      Y1, 32(R11)
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  64(AX), Y8, Y2
-	VMOVUPS      Y2, 64(AX)
+	VMULPS       Y8, Y2, Y2
+	VMOVUPS      Y2, 64(R11)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  96(AX), Y8, Y3
-	VMOVUPS      Y3, 96(AX)
+	VMULPS       Y8, Y3, Y3
+	VMOVUPS      Y3, 96(R11)
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  128(AX), Y8, Y4
-	VMOVUPS      Y4, 128(AX)
+	VMULPS       Y8, Y4, Y4
+	VMOVUPS      Y4, 128(R11)
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  160(AX), Y8, Y5
-	VMOVUPS      Y5, 160(AX)
+	VMULPS       Y8, Y5, Y5
+	VMOVUPS      Y5, 160(R11)
 	VCVTDQ2PS    Y6, Y6
-	VFMADD213PS  192(AX), Y8, Y6
-	VMOVUPS      Y6, 192(AX)
+	VMULPS       Y8, Y6, Y6
+	VMOVUPS      Y6, 192(R11)
 	VCVTDQ2PS    Y7, Y7
-	VFMADD213PS  224(AX), Y8, Y7
-	VMOVUPS      Y7, 224(AX)
+	VMULPS       Y8, Y7, Y7
+	VMOVUPS      Y7, 224(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x01, DI
+	JNE          rows3
 
-done7:
-	ADDQ $+256, R10
-	ADDQ $+4096, SI
-	SUBQ $0x40, R11
-	JMP  panels3
+done4:
+	ADDQ   $+256, R9
+	MOVQ   tokens+120(FP), AX
+	IMUL3Q $+64, AX, AX
+	ADDQ   AX, SI
+	SUBQ   $0x40, R10
+	JMP    panels1
 
-narrower4:
+narrower2:
 panels16:
-	CMPQ R11, $0x20
-	JLT  narrower17
-	MOVQ R10, AX
-	MOVQ R8, DX
-	SHLQ $0x07, DX
-	ADDQ p_base+32(FP), DX
-	MOVQ scale_base+64(FP), R9
-	LEAQ (R9)(R8*4), R9
-	MOVQ rows+144(FP), DI
-	CMPQ DI, $0x03
-	JLT  rest19
+	CMPQ  R10, $0x20
+	JLT   narrower17
+	MOVQ  R9, AX
+	MOVQ  p_base+32(FP), DX
+	MOVQ  scale_base+64(FP), R8
+	MOVQ  rows+144(FP), DI
+	TESTQ DI, DI
+	JE    done19
 
 rows18:
+	CMPQ DI, $0x06
+	JGE  rows3of23
+	MOVQ DI, R11
+	CMPQ DI, $0x03
+	JLE  choose20
+	INCQ R11
+	SHRQ $0x01, R11
+
+choose20:
+	CMPQ R11, $0x01
+	JEQ  rows1of21
+	CMPQ R11, $0x02
+	JEQ  rows2of22
+
+rows3of23:
 	// Tile of 3 rows, panel of 32 columns.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -5558,197 +5772,181 @@ rows18:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	MOVQ   SI, R12
-	MOVQ   stride+120(FP), R14
-	MOVQ   $+16, R13
-	MOVQ   DX, R15
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
-steps21:
-	PREFETCHT0   (R12)(R14*1)
-	VPBROADCASTD (R15), Y6
-	VPBROADCASTD 64(R15), Y7
-	VPBROADCASTD (R15)(BX*1), Y8
-	VPBROADCASTD 64(R15)(BX*1), Y9
-	VPBROADCASTD (R15)(BX*2), Y10
-	VPBROADCASTD 64(R15)(BX*2), Y11
-	VMOVDQU      (R12), Y12
-	VPMADDUBSW   Y12, Y6, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y7, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y8, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y9, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y10, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y4, Y4
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+steps24:
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y6
+	VPBROADCASTD 4(R13), Y7
+	VPBROADCASTD (R13)(BX*1), Y8
+	VPBROADCASTD 4(R13)(BX*1), Y9
+	VPBROADCASTD (R13)(BX*2), Y10
+	VPBROADCASTD 4(R13)(BX*2), Y11
+	VMOVDQU      (R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y6, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y7, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VMOVDQU      32(R12), Y12
-	VPMADDUBSW   Y12, Y6, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      32(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y6, Y12, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y12, Y7, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y7, Y13, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y12, Y8, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y8, Y12, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y12, Y9, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y9, Y13, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y12, Y10, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y10, Y12, Y6
 	VPADDD       Y6, Y5, Y5
-	VPMADDUBSW   Y12, Y11, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y11, Y13, Y6
 	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x04, R15
-	ADDQ         $+128, R12
-	DECQ         R13
-	JNE          steps21
-	MOVQ         AX, R12
-	MOVQ         R9, R13
-	MOVQ         lds+88(FP), R14
-	VBROADCASTSS (R13), Y6
+	ADDQ         $0x08, R13
+	ADDQ         $+128, R11
+	DECQ         R12
+	JNE          steps24
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y6
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R12), Y6, Y0
-	VMOVUPS      Y0, (R12)
+	VMULPS       Y6, Y0, Y0
+	VMOVUPS      Y0, (R11)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(R12), Y6, Y1
-	VMOVUPS      Y1, 32(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Y0
+	VMULPS       Y6, Y1, Y1
+	VMOVUPS      Y1, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y0
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (R12), Y0, Y2
-	VMOVUPS      Y2, (R12)
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, (R11)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  32(R12), Y0, Y3
-	VMOVUPS      Y3, 32(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Y0
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y0
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R12), Y0, Y4
-	VMOVUPS      Y4, (R12)
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, (R11)
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  32(R12), Y0, Y5
-	VMOVUPS      Y5, 32(R12)
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 32(R11)
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
-	MOVQ         SI, R12
-	MOVQ         stride+120(FP), R14
-	MOVQ         $+16, R13
-	MOVQ         DX, R15
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x04, R12
 
-steps22:
-	PREFETCHT0   64(R12)(R14*1)
-	VPBROADCASTD (R15), Y6
-	VPBROADCASTD 64(R15), Y7
-	VPBROADCASTD (R15)(BX*1), Y8
-	VPBROADCASTD 64(R15)(BX*1), Y9
-	VPBROADCASTD (R15)(BX*2), Y10
-	VPBROADCASTD 64(R15)(BX*2), Y11
-	VMOVDQU      64(R12), Y12
-	VPMADDUBSW   Y12, Y6, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y7, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y8, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y9, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y10, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y4, Y4
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+steps25:
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y6
+	VPBROADCASTD 4(R13), Y7
+	VPBROADCASTD (R13)(BX*1), Y8
+	VPBROADCASTD 4(R13)(BX*1), Y9
+	VPBROADCASTD (R13)(BX*2), Y10
+	VPBROADCASTD 4(R13)(BX*2), Y11
+	VMOVDQU      64(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y6, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y7, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VMOVDQU      96(R12), Y12
-	VPMADDUBSW   Y12, Y6, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      96(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y6, Y12, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y12, Y7, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y7, Y13, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y12, Y8, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y8, Y12, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y12, Y9, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y9, Y13, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y12, Y10, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y10, Y12, Y6
 	VPADDD       Y6, Y5, Y5
-	VPMADDUBSW   Y12, Y11, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y11, Y13, Y6
 	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x04, R15
-	ADDQ         $+128, R12
-	DECQ         R13
-	JNE          steps22
-	MOVQ         AX, R12
-	MOVQ         R9, R13
-	MOVQ         lds+88(FP), R14
-	VBROADCASTSS (R13), Y6
+	ADDQ         $0x08, R13
+	ADDQ         $+128, R11
+	DECQ         R12
+	JNE          steps25
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y6
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  64(R12), Y6, Y0
-	VMOVUPS      Y0, 64(R12)
+	VMULPS       Y6, Y0, Y0
+	VMOVUPS      Y0, 64(R11)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  96(R12), Y6, Y1
-	VMOVUPS      Y1, 96(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Y0
+	VMULPS       Y6, Y1, Y1
+	VMOVUPS      Y1, 96(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y0
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  64(R12), Y0, Y2
-	VMOVUPS      Y2, 64(R12)
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 64(R11)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  96(R12), Y0, Y3
-	VMOVUPS      Y3, 96(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Y0
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 96(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y0
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  64(R12), Y0, Y4
-	VMOVUPS      Y4, 64(R12)
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, 64(R11)
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  96(R12), Y0, Y5
-	VMOVUPS      Y5, 96(R12)
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 96(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R12
-	LEAQ         (R9)(R12*4), R9
-	LEAQ         (R9)(R12*4), R9
-	LEAQ         (R9)(R12*4), R9
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
 	SUBQ         $0x03, DI
-	CMPQ         DI, $0x03
-	JGE          rows18
+	JNE          rows18
+	JMP          done19
 
-rest19:
-	CMPQ DI, $0x01
-	JLT  done20
-	JE   one23
-
+rows2of22:
 	// Tile of 2 rows, panel of 32 columns.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -5758,189 +5956,222 @@ rest19:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   SI, DI
-	MOVQ   stride+120(FP), R13
-	MOVQ   $+16, R12
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
-steps24:
-	PREFETCHT0   (DI)(R13*1)
-	PREFETCHT0   64(DI)(R13*1)
-	VPBROADCASTD (DX), Y8
-	VPBROADCASTD 64(DX), Y9
-	VPBROADCASTD (DX)(BX*1), Y10
-	VPBROADCASTD 64(DX)(BX*1), Y11
-	VMOVDQU      (DI), Y12
-	VPMADDUBSW   Y12, Y8, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y9, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y10, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y4, Y4
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+steps26:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y8
+	VPBROADCASTD 4(R13), Y9
+	VPBROADCASTD (R13)(BX*1), Y10
+	VPBROADCASTD 4(R13)(BX*1), Y11
+	VMOVDQU      (R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y10, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VMOVDQU      32(DI), Y12
-	VPMADDUBSW   Y12, Y8, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDUBSW   Y12, Y9, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y1, Y1
-	VPMADDUBSW   Y12, Y10, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y5, Y5
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      32(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y1, Y1
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y1, Y1
+	VPMADDWD     Y10, Y12, Y12
 	VPADDD       Y12, Y5, Y5
-	VMOVDQU      64(DI), Y12
-	VPMADDUBSW   Y12, Y8, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y9, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y10, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y6, Y6
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      64(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
 	VPADDD       Y12, Y6, Y6
-	VMOVDQU      96(DI), Y12
-	VPMADDUBSW   Y12, Y8, Y8
-	VPMADDWD     pairs128_avx2<>+0(SB), Y8, Y8
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y6, Y6
+	VMOVDQU      96(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y8, Y12, Y8
 	VPADDD       Y8, Y3, Y3
-	VPMADDUBSW   Y12, Y9, Y8
-	VPMADDWD     pairs1_avx2<>+0(SB), Y8, Y8
+	VPMADDWD     Y9, Y13, Y8
 	VPADDD       Y8, Y3, Y3
-	VPMADDUBSW   Y12, Y10, Y8
-	VPMADDWD     pairs128_avx2<>+0(SB), Y8, Y8
+	VPMADDWD     Y10, Y12, Y8
 	VPADDD       Y8, Y7, Y7
-	VPMADDUBSW   Y12, Y11, Y8
-	VPMADDWD     pairs1_avx2<>+0(SB), Y8, Y8
+	VPMADDWD     Y11, Y13, Y8
 	VPADDD       Y8, Y7, Y7
-	ADDQ         $0x04, DX
-	ADDQ         $+128, DI
+	ADDQ         $0x08, R13
+	ADDQ         $+128, R11
 	DECQ         R12
-	JNE          steps24
-	MOVQ         R9, DX
-	MOVQ         lds+88(FP), DI
-	VBROADCASTSS (DX), Y8
+	JNE          steps26
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y8
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (AX), Y8, Y0
-	VMOVUPS      Y0, (AX)
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      Y0, (R11)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(AX), Y8, Y1
-	VMOVUPS      Y1, 32(AX)
+	VMULPS       Y8, Y1, Y1
+	VMOVUPS      Y1, 32(R11)
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  64(AX), Y8, Y2
-	VMOVUPS      Y2, 64(AX)
+	VMULPS       Y8, Y2, Y2
+	VMOVUPS      Y2, 64(R11)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  96(AX), Y8, Y3
-	VMOVUPS      Y3, 96(AX)
-	ADDQ         CX, AX
-	LEAQ         (DX)(DI*4), DX
-	VBROADCASTSS (DX), Y0
+	VMULPS       Y8, Y3, Y3
+	VMOVUPS      Y3, 96(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y0
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (AX), Y0, Y4
-	VMOVUPS      Y4, (AX)
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, (R11)
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  32(AX), Y0, Y5
-	VMOVUPS      Y5, 32(AX)
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 32(R11)
 	VCVTDQ2PS    Y6, Y6
-	VFMADD213PS  64(AX), Y0, Y6
-	VMOVUPS      Y6, 64(AX)
+	VMULPS       Y0, Y6, Y6
+	VMOVUPS      Y6, 64(R11)
 	VCVTDQ2PS    Y7, Y7
-	VFMADD213PS  96(AX), Y0, Y7
-	VMOVUPS      Y7, 96(AX)
-	JMP          done20
+	VMULPS       Y0, Y7, Y7
+	VMOVUPS      Y7, 96(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x02, DI
+	JNE          rows18
+	JMP          done19
 
-one23:
+rows1of21:
 	// Tile of 1 rows, panel of 32 columns.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   SI, DI
-	MOVQ   stride+120(FP), R13
-	MOVQ   $+16, R12
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
-steps25:
-	PREFETCHT0   (DI)(R13*1)
-	PREFETCHT0   64(DI)(R13*1)
-	VPBROADCASTD (DX), Y4
-	VPBROADCASTD 64(DX), Y5
-	VMOVDQU      (DI), Y6
-	VPMADDUBSW   Y6, Y4, Y7
-	VPMADDWD     pairs128_avx2<>+0(SB), Y7, Y7
-	VPADDD       Y7, Y0, Y0
-	VPMADDUBSW   Y6, Y5, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+steps27:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y4
+	VPBROADCASTD 4(R13), Y5
+	VMOVDQU      (R11), Y6
+	VPSRAW       $0x08, Y6, Y7
+	VPSLLW       $0x08, Y6, Y6
+	VPSRAW       $0x08, Y6, Y6
+	VPMADDWD     Y4, Y6, Y6
 	VPADDD       Y6, Y0, Y0
-	VMOVDQU      32(DI), Y6
-	VPMADDUBSW   Y6, Y4, Y7
-	VPMADDWD     pairs128_avx2<>+0(SB), Y7, Y7
-	VPADDD       Y7, Y1, Y1
-	VPMADDUBSW   Y6, Y5, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y5, Y7, Y6
+	VPADDD       Y6, Y0, Y0
+	VMOVDQU      32(R11), Y6
+	VPSRAW       $0x08, Y6, Y7
+	VPSLLW       $0x08, Y6, Y6
+	VPSRAW       $0x08, Y6, Y6
+	VPMADDWD     Y4, Y6, Y6
 	VPADDD       Y6, Y1, Y1
-	VMOVDQU      64(DI), Y6
-	VPMADDUBSW   Y6, Y4, Y7
-	VPMADDWD     pairs128_avx2<>+0(SB), Y7, Y7
-	VPADDD       Y7, Y2, Y2
-	VPMADDUBSW   Y6, Y5, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y5, Y7, Y6
+	VPADDD       Y6, Y1, Y1
+	VMOVDQU      64(R11), Y6
+	VPSRAW       $0x08, Y6, Y7
+	VPSLLW       $0x08, Y6, Y6
+	VPSRAW       $0x08, Y6, Y6
+	VPMADDWD     Y4, Y6, Y6
 	VPADDD       Y6, Y2, Y2
-	VMOVDQU      96(DI), Y6
-	VPMADDUBSW   Y6, Y4, Y4
-	VPMADDWD     pairs128_avx2<>+0(SB), Y4, Y4
+	VPMADDWD     Y5, Y7, Y6
+	VPADDD       Y6, Y2, Y2
+	VMOVDQU      96(R11), Y6
+	VPSRAW       $0x08, Y6, Y7
+	VPSLLW       $0x08, Y6, Y6
+	VPSRAW       $0x08, Y6, Y6
+	VPMADDWD     Y4, Y6, Y4
 	VPADDD       Y4, Y3, Y3
-	VPMADDUBSW   Y6, Y5, Y4
-	VPMADDWD     pairs1_avx2<>+0(SB), Y4, Y4
+	VPMADDWD     Y5, Y7, Y4
 	VPADDD       Y4, Y3, Y3
-	ADDQ         $0x04, DX
-	ADDQ         $+128, DI
+	ADDQ         $0x08, R13
+	ADDQ         $+128, R11
 	DECQ         R12
-	JNE          steps25
-	MOVQ         R9, DX
-	MOVQ         lds+88(FP), DI
-	VBROADCASTSS (DX), Y4
+	JNE          steps27
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y4
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (AX), Y4, Y0
-	VMOVUPS      Y0, (AX)
+	VMULPS       Y4, Y0, Y0
+	VMOVUPS      Y0, (R11)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(AX), Y4, Y1
-	VMOVUPS      Y1, 32(AX)
+	VMULPS       Y4, Y1, Y1
+	VMOVUPS      Y1, 32(R11)
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  64(AX), Y4, Y2
-	VMOVUPS      Y2, 64(AX)
+	VMULPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 64(R11)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  96(AX), Y4, Y3
-	VMOVUPS      Y3, 96(AX)
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      Y3, 96(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x01, DI
+	JNE          rows18
 
-done20:
-	ADDQ $+128, R10
-	ADDQ $+2048, SI
-	SUBQ $0x20, R11
-	JMP  panels16
+done19:
+	ADDQ   $+128, R9
+	MOVQ   tokens+120(FP), AX
+	IMUL3Q $+32, AX, AX
+	ADDQ   AX, SI
+	SUBQ   $0x20, R10
+	JMP    panels16
 
 narrower17:
-panels26:
-	CMPQ R11, $0x10
-	JLT  narrower27
-	MOVQ R10, AX
-	MOVQ R8, DX
-	SHLQ $0x07, DX
-	ADDQ p_base+32(FP), DX
-	MOVQ scale_base+64(FP), R9
-	LEAQ (R9)(R8*4), R9
-	MOVQ rows+144(FP), DI
-	CMPQ DI, $0x03
-	JLT  rest29
+panels28:
+	CMPQ  R10, $0x10
+	JLT   narrower29
+	MOVQ  R9, AX
+	MOVQ  p_base+32(FP), DX
+	MOVQ  scale_base+64(FP), R8
+	MOVQ  rows+144(FP), DI
+	TESTQ DI, DI
+	JE    done31
 
-rows28:
+rows30:
+	CMPQ DI, $0x06
+	JGE  rows3of35
+	MOVQ DI, R11
+	CMPQ DI, $0x03
+	JLE  choose32
+	INCQ R11
+	SHRQ $0x01, R11
+
+choose32:
+	CMPQ R11, $0x01
+	JEQ  rows1of33
+	CMPQ R11, $0x02
+	JEQ  rows2of34
+
+rows3of35:
 	// Tile of 3 rows, panel of 16 columns.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -5948,223 +6179,230 @@ rows28:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	MOVQ   SI, R12
-	MOVQ   stride+120(FP), R14
-	MOVQ   $+16, R13
-	MOVQ   DX, R15
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
-steps31:
-	PREFETCHT0   (R12)(R14*1)
-	VPBROADCASTD (R15), Y6
-	VPBROADCASTD 64(R15), Y7
-	VPBROADCASTD (R15)(BX*1), Y8
-	VPBROADCASTD 64(R15)(BX*1), Y9
-	VPBROADCASTD (R15)(BX*2), Y10
-	VPBROADCASTD 64(R15)(BX*2), Y11
-	VMOVDQU      (R12), Y12
-	VPMADDUBSW   Y12, Y6, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y7, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y8, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y9, Y13
-	VPMADDWD     pairs1_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y10, Y13
-	VPMADDWD     pairs128_avx2<>+0(SB), Y13, Y13
-	VPADDD       Y13, Y4, Y4
-	VPMADDUBSW   Y12, Y11, Y12
-	VPMADDWD     pairs1_avx2<>+0(SB), Y12, Y12
+steps36:
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y6
+	VPBROADCASTD 4(R13), Y7
+	VPBROADCASTD (R13)(BX*1), Y8
+	VPBROADCASTD 4(R13)(BX*1), Y9
+	VPBROADCASTD (R13)(BX*2), Y10
+	VPBROADCASTD 4(R13)(BX*2), Y11
+	VMOVDQU      (R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y6, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y7, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VMOVDQU      32(R12), Y12
-	VPMADDUBSW   Y12, Y6, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      32(R11), Y12
+	VPSRAW       $0x08, Y12, Y13
+	VPSLLW       $0x08, Y12, Y12
+	VPSRAW       $0x08, Y12, Y12
+	VPMADDWD     Y6, Y12, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y12, Y7, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y7, Y13, Y6
 	VPADDD       Y6, Y1, Y1
-	VPMADDUBSW   Y12, Y8, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y8, Y12, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y12, Y9, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y9, Y13, Y6
 	VPADDD       Y6, Y3, Y3
-	VPMADDUBSW   Y12, Y10, Y6
-	VPMADDWD     pairs128_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y10, Y12, Y6
 	VPADDD       Y6, Y5, Y5
-	VPMADDUBSW   Y12, Y11, Y6
-	VPMADDWD     pairs1_avx2<>+0(SB), Y6, Y6
+	VPMADDWD     Y11, Y13, Y6
 	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x04, R15
-	ADDQ         $+64, R12
-	DECQ         R13
-	JNE          steps31
-	MOVQ         AX, R12
-	MOVQ         R9, R13
-	MOVQ         lds+88(FP), R14
-	VBROADCASTSS (R13), Y6
+	ADDQ         $0x08, R13
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNE          steps36
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y6
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R12), Y6, Y0
-	VMOVUPS      Y0, (R12)
+	VMULPS       Y6, Y0, Y0
+	VMOVUPS      Y0, (R11)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(R12), Y6, Y1
-	VMOVUPS      Y1, 32(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Y0
+	VMULPS       Y6, Y1, Y1
+	VMOVUPS      Y1, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y0
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (R12), Y0, Y2
-	VMOVUPS      Y2, (R12)
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, (R11)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  32(R12), Y0, Y3
-	VMOVUPS      Y3, 32(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Y0
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y0
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R12), Y0, Y4
-	VMOVUPS      Y4, (R12)
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, (R11)
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  32(R12), Y0, Y5
-	VMOVUPS      Y5, 32(R12)
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 32(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R12
-	LEAQ         (R9)(R12*4), R9
-	LEAQ         (R9)(R12*4), R9
-	LEAQ         (R9)(R12*4), R9
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
 	SUBQ         $0x03, DI
-	CMPQ         DI, $0x03
-	JGE          rows28
+	JNE          rows30
+	JMP          done31
 
-rest29:
-	CMPQ DI, $0x01
-	JLT  done30
-	JE   one32
-
+rows2of34:
 	// Tile of 2 rows, panel of 16 columns.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   SI, DI
-	MOVQ   stride+120(FP), R13
-	MOVQ   $+16, R12
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
-steps33:
-	PREFETCHT0   (DI)(R13*1)
-	VPBROADCASTD (DX), Y4
-	VPBROADCASTD 64(DX), Y5
-	VPBROADCASTD (DX)(BX*1), Y6
-	VPBROADCASTD 64(DX)(BX*1), Y7
-	VMOVDQU      (DI), Y8
-	VPMADDUBSW   Y8, Y4, Y9
-	VPMADDWD     pairs128_avx2<>+0(SB), Y9, Y9
-	VPADDD       Y9, Y0, Y0
-	VPMADDUBSW   Y8, Y5, Y9
-	VPMADDWD     pairs1_avx2<>+0(SB), Y9, Y9
-	VPADDD       Y9, Y0, Y0
-	VPMADDUBSW   Y8, Y6, Y9
-	VPMADDWD     pairs128_avx2<>+0(SB), Y9, Y9
-	VPADDD       Y9, Y2, Y2
-	VPMADDUBSW   Y8, Y7, Y8
-	VPMADDWD     pairs1_avx2<>+0(SB), Y8, Y8
+steps37:
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y4
+	VPBROADCASTD 4(R13), Y5
+	VPBROADCASTD (R13)(BX*1), Y6
+	VPBROADCASTD 4(R13)(BX*1), Y7
+	VMOVDQU      (R11), Y8
+	VPSRAW       $0x08, Y8, Y9
+	VPSLLW       $0x08, Y8, Y8
+	VPSRAW       $0x08, Y8, Y8
+	VPMADDWD     Y4, Y8, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDWD     Y5, Y9, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDWD     Y6, Y8, Y8
 	VPADDD       Y8, Y2, Y2
-	VMOVDQU      32(DI), Y8
-	VPMADDUBSW   Y8, Y4, Y4
-	VPMADDWD     pairs128_avx2<>+0(SB), Y4, Y4
+	VPMADDWD     Y7, Y9, Y8
+	VPADDD       Y8, Y2, Y2
+	VMOVDQU      32(R11), Y8
+	VPSRAW       $0x08, Y8, Y9
+	VPSLLW       $0x08, Y8, Y8
+	VPSRAW       $0x08, Y8, Y8
+	VPMADDWD     Y4, Y8, Y4
 	VPADDD       Y4, Y1, Y1
-	VPMADDUBSW   Y8, Y5, Y4
-	VPMADDWD     pairs1_avx2<>+0(SB), Y4, Y4
+	VPMADDWD     Y5, Y9, Y4
 	VPADDD       Y4, Y1, Y1
-	VPMADDUBSW   Y8, Y6, Y4
-	VPMADDWD     pairs128_avx2<>+0(SB), Y4, Y4
+	VPMADDWD     Y6, Y8, Y4
 	VPADDD       Y4, Y3, Y3
-	VPMADDUBSW   Y8, Y7, Y4
-	VPMADDWD     pairs1_avx2<>+0(SB), Y4, Y4
+	VPMADDWD     Y7, Y9, Y4
 	VPADDD       Y4, Y3, Y3
-	ADDQ         $0x04, DX
-	ADDQ         $+64, DI
+	ADDQ         $0x08, R13
+	ADDQ         $+64, R11
 	DECQ         R12
-	JNE          steps33
-	MOVQ         R9, DX
-	MOVQ         lds+88(FP), DI
-	VBROADCASTSS (DX), Y4
+	JNE          steps37
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y4
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (AX), Y4, Y0
-	VMOVUPS      Y0, (AX)
+	VMULPS       Y4, Y0, Y0
+	VMOVUPS      Y0, (R11)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(AX), Y4, Y1
-	VMOVUPS      Y1, 32(AX)
-	ADDQ         CX, AX
-	LEAQ         (DX)(DI*4), DX
-	VBROADCASTSS (DX), Y0
+	VMULPS       Y4, Y1, Y1
+	VMOVUPS      Y1, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y0
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (AX), Y0, Y2
-	VMOVUPS      Y2, (AX)
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, (R11)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  32(AX), Y0, Y3
-	VMOVUPS      Y3, 32(AX)
-	JMP          done30
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x02, DI
+	JNE          rows30
+	JMP          done31
 
-one32:
+rows1of33:
 	// Tile of 1 rows, panel of 16 columns.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	MOVQ   SI, DI
-	MOVQ   stride+120(FP), R13
-	MOVQ   $+16, R12
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
-steps34:
-	PREFETCHT0   (DI)(R13*1)
-	VPBROADCASTD (DX), Y2
-	VPBROADCASTD 64(DX), Y3
-	VMOVDQU      (DI), Y4
-	VPMADDUBSW   Y4, Y2, Y5
-	VPMADDWD     pairs128_avx2<>+0(SB), Y5, Y5
-	VPADDD       Y5, Y0, Y0
-	VPMADDUBSW   Y4, Y3, Y4
-	VPMADDWD     pairs1_avx2<>+0(SB), Y4, Y4
+steps38:
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y2
+	VPBROADCASTD 4(R13), Y3
+	VMOVDQU      (R11), Y4
+	VPSRAW       $0x08, Y4, Y5
+	VPSLLW       $0x08, Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y2, Y4, Y4
 	VPADDD       Y4, Y0, Y0
-	VMOVDQU      32(DI), Y4
-	VPMADDUBSW   Y4, Y2, Y2
-	VPMADDWD     pairs128_avx2<>+0(SB), Y2, Y2
+	VPMADDWD     Y3, Y5, Y4
+	VPADDD       Y4, Y0, Y0
+	VMOVDQU      32(R11), Y4
+	VPSRAW       $0x08, Y4, Y5
+	VPSLLW       $0x08, Y4, Y4
+	VPSRAW       $0x08, Y4, Y4
+	VPMADDWD     Y2, Y4, Y2
 	VPADDD       Y2, Y1, Y1
-	VPMADDUBSW   Y4, Y3, Y2
-	VPMADDWD     pairs1_avx2<>+0(SB), Y2, Y2
+	VPMADDWD     Y3, Y5, Y2
 	VPADDD       Y2, Y1, Y1
-	ADDQ         $0x04, DX
-	ADDQ         $+64, DI
+	ADDQ         $0x08, R13
+	ADDQ         $+64, R11
 	DECQ         R12
-	JNE          steps34
-	MOVQ         R9, DX
-	MOVQ         lds+88(FP), DI
-	VBROADCASTSS (DX), Y2
+	JNE          steps38
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y2
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (AX), Y2, Y0
-	VMOVUPS      Y0, (AX)
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (R11)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(AX), Y2, Y1
-	VMOVUPS      Y1, 32(AX)
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      Y1, 32(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x01, DI
+	JNE          rows30
 
-done30:
-	ADDQ $+64, R10
-	ADDQ $+1024, SI
-	SUBQ $0x10, R11
-	JMP  panels26
+done31:
+	ADDQ   $+64, R9
+	MOVQ   tokens+120(FP), AX
+	IMUL3Q $+16, AX, AX
+	ADDQ   AX, SI
+	SUBQ   $0x10, R10
+	JMP    panels28
 
-narrower27:
-	INCQ R8
-	JMP  block1
-
-end2:
+narrower29:
 	VZEROUPPER
 	RET

@@ -2992,7 +2992,7 @@ DATA nibble_avx512<>+0(SB)/4, $0x0f0f0f0f
 GLOBL nibble_avx512<>(SB), RODATA|NOPTR, $4
 
 // func quantizeRow_avx512(q []int8, sums []int32, x []float32, block int, zero int) (scale float32)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL
 TEXT ·quantizeRow_avx512(SB), NOSPLIT, $0-92
 	MOVQ         q_base+0(FP), AX
 	MOVQ         x_base+48(FP), CX
@@ -3024,7 +3024,7 @@ tail2:
 done3:
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VPMAXSD       Y0, Y1, Y1
-	VEXTRACTF128  $0x01, Y1, X0
+	VEXTRACTF32X4 $0x01, Y1, X0
 	VPMAXSD       X0, X1, X1
 	VMOVHLPS      X1, X1, X0
 	VPMAXSD       X0, X1, X1
@@ -3186,54 +3186,52 @@ DATA most_avx512<>+0(SB)/4, $0x42fe0000
 GLOBL most_avx512<>(SB), RODATA|NOPTR, $4
 
 // func splitQuery_avx512(q []int8, x []float32) (scale float32, sum int32)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL
 TEXT ·splitQuery_avx512(SB), NOSPLIT, $0-56
 	MOVQ         q_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
-	MOVQ         q_len+8(FP), DX
-	MOVQ         x_len+32(FP), BX
-	SHRQ         $0x01, DX
+	MOVQ         x_len+32(FP), DX
 	VPBROADCASTD abs_avx512<>+0(SB), Z0
 	VXORPS       Z1, Z1, Z1
-	XORQ         SI, SI
-	MOVQ         BX, DI
-	CMPQ         DI, $0x10
+	XORQ         BX, BX
+	MOVQ         DX, SI
+	CMPQ         SI, $0x10
 	JLT          tail2
 
 loop1:
-	VMOVUPS (CX)(SI*1), Z2
+	VMOVUPS (CX)(BX*1), Z2
 	VANDPS  Z0, Z2, Z2
 	VPMAXSD Z2, Z1, Z1
-	ADDQ    $0x40, SI
-	SUBQ    $0x10, DI
-	CMPQ    DI, $0x10
+	ADDQ    $0x40, BX
+	SUBQ    $0x10, SI
+	CMPQ    SI, $0x10
 	JGE     loop1
 
 tail2:
-	TESTQ        DI, DI
+	TESTQ        SI, SI
 	JLE          done3
-	VPBROADCASTD DI, Z2
+	VPBROADCASTD SI, Z2
 	VPCMPGTD     lane_avx512<>+0(SB), Z2, K1
-	VMOVUPS.Z    (CX)(SI*1), K1, Z2
+	VMOVUPS.Z    (CX)(BX*1), K1, Z2
 	VANDPS       Z0, Z2, Z2
 	VPMAXSD      Z2, Z1, Z1
 
 done3:
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VPMAXSD       Y0, Y1, Y1
-	VEXTRACTF128  $0x01, Y1, X0
+	VEXTRACTF32X4 $0x01, Y1, X0
 	VPMAXSD       X0, X1, X1
 	VMOVHLPS      X1, X1, X0
 	VPMAXSD       X0, X1, X1
 	VMOVSHDUP     X1, X0
 	VPMAXSD       X0, X1, X1
-	VMOVD         X1, SI
+	VMOVD         X1, BX
 	VDIVSS        queryMax_avx512<>+0(SB), X1, X2
 	VMOVSS        queryMax_avx512<>+0(SB), X0
 	VDIVSS        X1, X0, X0
-	CMPL          SI, $0x0d800000
+	CMPL          BX, $0x0d800000
 	JCS           small4
-	CMPL          SI, $0x7f800000
+	CMPL          BX, $0x7f800000
 	JCS           scaled6
 	JMP           large5
 
@@ -3246,72 +3244,73 @@ large5:
 scaled6:
 	VMOVSS       X2, scale+48(FP)
 	VBROADCASTSS X0, Z0
-	VPBROADCASTD half_avx512<>+0(SB), Z1
-	VXORPS       Z2, Z2, Z2
-	XORQ         SI, SI
-	CMPQ         BX, $0x10
+	VXORPS       Z1, Z1, Z1
+	XORQ         BX, BX
+	VPBROADCASTD half_avx512<>+0(SB), Z2
+	CMPQ         DX, $0x10
 	JLT          tail8
 
 loop7:
-	VMOVUPS   (CX)(SI*1), Z3
-	VMULPS    Z0, Z3, Z3
-	VCVTPS2DQ Z3, Z3
-	VPSLLD    $0x08, Z3, Z3
-	VPSRAD    $0x08, Z3, Z3
-	VPADDD    Z3, Z2, Z2
-	VPADDD    Z1, Z3, Z4
-	VPSRAD    $0x07, Z4, Z4
-	VPSLLD    $0x07, Z4, Z5
-	VPSUBD    Z5, Z3, Z3
-	MOVQ      AX, DI
-	VPMOVDB   Z4, (DI)
-	ADDQ      DX, DI
-	VPMOVDB   Z3, (DI)
-	ADDQ      $0x40, SI
-	ADDQ      $0x10, AX
-	SUBQ      $0x10, BX
-	CMPQ      BX, $0x10
-	JGE       loop7
+	VMOVUPS      (CX)(BX*1), Z4
+	VMULPS       Z0, Z4, Z4
+	VCVTPS2DQ    Z4, Z4
+	VPSLLD       $0x08, Z4, Z4
+	VPSRAD       $0x08, Z4, Z4
+	VPADDD       Z4, Z1, Z1
+	VPADDD       Z2, Z4, Z5
+	VPSRAD       $0x07, Z5, Z5
+	VPSLLD       $0x07, Z5, Z6
+	VPSUBD       Z6, Z4, Z4
+	VPMOVDB      Z5, X3
+	VPMOVDB      Z4, X4
+	VPUNPCKHDQ   X4, X3, X5
+	VPUNPCKLDQ   X4, X3, X3
+	VINSERTI32X4 $0x01, X5, Y3, Y4
+	VMOVDQU      Y4, (AX)
+	ADDQ         $0x40, BX
+	ADDQ         $0x20, AX
+	SUBQ         $0x10, DX
+	CMPQ         DX, $0x10
+	JGE          loop7
 
 tail8:
-	TESTQ        BX, BX
+	TESTQ        DX, DX
 	JLE          done9
-	VPBROADCASTD BX, Z3
-	VPCMPGTD     lane_avx512<>+0(SB), Z3, K1
-	VMOVUPS.Z    (CX)(SI*1), K1, Z3
-	VMULPS       Z0, Z3, Z3
-	VCVTPS2DQ    Z3, Z3
-	VPSLLD       $0x08, Z3, Z3
-	VPSRAD       $0x08, Z3, Z3
-	VPADDD       Z3, Z2, Z2
-	VPADDD       Z1, Z3, Z0
+	VPBROADCASTD DX, Z4
+	VPCMPGTD     lane_avx512<>+0(SB), Z4, K1
+	VMOVUPS.Z    (CX)(BX*1), K1, Z4
+	VMULPS       Z0, Z4, Z4
+	VCVTPS2DQ    Z4, Z4
+	VPSLLD       $0x08, Z4, Z4
+	VPSRAD       $0x08, Z4, Z4
+	VPADDD       Z4, Z1, Z1
+	VPADDD       Z2, Z4, Z0
 	VPSRAD       $0x07, Z0, Z0
-	VPSLLD       $0x07, Z0, Z1
-	VPSUBD       Z1, Z3, Z3
-	MOVQ         BX, CX
-	ADDQ         $0x03, CX
-	ANDQ         $-4, CX
-	VPBROADCASTD CX, Z1
-	VPCMPGTD     lane_avx512<>+0(SB), Z1, K1
-	VPMOVDB      Z0, K1, (AX)
-	ADDQ         DX, AX
-	MOVQ         BX, CX
-	ADDQ         $0x03, CX
-	ANDQ         $-4, CX
-	VPBROADCASTD CX, Z0
-	VPCMPGTD     lane_avx512<>+0(SB), Z0, K1
-	VPMOVDB      Z3, K1, (AX)
+	VPSLLD       $0x07, Z0, Z2
+	VPSUBD       Z2, Z4, Z4
+	VPMOVDB      Z0, X3
+	VPMOVDB      Z4, X0
+	VPUNPCKHDQ   X0, X3, X2
+	VPUNPCKLDQ   X0, X3, X3
+	VINSERTI32X4 $0x01, X2, Y3, Y0
+
+quads10:
+	VMOVQ  X0, (AX)
+	VPERMQ $0x39, Y0, Y0
+	ADDQ   $0x08, AX
+	SUBQ   $0x04, DX
+	JG     quads10
 
 done9:
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VPADDD        Y0, Y2, Y2
-	VEXTRACTF128  $0x01, Y2, X0
-	VPADDD        X0, X2, X2
-	VMOVHLPS      X2, X2, X0
-	VPADDD        X0, X2, X2
-	VMOVSHDUP     X2, X0
-	VPADDD        X0, X2, X2
-	VMOVD         X2, AX
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VPADDD        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VPADDD        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VPADDD        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VPADDD        X0, X1, X1
+	VMOVD         X1, AX
 	SHLL          $0x07, AX
 	NEGL          AX
 	MOVL          AX, sum+52(FP)
@@ -3324,27 +3323,981 @@ GLOBL queryMax_avx512<>(SB), RODATA|NOPTR, $4
 DATA half_avx512<>+0(SB)/4, $0x00000040
 GLOBL half_avx512<>(SB), RODATA|NOPTR, $4
 
-// func scoreQ8_avx512(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, stride int, dim int, blocks int, rows int)
+// func scoreQ8_avx512(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim int, blocks int, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VNNI, MMX+
-TEXT ·scoreQ8_avx512(SB), NOSPLIT, $0-168
+TEXT ·scoreQ8_avx512(SB), NOSPLIT, $0-160
 	MOVQ  ldd+24(FP), CX
 	MOVQ  ldq+56(FP), BX
 	MOVQ  k_base+112(FP), SI
 	MOVQ  dst_base+0(FP), R8
-	MOVQ  blocks+152(FP), R9
+	MOVQ  blocks+144(FP), R9
 	SHLQ  $0x02, CX
 	TESTQ R9, R9
 	JLE   done2
 
 loop1:
-	MOVQ R8, AX
-	MOVQ q_base+32(FP), DX
-	MOVQ rows+160(FP), DI
-	XORQ R10, R10
-	CMPQ DI, $0x03
-	JLT  rest4
+	MOVQ  R8, AX
+	MOVQ  q_base+32(FP), DX
+	MOVQ  rows+152(FP), DI
+	XORQ  R10, R10
+	TESTQ DI, DI
+	JE    done4
 
 rows3:
+	CMPQ DI, $0x0c
+	JGE  rows6of11
+	MOVQ DI, R11
+	CMPQ DI, $0x06
+	JLE  choose5
+	INCQ R11
+	SHRQ $0x01, R11
+
+choose5:
+	CMPQ R11, $0x01
+	JEQ  rows1of6
+	CMPQ R11, $0x02
+	JEQ  rows2of7
+	CMPQ R11, $0x03
+	JEQ  rows3of8
+	CMPQ R11, $0x04
+	JEQ  rows4of9
+	CMPQ R11, $0x05
+	JEQ  rows5of10
+
+rows6of11:
+	// Tile of 6 rows, panel of 64 columns.
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Z0
+	VPBROADCASTD (R11)(R10*1), Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Z4
+	VPBROADCASTD 4(R11)(R10*1), Z5
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z7, Z7, Z7
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Z8
+	VPBROADCASTD 8(R11)(R10*1), Z9
+	VXORPS       Z10, Z10, Z10
+	VXORPS       Z11, Z11, Z11
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 12(R11)(R10*1), Z12
+	VPBROADCASTD 12(R11)(R10*1), Z13
+	VXORPS       Z14, Z14, Z14
+	VXORPS       Z15, Z15, Z15
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 16(R11)(R10*1), Z16
+	VPBROADCASTD 16(R11)(R10*1), Z17
+	VXORPS       Z18, Z18, Z18
+	VXORPS       Z19, Z19, Z19
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 20(R11)(R10*1), Z20
+	VPBROADCASTD 20(R11)(R10*1), Z21
+	VXORPS       Z22, Z22, Z22
+	VXORPS       Z23, Z23, Z23
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x02, R12
+	LEAQ         (R13)(BX*2), R14
+	ADDQ         BX, R14
+
+steps12:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VMOVDQU32    (R11), Z24
+	VMOVDQU32    64(R11), Z25
+	VPBROADCASTD (R13), Z26
+	VPDPBUSD     Z26, Z24, Z2
+	VPDPBUSD     Z26, Z25, Z3
+	VPBROADCASTD 4(R13), Z26
+	VPDPBUSD     Z26, Z24, Z0
+	VPDPBUSD     Z26, Z25, Z1
+	VPBROADCASTD (R13)(BX*1), Z26
+	VPDPBUSD     Z26, Z24, Z6
+	VPDPBUSD     Z26, Z25, Z7
+	VPBROADCASTD 4(R13)(BX*1), Z26
+	VPDPBUSD     Z26, Z24, Z4
+	VPDPBUSD     Z26, Z25, Z5
+	VPBROADCASTD (R13)(BX*2), Z26
+	VPDPBUSD     Z26, Z24, Z10
+	VPDPBUSD     Z26, Z25, Z11
+	VPBROADCASTD 4(R13)(BX*2), Z26
+	VPDPBUSD     Z26, Z24, Z8
+	VPDPBUSD     Z26, Z25, Z9
+	VPBROADCASTD (R14), Z26
+	VPDPBUSD     Z26, Z24, Z14
+	VPDPBUSD     Z26, Z25, Z15
+	VPBROADCASTD 4(R14), Z26
+	VPDPBUSD     Z26, Z24, Z12
+	VPDPBUSD     Z26, Z25, Z13
+	VPBROADCASTD (R14)(BX*1), Z26
+	VPDPBUSD     Z26, Z24, Z18
+	VPDPBUSD     Z26, Z25, Z19
+	VPBROADCASTD 4(R14)(BX*1), Z26
+	VPDPBUSD     Z26, Z24, Z16
+	VPDPBUSD     Z26, Z25, Z17
+	VPBROADCASTD (R14)(BX*2), Z26
+	VPDPBUSD     Z26, Z24, Z22
+	VPDPBUSD     Z26, Z25, Z23
+	VPBROADCASTD 4(R14)(BX*2), Z26
+	VPDPBUSD     Z26, Z24, Z20
+	VPDPBUSD     Z26, Z25, Z21
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps12
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPSLLD       $0x07, Z10, Z10
+	VPADDD       Z10, Z8, Z8
+	VPSLLD       $0x07, Z11, Z11
+	VPADDD       Z11, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z12, Z12
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z13, Z13
+	VPSLLD       $0x07, Z18, Z18
+	VPADDD       Z18, Z16, Z16
+	VPSLLD       $0x07, Z19, Z19
+	VPADDD       Z19, Z17, Z17
+	VPSLLD       $0x07, Z22, Z22
+	VPADDD       Z22, Z20, Z20
+	VPSLLD       $0x07, Z23, Z23
+	VPADDD       Z23, Z21, Z21
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x06, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Z2
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       (R11), Z0, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, (R13)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       64(R11), Z1, Z1
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 64(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       (R11), Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, (R13)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       64(R11), Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 64(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 8(R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       (R11), Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, (R13)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       64(R11), Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 64(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 12(R12), Z0
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       (R11), Z12, Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      Z12, (R13)
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       64(R11), Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMOVUPS      Z13, 64(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 16(R12), Z0
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       (R11), Z16, Z16
+	VMULPS       Z0, Z16, Z16
+	VMOVUPS      Z16, (R13)
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       64(R11), Z17, Z17
+	VMULPS       Z0, Z17, Z17
+	VMOVUPS      Z17, 64(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 20(R12), Z0
+	VCVTDQ2PS    Z20, Z20
+	VMULPS       (R11), Z20, Z20
+	VMULPS       Z0, Z20, Z20
+	VMOVUPS      Z20, (R13)
+	VCVTDQ2PS    Z21, Z21
+	VMULPS       64(R11), Z21, Z21
+	VMULPS       Z0, Z21, Z21
+	VMOVUPS      Z21, 64(R13)
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Z0
+	VPBROADCASTD (R11)(R10*1), Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Z4
+	VPBROADCASTD 4(R11)(R10*1), Z5
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z7, Z7, Z7
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Z8
+	VPBROADCASTD 8(R11)(R10*1), Z9
+	VXORPS       Z10, Z10, Z10
+	VXORPS       Z11, Z11, Z11
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 12(R11)(R10*1), Z12
+	VPBROADCASTD 12(R11)(R10*1), Z13
+	VXORPS       Z14, Z14, Z14
+	VXORPS       Z15, Z15, Z15
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 16(R11)(R10*1), Z16
+	VPBROADCASTD 16(R11)(R10*1), Z17
+	VXORPS       Z18, Z18, Z18
+	VXORPS       Z19, Z19, Z19
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 20(R11)(R10*1), Z20
+	VPBROADCASTD 20(R11)(R10*1), Z21
+	VXORPS       Z22, Z22, Z22
+	VXORPS       Z23, Z23, Z23
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x02, R12
+	LEAQ         (R13)(BX*2), R14
+	ADDQ         BX, R14
+
+steps13:
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VMOVDQU32    128(R11), Z24
+	VMOVDQU32    192(R11), Z25
+	VPBROADCASTD (R13), Z26
+	VPDPBUSD     Z26, Z24, Z2
+	VPDPBUSD     Z26, Z25, Z3
+	VPBROADCASTD 4(R13), Z26
+	VPDPBUSD     Z26, Z24, Z0
+	VPDPBUSD     Z26, Z25, Z1
+	VPBROADCASTD (R13)(BX*1), Z26
+	VPDPBUSD     Z26, Z24, Z6
+	VPDPBUSD     Z26, Z25, Z7
+	VPBROADCASTD 4(R13)(BX*1), Z26
+	VPDPBUSD     Z26, Z24, Z4
+	VPDPBUSD     Z26, Z25, Z5
+	VPBROADCASTD (R13)(BX*2), Z26
+	VPDPBUSD     Z26, Z24, Z10
+	VPDPBUSD     Z26, Z25, Z11
+	VPBROADCASTD 4(R13)(BX*2), Z26
+	VPDPBUSD     Z26, Z24, Z8
+	VPDPBUSD     Z26, Z25, Z9
+	VPBROADCASTD (R14), Z26
+	VPDPBUSD     Z26, Z24, Z14
+	VPDPBUSD     Z26, Z25, Z15
+	VPBROADCASTD 4(R14), Z26
+	VPDPBUSD     Z26, Z24, Z12
+	VPDPBUSD     Z26, Z25, Z13
+	VPBROADCASTD (R14)(BX*1), Z26
+	VPDPBUSD     Z26, Z24, Z18
+	VPDPBUSD     Z26, Z25, Z19
+	VPBROADCASTD 4(R14)(BX*1), Z26
+	VPDPBUSD     Z26, Z24, Z16
+	VPDPBUSD     Z26, Z25, Z17
+	VPBROADCASTD (R14)(BX*2), Z26
+	VPDPBUSD     Z26, Z24, Z22
+	VPDPBUSD     Z26, Z25, Z23
+	VPBROADCASTD 4(R14)(BX*2), Z26
+	VPDPBUSD     Z26, Z24, Z20
+	VPDPBUSD     Z26, Z25, Z21
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps13
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPSLLD       $0x07, Z10, Z10
+	VPADDD       Z10, Z8, Z8
+	VPSLLD       $0x07, Z11, Z11
+	VPADDD       Z11, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z12, Z12
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z13, Z13
+	VPSLLD       $0x07, Z18, Z18
+	VPADDD       Z18, Z16, Z16
+	VPSLLD       $0x07, Z19, Z19
+	VPADDD       Z19, Z17, Z17
+	VPSLLD       $0x07, Z22, Z22
+	VPADDD       Z22, Z20, Z20
+	VPSLLD       $0x07, Z23, Z23
+	VPADDD       Z23, Z21, Z21
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x06, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Z2
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       128(R11), Z0, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, 128(R13)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       192(R11), Z1, Z1
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 192(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       128(R11), Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, 128(R13)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       192(R11), Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 192(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 8(R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       128(R11), Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, 128(R13)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       192(R11), Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 192(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 12(R12), Z0
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       128(R11), Z12, Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      Z12, 128(R13)
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       192(R11), Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMOVUPS      Z13, 192(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 16(R12), Z0
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       128(R11), Z16, Z16
+	VMULPS       Z0, Z16, Z16
+	VMOVUPS      Z16, 128(R13)
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       192(R11), Z17, Z17
+	VMULPS       Z0, Z17, Z17
+	VMOVUPS      Z17, 192(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 20(R12), Z0
+	VCVTDQ2PS    Z20, Z20
+	VMULPS       128(R11), Z20, Z20
+	VMULPS       Z0, Z20, Z20
+	VMOVUPS      Z20, 128(R13)
+	VCVTDQ2PS    Z21, Z21
+	VMULPS       192(R11), Z21, Z21
+	VMULPS       Z0, Z21, Z21
+	VMOVUPS      Z21, 192(R13)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         $+24, R10
+	SUBQ         $0x06, DI
+	JNE          rows3
+	JMP          done4
+
+rows5of10:
+	// Tile of 5 rows, panel of 64 columns.
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Z0
+	VPBROADCASTD (R11)(R10*1), Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Z4
+	VPBROADCASTD 4(R11)(R10*1), Z5
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z7, Z7, Z7
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Z8
+	VPBROADCASTD 8(R11)(R10*1), Z9
+	VXORPS       Z10, Z10, Z10
+	VXORPS       Z11, Z11, Z11
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 12(R11)(R10*1), Z12
+	VPBROADCASTD 12(R11)(R10*1), Z13
+	VXORPS       Z14, Z14, Z14
+	VXORPS       Z15, Z15, Z15
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 16(R11)(R10*1), Z16
+	VPBROADCASTD 16(R11)(R10*1), Z17
+	VXORPS       Z18, Z18, Z18
+	VXORPS       Z19, Z19, Z19
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x02, R12
+	LEAQ         (R13)(BX*2), R14
+	ADDQ         BX, R14
+
+steps14:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VMOVDQU32    (R11), Z20
+	VMOVDQU32    64(R11), Z21
+	VPBROADCASTD (R13), Z22
+	VPDPBUSD     Z22, Z20, Z2
+	VPDPBUSD     Z22, Z21, Z3
+	VPBROADCASTD 4(R13), Z22
+	VPDPBUSD     Z22, Z20, Z0
+	VPDPBUSD     Z22, Z21, Z1
+	VPBROADCASTD (R13)(BX*1), Z22
+	VPDPBUSD     Z22, Z20, Z6
+	VPDPBUSD     Z22, Z21, Z7
+	VPBROADCASTD 4(R13)(BX*1), Z22
+	VPDPBUSD     Z22, Z20, Z4
+	VPDPBUSD     Z22, Z21, Z5
+	VPBROADCASTD (R13)(BX*2), Z22
+	VPDPBUSD     Z22, Z20, Z10
+	VPDPBUSD     Z22, Z21, Z11
+	VPBROADCASTD 4(R13)(BX*2), Z22
+	VPDPBUSD     Z22, Z20, Z8
+	VPDPBUSD     Z22, Z21, Z9
+	VPBROADCASTD (R14), Z22
+	VPDPBUSD     Z22, Z20, Z14
+	VPDPBUSD     Z22, Z21, Z15
+	VPBROADCASTD 4(R14), Z22
+	VPDPBUSD     Z22, Z20, Z12
+	VPDPBUSD     Z22, Z21, Z13
+	VPBROADCASTD (R14)(BX*1), Z22
+	VPDPBUSD     Z22, Z20, Z18
+	VPDPBUSD     Z22, Z21, Z19
+	VPBROADCASTD 4(R14)(BX*1), Z22
+	VPDPBUSD     Z22, Z20, Z16
+	VPDPBUSD     Z22, Z21, Z17
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps14
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPSLLD       $0x07, Z10, Z10
+	VPADDD       Z10, Z8, Z8
+	VPSLLD       $0x07, Z11, Z11
+	VPADDD       Z11, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z12, Z12
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z13, Z13
+	VPSLLD       $0x07, Z18, Z18
+	VPADDD       Z18, Z16, Z16
+	VPSLLD       $0x07, Z19, Z19
+	VPADDD       Z19, Z17, Z17
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x06, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Z2
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       (R11), Z0, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, (R13)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       64(R11), Z1, Z1
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 64(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       (R11), Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, (R13)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       64(R11), Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 64(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 8(R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       (R11), Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, (R13)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       64(R11), Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 64(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 12(R12), Z0
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       (R11), Z12, Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      Z12, (R13)
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       64(R11), Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMOVUPS      Z13, 64(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 16(R12), Z0
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       (R11), Z16, Z16
+	VMULPS       Z0, Z16, Z16
+	VMOVUPS      Z16, (R13)
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       64(R11), Z17, Z17
+	VMULPS       Z0, Z17, Z17
+	VMOVUPS      Z17, 64(R13)
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Z0
+	VPBROADCASTD (R11)(R10*1), Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Z4
+	VPBROADCASTD 4(R11)(R10*1), Z5
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z7, Z7, Z7
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Z8
+	VPBROADCASTD 8(R11)(R10*1), Z9
+	VXORPS       Z10, Z10, Z10
+	VXORPS       Z11, Z11, Z11
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 12(R11)(R10*1), Z12
+	VPBROADCASTD 12(R11)(R10*1), Z13
+	VXORPS       Z14, Z14, Z14
+	VXORPS       Z15, Z15, Z15
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 16(R11)(R10*1), Z16
+	VPBROADCASTD 16(R11)(R10*1), Z17
+	VXORPS       Z18, Z18, Z18
+	VXORPS       Z19, Z19, Z19
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x02, R12
+	LEAQ         (R13)(BX*2), R14
+	ADDQ         BX, R14
+
+steps15:
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VMOVDQU32    128(R11), Z20
+	VMOVDQU32    192(R11), Z21
+	VPBROADCASTD (R13), Z22
+	VPDPBUSD     Z22, Z20, Z2
+	VPDPBUSD     Z22, Z21, Z3
+	VPBROADCASTD 4(R13), Z22
+	VPDPBUSD     Z22, Z20, Z0
+	VPDPBUSD     Z22, Z21, Z1
+	VPBROADCASTD (R13)(BX*1), Z22
+	VPDPBUSD     Z22, Z20, Z6
+	VPDPBUSD     Z22, Z21, Z7
+	VPBROADCASTD 4(R13)(BX*1), Z22
+	VPDPBUSD     Z22, Z20, Z4
+	VPDPBUSD     Z22, Z21, Z5
+	VPBROADCASTD (R13)(BX*2), Z22
+	VPDPBUSD     Z22, Z20, Z10
+	VPDPBUSD     Z22, Z21, Z11
+	VPBROADCASTD 4(R13)(BX*2), Z22
+	VPDPBUSD     Z22, Z20, Z8
+	VPDPBUSD     Z22, Z21, Z9
+	VPBROADCASTD (R14), Z22
+	VPDPBUSD     Z22, Z20, Z14
+	VPDPBUSD     Z22, Z21, Z15
+	VPBROADCASTD 4(R14), Z22
+	VPDPBUSD     Z22, Z20, Z12
+	VPDPBUSD     Z22, Z21, Z13
+	VPBROADCASTD (R14)(BX*1), Z22
+	VPDPBUSD     Z22, Z20, Z18
+	VPDPBUSD     Z22, Z21, Z19
+	VPBROADCASTD 4(R14)(BX*1), Z22
+	VPDPBUSD     Z22, Z20, Z16
+	VPDPBUSD     Z22, Z21, Z17
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps15
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPSLLD       $0x07, Z10, Z10
+	VPADDD       Z10, Z8, Z8
+	VPSLLD       $0x07, Z11, Z11
+	VPADDD       Z11, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z12, Z12
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z13, Z13
+	VPSLLD       $0x07, Z18, Z18
+	VPADDD       Z18, Z16, Z16
+	VPSLLD       $0x07, Z19, Z19
+	VPADDD       Z19, Z17, Z17
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x06, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Z2
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       128(R11), Z0, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, 128(R13)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       192(R11), Z1, Z1
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 192(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       128(R11), Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, 128(R13)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       192(R11), Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 192(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 8(R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       128(R11), Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, 128(R13)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       192(R11), Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 192(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 12(R12), Z0
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       128(R11), Z12, Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      Z12, 128(R13)
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       192(R11), Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMOVUPS      Z13, 192(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 16(R12), Z0
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       128(R11), Z16, Z16
+	VMULPS       Z0, Z16, Z16
+	VMOVUPS      Z16, 128(R13)
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       192(R11), Z17, Z17
+	VMULPS       Z0, Z17, Z17
+	VMOVUPS      Z17, 192(R13)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         $+20, R10
+	SUBQ         $0x05, DI
+	JNE          rows3
+	JMP          done4
+
+rows4of9:
+	// Tile of 4 rows, panel of 64 columns.
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Z0
+	VPBROADCASTD (R11)(R10*1), Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Z4
+	VPBROADCASTD 4(R11)(R10*1), Z5
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z7, Z7, Z7
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Z8
+	VPBROADCASTD 8(R11)(R10*1), Z9
+	VXORPS       Z10, Z10, Z10
+	VXORPS       Z11, Z11, Z11
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 12(R11)(R10*1), Z12
+	VPBROADCASTD 12(R11)(R10*1), Z13
+	VXORPS       Z14, Z14, Z14
+	VXORPS       Z15, Z15, Z15
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x02, R12
+	LEAQ         (R13)(BX*2), R14
+	ADDQ         BX, R14
+
+steps16:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VMOVDQU32    (R11), Z16
+	VMOVDQU32    64(R11), Z17
+	VPBROADCASTD (R13), Z18
+	VPDPBUSD     Z18, Z16, Z2
+	VPDPBUSD     Z18, Z17, Z3
+	VPBROADCASTD 4(R13), Z18
+	VPDPBUSD     Z18, Z16, Z0
+	VPDPBUSD     Z18, Z17, Z1
+	VPBROADCASTD (R13)(BX*1), Z18
+	VPDPBUSD     Z18, Z16, Z6
+	VPDPBUSD     Z18, Z17, Z7
+	VPBROADCASTD 4(R13)(BX*1), Z18
+	VPDPBUSD     Z18, Z16, Z4
+	VPDPBUSD     Z18, Z17, Z5
+	VPBROADCASTD (R13)(BX*2), Z18
+	VPDPBUSD     Z18, Z16, Z10
+	VPDPBUSD     Z18, Z17, Z11
+	VPBROADCASTD 4(R13)(BX*2), Z18
+	VPDPBUSD     Z18, Z16, Z8
+	VPDPBUSD     Z18, Z17, Z9
+	VPBROADCASTD (R14), Z18
+	VPDPBUSD     Z18, Z16, Z14
+	VPDPBUSD     Z18, Z17, Z15
+	VPBROADCASTD 4(R14), Z18
+	VPDPBUSD     Z18, Z16, Z12
+	VPDPBUSD     Z18, Z17, Z13
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps16
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPSLLD       $0x07, Z10, Z10
+	VPADDD       Z10, Z8, Z8
+	VPSLLD       $0x07, Z11, Z11
+	VPADDD       Z11, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z12, Z12
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z13, Z13
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x06, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Z2
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       (R11), Z0, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, (R13)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       64(R11), Z1, Z1
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 64(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       (R11), Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, (R13)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       64(R11), Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 64(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 8(R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       (R11), Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, (R13)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       64(R11), Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 64(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 12(R12), Z0
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       (R11), Z12, Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      Z12, (R13)
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       64(R11), Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMOVUPS      Z13, 64(R13)
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Z0
+	VPBROADCASTD (R11)(R10*1), Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Z4
+	VPBROADCASTD 4(R11)(R10*1), Z5
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z7, Z7, Z7
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Z8
+	VPBROADCASTD 8(R11)(R10*1), Z9
+	VXORPS       Z10, Z10, Z10
+	VXORPS       Z11, Z11, Z11
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 12(R11)(R10*1), Z12
+	VPBROADCASTD 12(R11)(R10*1), Z13
+	VXORPS       Z14, Z14, Z14
+	VXORPS       Z15, Z15, Z15
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x02, R12
+	LEAQ         (R13)(BX*2), R14
+	ADDQ         BX, R14
+
+steps17:
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VMOVDQU32    128(R11), Z16
+	VMOVDQU32    192(R11), Z17
+	VPBROADCASTD (R13), Z18
+	VPDPBUSD     Z18, Z16, Z2
+	VPDPBUSD     Z18, Z17, Z3
+	VPBROADCASTD 4(R13), Z18
+	VPDPBUSD     Z18, Z16, Z0
+	VPDPBUSD     Z18, Z17, Z1
+	VPBROADCASTD (R13)(BX*1), Z18
+	VPDPBUSD     Z18, Z16, Z6
+	VPDPBUSD     Z18, Z17, Z7
+	VPBROADCASTD 4(R13)(BX*1), Z18
+	VPDPBUSD     Z18, Z16, Z4
+	VPDPBUSD     Z18, Z17, Z5
+	VPBROADCASTD (R13)(BX*2), Z18
+	VPDPBUSD     Z18, Z16, Z10
+	VPDPBUSD     Z18, Z17, Z11
+	VPBROADCASTD 4(R13)(BX*2), Z18
+	VPDPBUSD     Z18, Z16, Z8
+	VPDPBUSD     Z18, Z17, Z9
+	VPBROADCASTD (R14), Z18
+	VPDPBUSD     Z18, Z16, Z14
+	VPDPBUSD     Z18, Z17, Z15
+	VPBROADCASTD 4(R14), Z18
+	VPDPBUSD     Z18, Z16, Z12
+	VPDPBUSD     Z18, Z17, Z13
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps17
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPSLLD       $0x07, Z10, Z10
+	VPADDD       Z10, Z8, Z8
+	VPSLLD       $0x07, Z11, Z11
+	VPADDD       Z11, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z12, Z12
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z13, Z13
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x06, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Z2
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       128(R11), Z0, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, 128(R13)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       192(R11), Z1, Z1
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 192(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       128(R11), Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, 128(R13)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       192(R11), Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 192(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 8(R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       128(R11), Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, 128(R13)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       192(R11), Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 192(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 12(R12), Z0
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       128(R11), Z12, Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      Z12, 128(R13)
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       192(R11), Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMOVUPS      Z13, 192(R13)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         $+16, R10
+	SUBQ         $0x04, DI
+	JNE          rows3
+	JMP          done4
+
+rows3of8:
 	// Tile of 3 rows, panel of 64 columns.
 	MOVQ         sums_base+88(FP), R11
 	VPBROADCASTD (R11)(R10*1), Z0
@@ -3374,58 +4327,53 @@ rows3:
 	VXORPS       Z22, Z22, Z22
 	VXORPS       Z23, Z23, Z23
 	MOVQ         SI, R11
-	MOVQ         stride+136(FP), R13
-	MOVQ         dim+144(FP), R12
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
 	SHRQ         $0x02, R12
-	MOVQ         DX, R14
-	MOVQ         BX, R15
-	SHRQ         $0x01, R15
-	ADDQ         DX, R15
 
-steps6:
-	PREFETCHT0   (R11)(R13*1)
-	PREFETCHT0   64(R11)(R13*1)
-	PREFETCHT0   128(R11)(R13*1)
-	PREFETCHT0   192(R11)(R13*1)
+steps18:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
 	VMOVDQU32    (R11), Z24
 	VMOVDQU32    64(R11), Z25
 	VMOVDQU32    128(R11), Z26
 	VMOVDQU32    192(R11), Z27
-	VPBROADCASTD (R14), Z28
+	VPBROADCASTD (R13), Z28
 	VPDPBUSD     Z28, Z24, Z4
 	VPDPBUSD     Z28, Z25, Z5
 	VPDPBUSD     Z28, Z26, Z6
 	VPDPBUSD     Z28, Z27, Z7
-	VPBROADCASTD (R15), Z28
+	VPBROADCASTD 4(R13), Z28
 	VPDPBUSD     Z28, Z24, Z0
 	VPDPBUSD     Z28, Z25, Z1
 	VPDPBUSD     Z28, Z26, Z2
 	VPDPBUSD     Z28, Z27, Z3
-	VPBROADCASTD (R14)(BX*1), Z28
+	VPBROADCASTD (R13)(BX*1), Z28
 	VPDPBUSD     Z28, Z24, Z12
 	VPDPBUSD     Z28, Z25, Z13
 	VPDPBUSD     Z28, Z26, Z14
 	VPDPBUSD     Z28, Z27, Z15
-	VPBROADCASTD (R15)(BX*1), Z28
+	VPBROADCASTD 4(R13)(BX*1), Z28
 	VPDPBUSD     Z28, Z24, Z8
 	VPDPBUSD     Z28, Z25, Z9
 	VPDPBUSD     Z28, Z26, Z10
 	VPDPBUSD     Z28, Z27, Z11
-	VPBROADCASTD (R14)(BX*2), Z28
+	VPBROADCASTD (R13)(BX*2), Z28
 	VPDPBUSD     Z28, Z24, Z20
 	VPDPBUSD     Z28, Z25, Z21
 	VPDPBUSD     Z28, Z26, Z22
 	VPDPBUSD     Z28, Z27, Z23
-	VPBROADCASTD (R15)(BX*2), Z28
+	VPBROADCASTD 4(R13)(BX*2), Z28
 	VPDPBUSD     Z28, Z24, Z16
 	VPDPBUSD     Z28, Z25, Z17
 	VPDPBUSD     Z28, Z26, Z18
 	VPDPBUSD     Z28, Z27, Z19
-	ADDQ         $0x04, R14
-	ADDQ         $0x04, R15
+	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
 	DECQ         R12
-	JNE          steps6
+	JNE          steps18
 	VPSLLD       $0x07, Z4, Z4
 	VPADDD       Z4, Z0, Z0
 	VPSLLD       $0x07, Z5, Z5
@@ -3450,7 +4398,7 @@ steps6:
 	VPADDD       Z22, Z18, Z18
 	VPSLLD       $0x07, Z23, Z23
 	VPADDD       Z23, Z19, Z19
-	MOVQ         dim+144(FP), R11
+	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
 	SHLQ         $0x06, R11
@@ -3517,57 +4465,49 @@ steps6:
 	ADDQ         BX, DX
 	ADDQ         $+12, R10
 	SUBQ         $0x03, DI
-	CMPQ         DI, $0x03
-	JGE          rows3
+	JNE          rows3
+	JMP          done4
 
-rest4:
-	CMPQ DI, $0x01
-	JLT  done5
-	JE   one7
-
+rows2of7:
 	// Tile of 2 rows, panel of 64 columns.
-	MOVQ         sums_base+88(FP), DI
-	VPBROADCASTD (DI)(R10*1), Z0
-	VPBROADCASTD (DI)(R10*1), Z1
-	VPBROADCASTD (DI)(R10*1), Z2
-	VPBROADCASTD (DI)(R10*1), Z3
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Z0
+	VPBROADCASTD (R11)(R10*1), Z1
+	VPBROADCASTD (R11)(R10*1), Z2
+	VPBROADCASTD (R11)(R10*1), Z3
 	VXORPS       Z4, Z4, Z4
 	VXORPS       Z5, Z5, Z5
 	VXORPS       Z6, Z6, Z6
 	VXORPS       Z7, Z7, Z7
-	MOVQ         sums_base+88(FP), DI
-	VPBROADCASTD 4(DI)(R10*1), Z8
-	VPBROADCASTD 4(DI)(R10*1), Z9
-	VPBROADCASTD 4(DI)(R10*1), Z10
-	VPBROADCASTD 4(DI)(R10*1), Z11
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Z8
+	VPBROADCASTD 4(R11)(R10*1), Z9
+	VPBROADCASTD 4(R11)(R10*1), Z10
+	VPBROADCASTD 4(R11)(R10*1), Z11
 	VXORPS       Z12, Z12, Z12
 	VXORPS       Z13, Z13, Z13
 	VXORPS       Z14, Z14, Z14
 	VXORPS       Z15, Z15, Z15
-	MOVQ         SI, DI
-	MOVQ         stride+136(FP), R12
-	MOVQ         dim+144(FP), R11
-	SHRQ         $0x02, R11
+	MOVQ         SI, R11
 	MOVQ         DX, R13
-	MOVQ         BX, R14
-	SHRQ         $0x01, R14
-	ADDQ         DX, R14
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x02, R12
 
-steps8:
-	PREFETCHT0   (DI)(R12*1)
-	PREFETCHT0   64(DI)(R12*1)
-	PREFETCHT0   128(DI)(R12*1)
-	PREFETCHT0   192(DI)(R12*1)
-	VMOVDQU32    (DI), Z16
-	VMOVDQU32    64(DI), Z17
-	VMOVDQU32    128(DI), Z18
-	VMOVDQU32    192(DI), Z19
+steps19:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VMOVDQU32    (R11), Z16
+	VMOVDQU32    64(R11), Z17
+	VMOVDQU32    128(R11), Z18
+	VMOVDQU32    192(R11), Z19
 	VPBROADCASTD (R13), Z20
 	VPDPBUSD     Z20, Z16, Z4
 	VPDPBUSD     Z20, Z17, Z5
 	VPDPBUSD     Z20, Z18, Z6
 	VPDPBUSD     Z20, Z19, Z7
-	VPBROADCASTD (R14), Z20
+	VPBROADCASTD 4(R13), Z20
 	VPDPBUSD     Z20, Z16, Z0
 	VPDPBUSD     Z20, Z17, Z1
 	VPDPBUSD     Z20, Z18, Z2
@@ -3577,16 +4517,15 @@ steps8:
 	VPDPBUSD     Z20, Z17, Z13
 	VPDPBUSD     Z20, Z18, Z14
 	VPDPBUSD     Z20, Z19, Z15
-	VPBROADCASTD (R14)(BX*1), Z20
+	VPBROADCASTD 4(R13)(BX*1), Z20
 	VPDPBUSD     Z20, Z16, Z8
 	VPDPBUSD     Z20, Z17, Z9
 	VPDPBUSD     Z20, Z18, Z10
 	VPDPBUSD     Z20, Z19, Z11
-	ADDQ         $0x04, R13
-	ADDQ         $0x04, R14
-	ADDQ         $+256, DI
-	DECQ         R11
-	JNE          steps8
+	ADDQ         $0x08, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps19
 	VPSLLD       $0x07, Z4, Z4
 	VPADDD       Z4, Z0, Z0
 	VPSLLD       $0x07, Z5, Z5
@@ -3603,92 +4542,95 @@ steps8:
 	VPADDD       Z14, Z10, Z10
 	VPSLLD       $0x07, Z15, Z15
 	VPADDD       Z15, Z11, Z11
-	MOVQ         dim+144(FP), DX
-	MOVQ         scale_base+64(FP), DI
-	SHLQ         $0x06, DX
-	ADDQ         SI, DX
-	ADDQ         R10, DI
-	VBROADCASTSS (DI), Z4
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x06, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Z4
 	VCVTDQ2PS    Z0, Z0
-	VMULPS       (DX), Z0, Z0
+	VMULPS       (R11), Z0, Z0
 	VMULPS       Z4, Z0, Z0
-	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z0, (R13)
 	VCVTDQ2PS    Z1, Z1
-	VMULPS       64(DX), Z1, Z1
+	VMULPS       64(R11), Z1, Z1
 	VMULPS       Z4, Z1, Z1
-	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z1, 64(R13)
 	VCVTDQ2PS    Z2, Z2
-	VMULPS       128(DX), Z2, Z2
+	VMULPS       128(R11), Z2, Z2
 	VMULPS       Z4, Z2, Z2
-	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z2, 128(R13)
 	VCVTDQ2PS    Z3, Z3
-	VMULPS       192(DX), Z3, Z3
+	VMULPS       192(R11), Z3, Z3
 	VMULPS       Z4, Z3, Z3
-	VMOVUPS      Z3, 192(AX)
-	ADDQ         CX, AX
-	VBROADCASTSS 4(DI), Z0
+	VMOVUPS      Z3, 192(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Z0
 	VCVTDQ2PS    Z8, Z8
-	VMULPS       (DX), Z8, Z8
+	VMULPS       (R11), Z8, Z8
 	VMULPS       Z0, Z8, Z8
-	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z8, (R13)
 	VCVTDQ2PS    Z9, Z9
-	VMULPS       64(DX), Z9, Z9
+	VMULPS       64(R11), Z9, Z9
 	VMULPS       Z0, Z9, Z9
-	VMOVUPS      Z9, 64(AX)
+	VMOVUPS      Z9, 64(R13)
 	VCVTDQ2PS    Z10, Z10
-	VMULPS       128(DX), Z10, Z10
+	VMULPS       128(R11), Z10, Z10
 	VMULPS       Z0, Z10, Z10
-	VMOVUPS      Z10, 128(AX)
+	VMOVUPS      Z10, 128(R13)
 	VCVTDQ2PS    Z11, Z11
-	VMULPS       192(DX), Z11, Z11
+	VMULPS       192(R11), Z11, Z11
 	VMULPS       Z0, Z11, Z11
-	VMOVUPS      Z11, 192(AX)
-	JMP          done5
+	VMOVUPS      Z11, 192(R13)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         $+8, R10
+	SUBQ         $0x02, DI
+	JNE          rows3
+	JMP          done4
 
-one7:
+rows1of6:
 	// Tile of 1 rows, panel of 64 columns.
-	MOVQ         sums_base+88(FP), DI
-	VPBROADCASTD (DI)(R10*1), Z0
-	VPBROADCASTD (DI)(R10*1), Z1
-	VPBROADCASTD (DI)(R10*1), Z2
-	VPBROADCASTD (DI)(R10*1), Z3
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Z0
+	VPBROADCASTD (R11)(R10*1), Z1
+	VPBROADCASTD (R11)(R10*1), Z2
+	VPBROADCASTD (R11)(R10*1), Z3
 	VXORPS       Z4, Z4, Z4
 	VXORPS       Z5, Z5, Z5
 	VXORPS       Z6, Z6, Z6
 	VXORPS       Z7, Z7, Z7
-	MOVQ         SI, DI
-	MOVQ         stride+136(FP), R12
-	MOVQ         dim+144(FP), R11
-	SHRQ         $0x02, R11
+	MOVQ         SI, R11
 	MOVQ         DX, R13
-	MOVQ         BX, R14
-	SHRQ         $0x01, R14
-	ADDQ         DX, R14
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x02, R12
 
-steps9:
-	PREFETCHT0   (DI)(R12*1)
-	PREFETCHT0   64(DI)(R12*1)
-	PREFETCHT0   128(DI)(R12*1)
-	PREFETCHT0   192(DI)(R12*1)
-	VMOVDQU32    (DI), Z8
-	VMOVDQU32    64(DI), Z9
-	VMOVDQU32    128(DI), Z10
-	VMOVDQU32    192(DI), Z11
+steps20:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VMOVDQU32    (R11), Z8
+	VMOVDQU32    64(R11), Z9
+	VMOVDQU32    128(R11), Z10
+	VMOVDQU32    192(R11), Z11
 	VPBROADCASTD (R13), Z12
 	VPDPBUSD     Z12, Z8, Z4
 	VPDPBUSD     Z12, Z9, Z5
 	VPDPBUSD     Z12, Z10, Z6
 	VPDPBUSD     Z12, Z11, Z7
-	VPBROADCASTD (R14), Z12
+	VPBROADCASTD 4(R13), Z12
 	VPDPBUSD     Z12, Z8, Z0
 	VPDPBUSD     Z12, Z9, Z1
 	VPDPBUSD     Z12, Z10, Z2
 	VPDPBUSD     Z12, Z11, Z3
-	ADDQ         $0x04, R13
-	ADDQ         $0x04, R14
-	ADDQ         $+256, DI
-	DECQ         R11
-	JNE          steps9
+	ADDQ         $0x08, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps20
 	VPSLLD       $0x07, Z4, Z4
 	VPADDD       Z4, Z0, Z0
 	VPSLLD       $0x07, Z5, Z5
@@ -3697,168 +4639,1342 @@ steps9:
 	VPADDD       Z6, Z2, Z2
 	VPSLLD       $0x07, Z7, Z7
 	VPADDD       Z7, Z3, Z3
-	MOVQ         dim+144(FP), DX
-	MOVQ         scale_base+64(FP), DI
-	SHLQ         $0x06, DX
-	ADDQ         SI, DX
-	ADDQ         R10, DI
-	VBROADCASTSS (DI), Z4
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x06, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Z4
 	VCVTDQ2PS    Z0, Z0
-	VMULPS       (DX), Z0, Z0
+	VMULPS       (R11), Z0, Z0
 	VMULPS       Z4, Z0, Z0
-	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z0, (R13)
 	VCVTDQ2PS    Z1, Z1
-	VMULPS       64(DX), Z1, Z1
+	VMULPS       64(R11), Z1, Z1
 	VMULPS       Z4, Z1, Z1
-	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z1, 64(R13)
 	VCVTDQ2PS    Z2, Z2
-	VMULPS       128(DX), Z2, Z2
+	VMULPS       128(R11), Z2, Z2
 	VMULPS       Z4, Z2, Z2
-	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z2, 128(R13)
 	VCVTDQ2PS    Z3, Z3
-	VMULPS       192(DX), Z3, Z3
+	VMULPS       192(R11), Z3, Z3
 	VMULPS       Z4, Z3, Z3
-	VMOVUPS      Z3, 192(AX)
+	VMOVUPS      Z3, 192(R13)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         $+4, R10
+	SUBQ         $0x01, DI
+	JNE          rows3
 
-done5:
-	ADDQ $+256, R8
-	ADDQ stride+136(FP), SI
-	DECQ R9
-	JNE  loop1
+done4:
+	ADDQ       $+256, R8
+	MOVQ       dim+136(FP), AX
+	SHLQ       $0x06, AX
+	ADDQ       AX, SI
+	PREFETCHT0 8192(SI)
+	PREFETCHT0 8256(SI)
+	PREFETCHT0 8320(SI)
+	PREFETCHT0 8384(SI)
+	ADDQ       $+256, SI
+	DECQ       R9
+	JNE        loop1
 
 done2:
 	VZEROUPPER
 	RET
 
-// func splitWeights_avx512(q []int8, scale []float32, p []float32, v []byte, stride int)
-// Requires: AVX, AVX2, AVX512F
-TEXT ·splitWeights_avx512(SB), NOSPLIT, $0-104
-	MOVQ         q_base+0(FP), AX
-	MOVQ         scale_base+24(FP), CX
-	MOVQ         p_base+48(FP), DX
-	MOVQ         v_base+72(FP), BX
-	MOVQ         p_len+56(FP), SI
-	SHRQ         $0x06, SI
-	VPBROADCASTD lowHalf7_avx512<>+0(SB), Z0
-	TESTQ        SI, SI
-	JLE          done2
+// func softmaxQ8_avx512(q []int8, p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, s []byte, ahead []byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, MMX+
+TEXT ·softmaxQ8_avx512(SB), NOSPLIT, $0-168
+	MOVQ  p_base+24(FP), AX
+	MOVQ  stats_base+88(FP), CX
+	MOVQ  rows+56(FP), DX
+	TESTQ DX, DX
+	JLE   done2
 
 loop1:
-	VMOVUPS       (DX), Z1
-	VMULPS        (BX), Z1, Z1
-	VMOVAPS       Z1, Z5
-	VMOVUPS       64(DX), Z2
-	VMULPS        64(BX), Z2, Z2
-	VPMAXUD       Z2, Z5, Z5
-	VMOVUPS       128(DX), Z3
-	VMULPS        128(BX), Z3, Z3
-	VPMAXUD       Z3, Z5, Z5
-	VMOVUPS       192(DX), Z4
-	VMULPS        192(BX), Z4, Z4
-	VPMAXUD       Z4, Z5, Z5
-	VEXTRACTF64X4 $0x01, Z5, Y6
-	VPMAXUD       Y6, Y5, Y5
-	VEXTRACTF128  $0x01, Y5, X6
-	VPMAXUD       X6, X5, X5
-	VMOVHLPS      X5, X5, X6
-	VPMAXUD       X6, X5, X5
-	VMOVSHDUP     X5, X6
-	VPMAXUD       X6, X5, X5
-	VMOVD         X5, DI
-	VDIVSS        weightMax_avx512<>+0(SB), X5, X7
-	VMOVSS        weightMax_avx512<>+0(SB), X6
-	VDIVSS        X5, X6, X6
-	CMPL          DI, $0x0d800000
-	JCS           small3
-	CMPL          DI, $0x7f800000
-	JCS           scaled5
-	JMP           large4
+	VBROADCASTSS minusInf_avx512<>+0(SB), Z0
+	MOVQ         lo+72(FP), BX
+	MOVQ         hi+80(FP), SI
+	MOVQ         blocks+64(FP), DI
+	XORQ         R8, R8
+	CMPQ         BX, $0x10
+	JLT          tail4
 
-small3:
-	VXORPS X7, X7, X7
+loop3:
+	VMOVUPS Z0, (AX)(R8*1)
+	ADDQ    $0x40, R8
+	SUBQ    $0x10, BX
+	CMPQ    BX, $0x10
+	JGE     loop3
 
-large4:
-	VXORPS X6, X6, X6
+tail4:
+	TESTQ        BX, BX
+	JLE          done5
+	VPBROADCASTD BX, Z1
+	VPCMPGTD     lane_avx512<>+0(SB), Z1, K1
+	VMOVUPS      Z0, K1, (AX)(R8*1)
 
-scaled5:
-	VMOVSS       X7, (CX)
-	VBROADCASTSS X6, Z5
-	VMULPS       Z5, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPSRLD       $0x07, Z1, Z6
-	VPANDD       Z0, Z6, Z6
-	VPANDD       Z0, Z1, Z1
-	VPMOVDB      Z6, (AX)
-	VPMOVDB      Z1, 64(AX)
-	VMULPS       Z5, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPSRLD       $0x07, Z2, Z1
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z2, Z2
-	VPMOVDB      Z1, 16(AX)
-	VPMOVDB      Z2, 80(AX)
-	VMULPS       Z5, Z3, Z3
-	VCVTPS2DQ    Z3, Z3
-	VPSRLD       $0x07, Z3, Z1
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z3, Z3
-	VPMOVDB      Z1, 32(AX)
-	VPMOVDB      Z3, 96(AX)
-	VMULPS       Z5, Z4, Z4
-	VCVTPS2DQ    Z4, Z4
-	VPSRLD       $0x07, Z4, Z1
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z4, Z4
-	VPMOVDB      Z1, 48(AX)
-	VPMOVDB      Z4, 112(AX)
-	ADDQ         $+256, DX
-	ADDQ         $+128, AX
-	ADDQ         $0x04, CX
-	ADDQ         stride+96(FP), BX
-	DECQ         SI
-	JNE          loop1
+done5:
+	SHLQ $0x06, DI
+	SUBQ SI, DI
+	LEAQ (AX)(SI*4), BX
+	XORQ SI, SI
+	CMPQ DI, $0x10
+	JLT  tail7
+
+loop6:
+	VMOVUPS Z0, (BX)(SI*1)
+	ADDQ    $0x40, SI
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     loop6
+
+tail7:
+	TESTQ        DI, DI
+	JLE          done8
+	VPBROADCASTD DI, Z1
+	VPCMPGTD     lane_avx512<>+0(SB), Z1, K1
+	VMOVUPS      Z0, K1, (BX)(SI*1)
+
+done8:
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z0
+	MOVQ    AX, BX
+	MOVQ    blocks+64(FP), SI
+	TESTQ   SI, SI
+	JLE     done10
+
+loop9:
+	VMOVUPS (BX), Z4
+	VMAXPS  Z1, Z4, Z1
+	VMOVUPS 64(BX), Z4
+	VMAXPS  Z2, Z4, Z2
+	VMOVUPS 128(BX), Z4
+	VMAXPS  Z3, Z4, Z3
+	VMOVUPS 192(BX), Z4
+	VMAXPS  Z0, Z4, Z0
+	ADDQ    $+256, BX
+	DECQ    SI
+	JNE     loop9
+
+done10:
+	VMAXPS        Z0, Z3, Z3
+	VMAXPS        Z3, Z2, Z2
+	VMAXPS        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VMAXPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VMAXPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VMAXPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VMAXPS        X0, X1, X1
+	VXORPS        X0, X0, X0
+	VADDSS        X0, X1, X1
+	VMOVSS        X1, (CX)
+	MOVQ          ldp+48(FP), BX
+	LEAQ          (AX)(BX*4), AX
+	MOVQ          lds+112(FP), BX
+	LEAQ          (CX)(BX*4), CX
+	DECQ          DX
+	JNE           loop1
 
 done2:
+	VPBROADCASTD one_avx512<>+0(SB), Z0
+	VPBROADCASTD expMin_avx512<>+0(SB), Z1
+	VPBROADCASTD log2E_avx512<>+0(SB), Z2
+	VPBROADCASTD minusLn2Hi_avx512<>+0(SB), Z3
+	VPBROADCASTD minusLn2Lo_avx512<>+0(SB), Z4
+	VPBROADCASTD expC2_avx512<>+0(SB), Z5
+	VPBROADCASTD expC3_avx512<>+0(SB), Z6
+	VPBROADCASTD expC4_avx512<>+0(SB), Z7
+	VPBROADCASTD expC5_avx512<>+0(SB), Z8
+	VPBROADCASTD expC6_avx512<>+0(SB), Z9
+	MOVQ         ahead_base+144(FP), DX
+	MOVQ         ahead_len+152(FP), AX
+	MOVQ         rows+56(FP), CX
+	IMULQ        blocks+64(FP), CX
+	SHLQ         $0x08, CX
+	CMPQ         AX, CX
+	JGE          enough11
+	MOVQ         p_base+24(FP), DX
+
+enough11:
+	MOVQ         p_base+24(FP), AX
+	MOVQ         stats_base+88(FP), CX
+	MOVQ         q_base+0(FP), R8
+	VPBROADCASTD lowHalf7_avx512<>+0(SB), Z13
+	VMOVDQU32    quads_avx512<>+0(SB), Z14
+	XORQ         R9, R9
+
+row12:
+	CMPQ         R9, rows+56(FP)
+	JGE          split13
+	MOVQ         s_base+120(FP), DI
+	VXORPS       Z12, Z12, Z12
+	MOVQ         AX, BX
+	MOVQ         blocks+64(FP), SI
+	VBROADCASTSS (CX), Z10
+	VXORPS       Z11, Z11, Z11
+	TESTQ        SI, SI
+	JLE          done16
+
+loop15:
+	PREFETCHT0  (DX)
+	VMOVUPS     (BX), Z15
+	VSUBPS      Z10, Z15, Z15
+	VCMPPS      $0x05, Z1, Z15, K1
+	VMULPS      Z2, Z15, Z16
+	VRNDSCALEPS $0x00, Z16, Z16
+	VFMADD231PS Z3, Z16, Z15
+	VFMADD231PS Z4, Z16, Z15
+	VMOVUPS     Z9, Z17
+	VFMADD213PS Z8, Z15, Z17
+	VFMADD213PS Z7, Z15, Z17
+	VFMADD213PS Z6, Z15, Z17
+	VFMADD213PS Z5, Z15, Z17
+	VFMADD213PS Z0, Z15, Z17
+	VFMADD213PS Z0, Z15, Z17
+	VCVTPS2DQ   Z16, Z16
+	VPSLLD      $0x17, Z16, Z16
+	VPADDD.Z    Z16, Z17, K1, Z17
+	VADDPS      Z17, Z11, Z11
+	VMULPS      (DI), Z17, Z17
+	VPMAXUD     Z17, Z12, Z12
+	VMOVUPS     Z17, (BX)
+	PREFETCHT0  64(DX)
+	VMOVUPS     64(BX), Z15
+	VSUBPS      Z10, Z15, Z15
+	VCMPPS      $0x05, Z1, Z15, K1
+	VMULPS      Z2, Z15, Z16
+	VRNDSCALEPS $0x00, Z16, Z16
+	VFMADD231PS Z3, Z16, Z15
+	VFMADD231PS Z4, Z16, Z15
+	VMOVUPS     Z9, Z17
+	VFMADD213PS Z8, Z15, Z17
+	VFMADD213PS Z7, Z15, Z17
+	VFMADD213PS Z6, Z15, Z17
+	VFMADD213PS Z5, Z15, Z17
+	VFMADD213PS Z0, Z15, Z17
+	VFMADD213PS Z0, Z15, Z17
+	VCVTPS2DQ   Z16, Z16
+	VPSLLD      $0x17, Z16, Z16
+	VPADDD.Z    Z16, Z17, K1, Z17
+	VADDPS      Z17, Z11, Z11
+	VMULPS      64(DI), Z17, Z17
+	VPMAXUD     Z17, Z12, Z12
+	VMOVUPS     Z17, 64(BX)
+	PREFETCHT0  128(DX)
+	VMOVUPS     128(BX), Z15
+	VSUBPS      Z10, Z15, Z15
+	VCMPPS      $0x05, Z1, Z15, K1
+	VMULPS      Z2, Z15, Z16
+	VRNDSCALEPS $0x00, Z16, Z16
+	VFMADD231PS Z3, Z16, Z15
+	VFMADD231PS Z4, Z16, Z15
+	VMOVUPS     Z9, Z17
+	VFMADD213PS Z8, Z15, Z17
+	VFMADD213PS Z7, Z15, Z17
+	VFMADD213PS Z6, Z15, Z17
+	VFMADD213PS Z5, Z15, Z17
+	VFMADD213PS Z0, Z15, Z17
+	VFMADD213PS Z0, Z15, Z17
+	VCVTPS2DQ   Z16, Z16
+	VPSLLD      $0x17, Z16, Z16
+	VPADDD.Z    Z16, Z17, K1, Z17
+	VADDPS      Z17, Z11, Z11
+	VMULPS      128(DI), Z17, Z17
+	VPMAXUD     Z17, Z12, Z12
+	VMOVUPS     Z17, 128(BX)
+	PREFETCHT0  192(DX)
+	VMOVUPS     192(BX), Z15
+	VSUBPS      Z10, Z15, Z15
+	VCMPPS      $0x05, Z1, Z15, K1
+	VMULPS      Z2, Z15, Z16
+	VRNDSCALEPS $0x00, Z16, Z16
+	VFMADD231PS Z3, Z16, Z15
+	VFMADD231PS Z4, Z16, Z15
+	VMOVUPS     Z9, Z17
+	VFMADD213PS Z8, Z15, Z17
+	VFMADD213PS Z7, Z15, Z17
+	VFMADD213PS Z6, Z15, Z17
+	VFMADD213PS Z5, Z15, Z17
+	VFMADD213PS Z0, Z15, Z17
+	VFMADD213PS Z0, Z15, Z17
+	VCVTPS2DQ   Z16, Z16
+	VPSLLD      $0x17, Z16, Z16
+	VPADDD.Z    Z16, Z17, K1, Z17
+	VADDPS      Z17, Z11, Z11
+	VMULPS      192(DI), Z17, Z17
+	VPMAXUD     Z17, Z12, Z12
+	VMOVUPS     Z17, 192(BX)
+	ADDQ        $+256, BX
+	ADDQ        $+256, DX
+	ADDQ        $+256, DI
+	DECQ        SI
+	JNE         loop15
+
+done16:
+	VEXTRACTF64X4 $0x01, Z11, Y10
+	VADDPS        Y10, Y11, Y11
+	VEXTRACTF32X4 $0x01, Y11, X10
+	VADDPS        X10, X11, X11
+	VMOVHLPS      X11, X11, X10
+	VADDPS        X10, X11, X11
+	VMOVSHDUP     X11, X10
+	VADDPS        X10, X11, X11
+	VMOVSS        X11, 4(CX)
+	VEXTRACTF64X4 $0x01, Z12, Y10
+	VPMAXUD       Y10, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X10
+	VPMAXUD       X10, X12, X12
+	VMOVHLPS      X12, X12, X10
+	VPMAXUD       X10, X12, X12
+	VMOVSHDUP     X12, X10
+	VPMAXUD       X10, X12, X12
+	VMOVD         X12, BX
+	VDIVSS        weightMax_avx512<>+0(SB), X12, X11
+	VMOVSS        weightMax_avx512<>+0(SB), X10
+	VDIVSS        X12, X10, X10
+	CMPL          BX, $0x0d800000
+	JCS           small17
+	CMPL          BX, $0x7f800000
+	JCS           scaled19
+	JMP           large18
+
+small17:
+	VXORPS X11, X11, X11
+
+large18:
+	VXORPS X10, X10, X10
+
+scaled19:
+	VMOVSS X11, 8(CX)
+	VMOVSS X10, 12(CX)
+
+split13:
+	TESTQ        R9, R9
+	JE           next14
+	MOVQ         lds+112(FP), BX
+	MOVQ         R8, DI
+	NEGQ         BX
+	VBROADCASTSS 12(CX)(BX*4), Z10
+	MOVQ         ldp+48(FP), BX
+	LEAQ         (R8)(BX*4), R8
+	NEGQ         BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         blocks+64(FP), SI
+	TESTQ        SI, SI
+	JLE          done21
+
+loop20:
+	VMULPS     (BX), Z10, Z11
+	VCVTPS2DQ  Z11, Z11
+	VMULPS     64(BX), Z10, Z12
+	VCVTPS2DQ  Z12, Z12
+	VPACKUSDW  Z12, Z11, Z11
+	VPSRLW     $0x07, Z11, Z12
+	VPANDD     Z13, Z11, Z11
+	VMULPS     128(BX), Z10, Z15
+	VCVTPS2DQ  Z15, Z15
+	VMULPS     192(BX), Z10, Z16
+	VCVTPS2DQ  Z16, Z16
+	VPACKUSDW  Z16, Z15, Z15
+	VPSRLW     $0x07, Z15, Z16
+	VPANDD     Z13, Z15, Z15
+	VPACKUSWB  Z16, Z12, Z12
+	VPACKUSWB  Z15, Z11, Z11
+	VPUNPCKHDQ Z11, Z12, Z15
+	VPUNPCKLDQ Z11, Z12, Z12
+	VPERMQ     Z12, Z14, Z12
+	VMOVDQU32  Z12, (DI)
+	VPERMQ     Z15, Z14, Z15
+	VMOVDQU32  Z15, 64(DI)
+	ADDQ       $+256, BX
+	ADDQ       $+128, DI
+	DECQ       SI
+	JNE        loop20
+
+done21:
+next14:
+	MOVQ ldp+48(FP), BX
+	LEAQ (AX)(BX*4), AX
+	MOVQ lds+112(FP), BX
+	LEAQ (CX)(BX*4), CX
+	INCQ R9
+	CMPQ R9, rows+56(FP)
+	JLE  row12
 	VZEROUPPER
 	RET
 
-DATA lowHalf7_avx512<>+0(SB)/4, $0x0000007f
+DATA minusInf_avx512<>+0(SB)/4, $0xff800000
+GLOBL minusInf_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA one_avx512<>+0(SB)/4, $0x3f800000
+GLOBL one_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA expMin_avx512<>+0(SB)/4, $0xc2ae999a
+GLOBL expMin_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA log2E_avx512<>+0(SB)/4, $0x3fb8aa3b
+GLOBL log2E_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA minusLn2Hi_avx512<>+0(SB)/4, $0xbf317218
+GLOBL minusLn2Hi_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA minusLn2Lo_avx512<>+0(SB)/4, $0x3102e308
+GLOBL minusLn2Lo_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA expC2_avx512<>+0(SB)/4, $0x3efffffe
+GLOBL expC2_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA expC3_avx512<>+0(SB)/4, $0x3e2aaa49
+GLOBL expC3_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA expC4_avx512<>+0(SB)/4, $0x3d2aac79
+GLOBL expC4_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA expC5_avx512<>+0(SB)/4, $0x3c091cfa
+GLOBL expC5_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA expC6_avx512<>+0(SB)/4, $0x3ab5120b
+GLOBL expC6_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA lowHalf7_avx512<>+0(SB)/4, $0x007f007f
 GLOBL lowHalf7_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA quads_avx512<>+0(SB)/4, $0x00000000
+DATA quads_avx512<>+4(SB)/4, $0x00000000
+DATA quads_avx512<>+8(SB)/4, $0x00000002
+DATA quads_avx512<>+12(SB)/4, $0x00000000
+DATA quads_avx512<>+16(SB)/4, $0x00000004
+DATA quads_avx512<>+20(SB)/4, $0x00000000
+DATA quads_avx512<>+24(SB)/4, $0x00000006
+DATA quads_avx512<>+28(SB)/4, $0x00000000
+DATA quads_avx512<>+32(SB)/4, $0x00000001
+DATA quads_avx512<>+36(SB)/4, $0x00000000
+DATA quads_avx512<>+40(SB)/4, $0x00000003
+DATA quads_avx512<>+44(SB)/4, $0x00000000
+DATA quads_avx512<>+48(SB)/4, $0x00000005
+DATA quads_avx512<>+52(SB)/4, $0x00000000
+DATA quads_avx512<>+56(SB)/4, $0x00000007
+DATA quads_avx512<>+60(SB)/4, $0x00000000
+GLOBL quads_avx512<>(SB), RODATA|NOPTR, $64
 
 DATA weightMax_avx512<>+0(SB)/4, $0x467ffc00
 GLOBL weightMax_avx512<>(SB), RODATA|NOPTR, $4
 
-// func weighQ8_avx512(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, stride int, cols int, blocks int, rows int)
+// func weighQ8_avx512(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens int, cols int, blocks int, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VNNI, MMX+
 TEXT ·weighQ8_avx512(SB), NOSPLIT, $0-152
 	MOVQ ldd+24(FP), CX
 	MOVQ ldp+56(FP), BX
+	MOVQ v_base+96(FP), SI
+	MOVQ dst_base+0(FP), R9
+	MOVQ cols+128(FP), R10
 	SHLQ $0x02, CX
-	XORQ R8, R8
 
-block1:
-	CMPQ  R8, blocks+136(FP)
-	JGE   end2
-	MOVQ  R8, SI
-	IMULQ stride+120(FP), SI
-	ADDQ  v_base+96(FP), SI
-	MOVQ  dst_base+0(FP), R10
-	MOVQ  cols+128(FP), R11
+panels1:
+	CMPQ  R10, $0x40
+	JLT   narrower2
+	MOVQ  R9, AX
+	MOVQ  p_base+32(FP), DX
+	MOVQ  scale_base+64(FP), R8
+	MOVQ  rows+144(FP), DI
+	TESTQ DI, DI
+	JE    done4
 
-panels3:
-	CMPQ R11, $0x40
-	JLT  narrower4
-	MOVQ R10, AX
-	MOVQ R8, DX
-	SHLQ $0x07, DX
-	ADDQ p_base+32(FP), DX
-	MOVQ scale_base+64(FP), R9
-	LEAQ (R9)(R8*4), R9
-	MOVQ rows+144(FP), DI
-	CMPQ DI, $0x03
-	JLT  rest6
+rows3:
+	CMPQ DI, $0x0c
+	JGE  rows6of11
+	MOVQ DI, R11
+	CMPQ DI, $0x06
+	JLE  choose5
+	INCQ R11
+	SHRQ $0x01, R11
 
-rows5:
+choose5:
+	CMPQ R11, $0x01
+	JEQ  rows1of6
+	CMPQ R11, $0x02
+	JEQ  rows2of7
+	CMPQ R11, $0x03
+	JEQ  rows3of8
+	CMPQ R11, $0x04
+	JEQ  rows4of9
+	CMPQ R11, $0x05
+	JEQ  rows5of10
+
+rows6of11:
+	// Tile of 6 rows, panel of 64 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
+	VXORPS Z18, Z18, Z18
+	VXORPS Z19, Z19, Z19
+	VXORPS Z20, Z20, Z20
+	VXORPS Z21, Z21, Z21
+	VXORPS Z22, Z22, Z22
+	VXORPS Z23, Z23, Z23
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
+	LEAQ   (R13)(BX*2), R14
+	ADDQ   BX, R14
+
+steps12:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VMOVDQU32    (R11), Z24
+	VMOVDQU32    64(R11), Z25
+	VPBROADCASTD (R13), Z26
+	VPDPBUSD     Z24, Z26, Z2
+	VPDPBUSD     Z25, Z26, Z3
+	VPBROADCASTD 4(R13), Z26
+	VPDPBUSD     Z24, Z26, Z0
+	VPDPBUSD     Z25, Z26, Z1
+	VPBROADCASTD (R13)(BX*1), Z26
+	VPDPBUSD     Z24, Z26, Z6
+	VPDPBUSD     Z25, Z26, Z7
+	VPBROADCASTD 4(R13)(BX*1), Z26
+	VPDPBUSD     Z24, Z26, Z4
+	VPDPBUSD     Z25, Z26, Z5
+	VPBROADCASTD (R13)(BX*2), Z26
+	VPDPBUSD     Z24, Z26, Z10
+	VPDPBUSD     Z25, Z26, Z11
+	VPBROADCASTD 4(R13)(BX*2), Z26
+	VPDPBUSD     Z24, Z26, Z8
+	VPDPBUSD     Z25, Z26, Z9
+	VPBROADCASTD (R14), Z26
+	VPDPBUSD     Z24, Z26, Z14
+	VPDPBUSD     Z25, Z26, Z15
+	VPBROADCASTD 4(R14), Z26
+	VPDPBUSD     Z24, Z26, Z12
+	VPDPBUSD     Z25, Z26, Z13
+	VPBROADCASTD (R14)(BX*1), Z26
+	VPDPBUSD     Z24, Z26, Z18
+	VPDPBUSD     Z25, Z26, Z19
+	VPBROADCASTD 4(R14)(BX*1), Z26
+	VPDPBUSD     Z24, Z26, Z16
+	VPDPBUSD     Z25, Z26, Z17
+	VPBROADCASTD (R14)(BX*2), Z26
+	VPDPBUSD     Z24, Z26, Z22
+	VPDPBUSD     Z25, Z26, Z23
+	VPBROADCASTD 4(R14)(BX*2), Z26
+	VPDPBUSD     Z24, Z26, Z20
+	VPDPBUSD     Z25, Z26, Z21
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps12
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPSLLD       $0x07, Z10, Z10
+	VPADDD       Z10, Z8, Z8
+	VPSLLD       $0x07, Z11, Z11
+	VPADDD       Z11, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z12, Z12
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z13, Z13
+	VPSLLD       $0x07, Z18, Z18
+	VPADDD       Z18, Z16, Z16
+	VPSLLD       $0x07, Z19, Z19
+	VPADDD       Z19, Z17, Z17
+	VPSLLD       $0x07, Z22, Z22
+	VPADDD       Z22, Z20, Z20
+	VPSLLD       $0x07, Z23, Z23
+	VPADDD       Z23, Z21, Z21
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z2
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, (R11)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, (R11)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, (R11)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      Z12, (R11)
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMOVUPS      Z13, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       Z0, Z16, Z16
+	VMOVUPS      Z16, (R11)
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z0, Z17, Z17
+	VMOVUPS      Z17, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z20, Z20
+	VMULPS       Z0, Z20, Z20
+	VMOVUPS      Z20, (R11)
+	VCVTDQ2PS    Z21, Z21
+	VMULPS       Z0, Z21, Z21
+	VMOVUPS      Z21, 64(R11)
+	VXORPS       Z0, Z0, Z0
+	VXORPS       Z1, Z1, Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	VXORPS       Z4, Z4, Z4
+	VXORPS       Z5, Z5, Z5
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z7, Z7, Z7
+	VXORPS       Z8, Z8, Z8
+	VXORPS       Z9, Z9, Z9
+	VXORPS       Z10, Z10, Z10
+	VXORPS       Z11, Z11, Z11
+	VXORPS       Z12, Z12, Z12
+	VXORPS       Z13, Z13, Z13
+	VXORPS       Z14, Z14, Z14
+	VXORPS       Z15, Z15, Z15
+	VXORPS       Z16, Z16, Z16
+	VXORPS       Z17, Z17, Z17
+	VXORPS       Z18, Z18, Z18
+	VXORPS       Z19, Z19, Z19
+	VXORPS       Z20, Z20, Z20
+	VXORPS       Z21, Z21, Z21
+	VXORPS       Z22, Z22, Z22
+	VXORPS       Z23, Z23, Z23
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x04, R12
+	LEAQ         (R13)(BX*2), R14
+	ADDQ         BX, R14
+
+steps13:
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VMOVDQU32    128(R11), Z24
+	VMOVDQU32    192(R11), Z25
+	VPBROADCASTD (R13), Z26
+	VPDPBUSD     Z24, Z26, Z2
+	VPDPBUSD     Z25, Z26, Z3
+	VPBROADCASTD 4(R13), Z26
+	VPDPBUSD     Z24, Z26, Z0
+	VPDPBUSD     Z25, Z26, Z1
+	VPBROADCASTD (R13)(BX*1), Z26
+	VPDPBUSD     Z24, Z26, Z6
+	VPDPBUSD     Z25, Z26, Z7
+	VPBROADCASTD 4(R13)(BX*1), Z26
+	VPDPBUSD     Z24, Z26, Z4
+	VPDPBUSD     Z25, Z26, Z5
+	VPBROADCASTD (R13)(BX*2), Z26
+	VPDPBUSD     Z24, Z26, Z10
+	VPDPBUSD     Z25, Z26, Z11
+	VPBROADCASTD 4(R13)(BX*2), Z26
+	VPDPBUSD     Z24, Z26, Z8
+	VPDPBUSD     Z25, Z26, Z9
+	VPBROADCASTD (R14), Z26
+	VPDPBUSD     Z24, Z26, Z14
+	VPDPBUSD     Z25, Z26, Z15
+	VPBROADCASTD 4(R14), Z26
+	VPDPBUSD     Z24, Z26, Z12
+	VPDPBUSD     Z25, Z26, Z13
+	VPBROADCASTD (R14)(BX*1), Z26
+	VPDPBUSD     Z24, Z26, Z18
+	VPDPBUSD     Z25, Z26, Z19
+	VPBROADCASTD 4(R14)(BX*1), Z26
+	VPDPBUSD     Z24, Z26, Z16
+	VPDPBUSD     Z25, Z26, Z17
+	VPBROADCASTD (R14)(BX*2), Z26
+	VPDPBUSD     Z24, Z26, Z22
+	VPDPBUSD     Z25, Z26, Z23
+	VPBROADCASTD 4(R14)(BX*2), Z26
+	VPDPBUSD     Z24, Z26, Z20
+	VPDPBUSD     Z25, Z26, Z21
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps13
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPSLLD       $0x07, Z10, Z10
+	VPADDD       Z10, Z8, Z8
+	VPSLLD       $0x07, Z11, Z11
+	VPADDD       Z11, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z12, Z12
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z13, Z13
+	VPSLLD       $0x07, Z18, Z18
+	VPADDD       Z18, Z16, Z16
+	VPSLLD       $0x07, Z19, Z19
+	VPADDD       Z19, Z17, Z17
+	VPSLLD       $0x07, Z22, Z22
+	VPADDD       Z22, Z20, Z20
+	VPSLLD       $0x07, Z23, Z23
+	VPADDD       Z23, Z21, Z21
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z2
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, 128(R11)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 192(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, 128(R11)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 192(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, 128(R11)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 192(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      Z12, 128(R11)
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMOVUPS      Z13, 192(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       Z0, Z16, Z16
+	VMOVUPS      Z16, 128(R11)
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z0, Z17, Z17
+	VMOVUPS      Z17, 192(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z20, Z20
+	VMULPS       Z0, Z20, Z20
+	VMOVUPS      Z20, 128(R11)
+	VCVTDQ2PS    Z21, Z21
+	VMULPS       Z0, Z21, Z21
+	VMOVUPS      Z21, 192(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x06, DI
+	JNE          rows3
+	JMP          done4
+
+rows5of10:
+	// Tile of 5 rows, panel of 64 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
+	VXORPS Z18, Z18, Z18
+	VXORPS Z19, Z19, Z19
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
+	LEAQ   (R13)(BX*2), R14
+	ADDQ   BX, R14
+
+steps14:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VMOVDQU32    (R11), Z20
+	VMOVDQU32    64(R11), Z21
+	VPBROADCASTD (R13), Z22
+	VPDPBUSD     Z20, Z22, Z2
+	VPDPBUSD     Z21, Z22, Z3
+	VPBROADCASTD 4(R13), Z22
+	VPDPBUSD     Z20, Z22, Z0
+	VPDPBUSD     Z21, Z22, Z1
+	VPBROADCASTD (R13)(BX*1), Z22
+	VPDPBUSD     Z20, Z22, Z6
+	VPDPBUSD     Z21, Z22, Z7
+	VPBROADCASTD 4(R13)(BX*1), Z22
+	VPDPBUSD     Z20, Z22, Z4
+	VPDPBUSD     Z21, Z22, Z5
+	VPBROADCASTD (R13)(BX*2), Z22
+	VPDPBUSD     Z20, Z22, Z10
+	VPDPBUSD     Z21, Z22, Z11
+	VPBROADCASTD 4(R13)(BX*2), Z22
+	VPDPBUSD     Z20, Z22, Z8
+	VPDPBUSD     Z21, Z22, Z9
+	VPBROADCASTD (R14), Z22
+	VPDPBUSD     Z20, Z22, Z14
+	VPDPBUSD     Z21, Z22, Z15
+	VPBROADCASTD 4(R14), Z22
+	VPDPBUSD     Z20, Z22, Z12
+	VPDPBUSD     Z21, Z22, Z13
+	VPBROADCASTD (R14)(BX*1), Z22
+	VPDPBUSD     Z20, Z22, Z18
+	VPDPBUSD     Z21, Z22, Z19
+	VPBROADCASTD 4(R14)(BX*1), Z22
+	VPDPBUSD     Z20, Z22, Z16
+	VPDPBUSD     Z21, Z22, Z17
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps14
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPSLLD       $0x07, Z10, Z10
+	VPADDD       Z10, Z8, Z8
+	VPSLLD       $0x07, Z11, Z11
+	VPADDD       Z11, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z12, Z12
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z13, Z13
+	VPSLLD       $0x07, Z18, Z18
+	VPADDD       Z18, Z16, Z16
+	VPSLLD       $0x07, Z19, Z19
+	VPADDD       Z19, Z17, Z17
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z2
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, (R11)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, (R11)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, (R11)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      Z12, (R11)
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMOVUPS      Z13, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       Z0, Z16, Z16
+	VMOVUPS      Z16, (R11)
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z0, Z17, Z17
+	VMOVUPS      Z17, 64(R11)
+	VXORPS       Z0, Z0, Z0
+	VXORPS       Z1, Z1, Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	VXORPS       Z4, Z4, Z4
+	VXORPS       Z5, Z5, Z5
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z7, Z7, Z7
+	VXORPS       Z8, Z8, Z8
+	VXORPS       Z9, Z9, Z9
+	VXORPS       Z10, Z10, Z10
+	VXORPS       Z11, Z11, Z11
+	VXORPS       Z12, Z12, Z12
+	VXORPS       Z13, Z13, Z13
+	VXORPS       Z14, Z14, Z14
+	VXORPS       Z15, Z15, Z15
+	VXORPS       Z16, Z16, Z16
+	VXORPS       Z17, Z17, Z17
+	VXORPS       Z18, Z18, Z18
+	VXORPS       Z19, Z19, Z19
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x04, R12
+	LEAQ         (R13)(BX*2), R14
+	ADDQ         BX, R14
+
+steps15:
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VMOVDQU32    128(R11), Z20
+	VMOVDQU32    192(R11), Z21
+	VPBROADCASTD (R13), Z22
+	VPDPBUSD     Z20, Z22, Z2
+	VPDPBUSD     Z21, Z22, Z3
+	VPBROADCASTD 4(R13), Z22
+	VPDPBUSD     Z20, Z22, Z0
+	VPDPBUSD     Z21, Z22, Z1
+	VPBROADCASTD (R13)(BX*1), Z22
+	VPDPBUSD     Z20, Z22, Z6
+	VPDPBUSD     Z21, Z22, Z7
+	VPBROADCASTD 4(R13)(BX*1), Z22
+	VPDPBUSD     Z20, Z22, Z4
+	VPDPBUSD     Z21, Z22, Z5
+	VPBROADCASTD (R13)(BX*2), Z22
+	VPDPBUSD     Z20, Z22, Z10
+	VPDPBUSD     Z21, Z22, Z11
+	VPBROADCASTD 4(R13)(BX*2), Z22
+	VPDPBUSD     Z20, Z22, Z8
+	VPDPBUSD     Z21, Z22, Z9
+	VPBROADCASTD (R14), Z22
+	VPDPBUSD     Z20, Z22, Z14
+	VPDPBUSD     Z21, Z22, Z15
+	VPBROADCASTD 4(R14), Z22
+	VPDPBUSD     Z20, Z22, Z12
+	VPDPBUSD     Z21, Z22, Z13
+	VPBROADCASTD (R14)(BX*1), Z22
+	VPDPBUSD     Z20, Z22, Z18
+	VPDPBUSD     Z21, Z22, Z19
+	VPBROADCASTD 4(R14)(BX*1), Z22
+	VPDPBUSD     Z20, Z22, Z16
+	VPDPBUSD     Z21, Z22, Z17
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps15
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPSLLD       $0x07, Z10, Z10
+	VPADDD       Z10, Z8, Z8
+	VPSLLD       $0x07, Z11, Z11
+	VPADDD       Z11, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z12, Z12
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z13, Z13
+	VPSLLD       $0x07, Z18, Z18
+	VPADDD       Z18, Z16, Z16
+	VPSLLD       $0x07, Z19, Z19
+	VPADDD       Z19, Z17, Z17
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z2
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, 128(R11)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 192(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, 128(R11)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 192(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, 128(R11)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 192(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      Z12, 128(R11)
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMOVUPS      Z13, 192(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       Z0, Z16, Z16
+	VMOVUPS      Z16, 128(R11)
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z0, Z17, Z17
+	VMOVUPS      Z17, 192(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x05, DI
+	JNE          rows3
+	JMP          done4
+
+rows4of9:
+	// Tile of 4 rows, panel of 64 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
+	LEAQ   (R13)(BX*2), R14
+	ADDQ   BX, R14
+
+steps16:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VMOVDQU32    (R11), Z16
+	VMOVDQU32    64(R11), Z17
+	VPBROADCASTD (R13), Z18
+	VPDPBUSD     Z16, Z18, Z2
+	VPDPBUSD     Z17, Z18, Z3
+	VPBROADCASTD 4(R13), Z18
+	VPDPBUSD     Z16, Z18, Z0
+	VPDPBUSD     Z17, Z18, Z1
+	VPBROADCASTD (R13)(BX*1), Z18
+	VPDPBUSD     Z16, Z18, Z6
+	VPDPBUSD     Z17, Z18, Z7
+	VPBROADCASTD 4(R13)(BX*1), Z18
+	VPDPBUSD     Z16, Z18, Z4
+	VPDPBUSD     Z17, Z18, Z5
+	VPBROADCASTD (R13)(BX*2), Z18
+	VPDPBUSD     Z16, Z18, Z10
+	VPDPBUSD     Z17, Z18, Z11
+	VPBROADCASTD 4(R13)(BX*2), Z18
+	VPDPBUSD     Z16, Z18, Z8
+	VPDPBUSD     Z17, Z18, Z9
+	VPBROADCASTD (R14), Z18
+	VPDPBUSD     Z16, Z18, Z14
+	VPDPBUSD     Z17, Z18, Z15
+	VPBROADCASTD 4(R14), Z18
+	VPDPBUSD     Z16, Z18, Z12
+	VPDPBUSD     Z17, Z18, Z13
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps16
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPSLLD       $0x07, Z10, Z10
+	VPADDD       Z10, Z8, Z8
+	VPSLLD       $0x07, Z11, Z11
+	VPADDD       Z11, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z12, Z12
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z13, Z13
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z2
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, (R11)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, (R11)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, (R11)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      Z12, (R11)
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMOVUPS      Z13, 64(R11)
+	VXORPS       Z0, Z0, Z0
+	VXORPS       Z1, Z1, Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	VXORPS       Z4, Z4, Z4
+	VXORPS       Z5, Z5, Z5
+	VXORPS       Z6, Z6, Z6
+	VXORPS       Z7, Z7, Z7
+	VXORPS       Z8, Z8, Z8
+	VXORPS       Z9, Z9, Z9
+	VXORPS       Z10, Z10, Z10
+	VXORPS       Z11, Z11, Z11
+	VXORPS       Z12, Z12, Z12
+	VXORPS       Z13, Z13, Z13
+	VXORPS       Z14, Z14, Z14
+	VXORPS       Z15, Z15, Z15
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x04, R12
+	LEAQ         (R13)(BX*2), R14
+	ADDQ         BX, R14
+
+steps17:
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VMOVDQU32    128(R11), Z16
+	VMOVDQU32    192(R11), Z17
+	VPBROADCASTD (R13), Z18
+	VPDPBUSD     Z16, Z18, Z2
+	VPDPBUSD     Z17, Z18, Z3
+	VPBROADCASTD 4(R13), Z18
+	VPDPBUSD     Z16, Z18, Z0
+	VPDPBUSD     Z17, Z18, Z1
+	VPBROADCASTD (R13)(BX*1), Z18
+	VPDPBUSD     Z16, Z18, Z6
+	VPDPBUSD     Z17, Z18, Z7
+	VPBROADCASTD 4(R13)(BX*1), Z18
+	VPDPBUSD     Z16, Z18, Z4
+	VPDPBUSD     Z17, Z18, Z5
+	VPBROADCASTD (R13)(BX*2), Z18
+	VPDPBUSD     Z16, Z18, Z10
+	VPDPBUSD     Z17, Z18, Z11
+	VPBROADCASTD 4(R13)(BX*2), Z18
+	VPDPBUSD     Z16, Z18, Z8
+	VPDPBUSD     Z17, Z18, Z9
+	VPBROADCASTD (R14), Z18
+	VPDPBUSD     Z16, Z18, Z14
+	VPDPBUSD     Z17, Z18, Z15
+	VPBROADCASTD 4(R14), Z18
+	VPDPBUSD     Z16, Z18, Z12
+	VPDPBUSD     Z17, Z18, Z13
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps17
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPSLLD       $0x07, Z10, Z10
+	VPADDD       Z10, Z8, Z8
+	VPSLLD       $0x07, Z11, Z11
+	VPADDD       Z11, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z12, Z12
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z13, Z13
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z2
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, 128(R11)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 192(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, 128(R11)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 192(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, 128(R11)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 192(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      Z12, 128(R11)
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMOVUPS      Z13, 192(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x04, DI
+	JNE          rows3
+	JMP          done4
+
+rows3of8:
 	// Tile of 3 rows, panel of 64 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3884,54 +6000,54 @@ rows5:
 	VXORPS Z21, Z21, Z21
 	VXORPS Z22, Z22, Z22
 	VXORPS Z23, Z23, Z23
-	MOVQ   SI, R12
-	MOVQ   stride+120(FP), R14
-	MOVQ   $+16, R13
-	MOVQ   DX, R15
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
-steps8:
-	PREFETCHT0   (R12)(R14*1)
-	PREFETCHT0   64(R12)(R14*1)
-	PREFETCHT0   128(R12)(R14*1)
-	PREFETCHT0   192(R12)(R14*1)
-	VMOVDQU32    (R12), Z24
-	VMOVDQU32    64(R12), Z25
-	VMOVDQU32    128(R12), Z26
-	VMOVDQU32    192(R12), Z27
-	VPBROADCASTD (R15), Z28
+steps18:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VMOVDQU32    (R11), Z24
+	VMOVDQU32    64(R11), Z25
+	VMOVDQU32    128(R11), Z26
+	VMOVDQU32    192(R11), Z27
+	VPBROADCASTD (R13), Z28
 	VPDPBUSD     Z24, Z28, Z4
 	VPDPBUSD     Z25, Z28, Z5
 	VPDPBUSD     Z26, Z28, Z6
 	VPDPBUSD     Z27, Z28, Z7
-	VPBROADCASTD 64(R15), Z28
+	VPBROADCASTD 4(R13), Z28
 	VPDPBUSD     Z24, Z28, Z0
 	VPDPBUSD     Z25, Z28, Z1
 	VPDPBUSD     Z26, Z28, Z2
 	VPDPBUSD     Z27, Z28, Z3
-	VPBROADCASTD (R15)(BX*1), Z28
+	VPBROADCASTD (R13)(BX*1), Z28
 	VPDPBUSD     Z24, Z28, Z12
 	VPDPBUSD     Z25, Z28, Z13
 	VPDPBUSD     Z26, Z28, Z14
 	VPDPBUSD     Z27, Z28, Z15
-	VPBROADCASTD 64(R15)(BX*1), Z28
+	VPBROADCASTD 4(R13)(BX*1), Z28
 	VPDPBUSD     Z24, Z28, Z8
 	VPDPBUSD     Z25, Z28, Z9
 	VPDPBUSD     Z26, Z28, Z10
 	VPDPBUSD     Z27, Z28, Z11
-	VPBROADCASTD (R15)(BX*2), Z28
+	VPBROADCASTD (R13)(BX*2), Z28
 	VPDPBUSD     Z24, Z28, Z20
 	VPDPBUSD     Z25, Z28, Z21
 	VPDPBUSD     Z26, Z28, Z22
 	VPDPBUSD     Z27, Z28, Z23
-	VPBROADCASTD 64(R15)(BX*2), Z28
+	VPBROADCASTD 4(R13)(BX*2), Z28
 	VPDPBUSD     Z24, Z28, Z16
 	VPDPBUSD     Z25, Z28, Z17
 	VPDPBUSD     Z26, Z28, Z18
 	VPDPBUSD     Z27, Z28, Z19
-	ADDQ         $0x04, R15
-	ADDQ         $+256, R12
-	DECQ         R13
-	JNE          steps8
+	ADDQ         $0x08, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps18
 	VPSLLD       $0x07, Z4, Z4
 	VPADDD       Z4, Z0, Z0
 	VPSLLD       $0x07, Z5, Z5
@@ -3956,71 +6072,67 @@ steps8:
 	VPADDD       Z22, Z18, Z18
 	VPSLLD       $0x07, Z23, Z23
 	VPADDD       Z23, Z19, Z19
-	MOVQ         AX, R12
-	MOVQ         R9, R13
-	MOVQ         lds+88(FP), R14
-	VBROADCASTSS (R13), Z4
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z4
 	VCVTDQ2PS    Z0, Z0
-	VFMADD213PS  (R12), Z4, Z0
-	VMOVUPS      Z0, (R12)
+	VMULPS       Z4, Z0, Z0
+	VMOVUPS      Z0, (R11)
 	VCVTDQ2PS    Z1, Z1
-	VFMADD213PS  64(R12), Z4, Z1
-	VMOVUPS      Z1, 64(R12)
+	VMULPS       Z4, Z1, Z1
+	VMOVUPS      Z1, 64(R11)
 	VCVTDQ2PS    Z2, Z2
-	VFMADD213PS  128(R12), Z4, Z2
-	VMOVUPS      Z2, 128(R12)
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS      Z2, 128(R11)
 	VCVTDQ2PS    Z3, Z3
-	VFMADD213PS  192(R12), Z4, Z3
-	VMOVUPS      Z3, 192(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Z0
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 192(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
 	VCVTDQ2PS    Z8, Z8
-	VFMADD213PS  (R12), Z0, Z8
-	VMOVUPS      Z8, (R12)
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, (R11)
 	VCVTDQ2PS    Z9, Z9
-	VFMADD213PS  64(R12), Z0, Z9
-	VMOVUPS      Z9, 64(R12)
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 64(R11)
 	VCVTDQ2PS    Z10, Z10
-	VFMADD213PS  128(R12), Z0, Z10
-	VMOVUPS      Z10, 128(R12)
+	VMULPS       Z0, Z10, Z10
+	VMOVUPS      Z10, 128(R11)
 	VCVTDQ2PS    Z11, Z11
-	VFMADD213PS  192(R12), Z0, Z11
-	VMOVUPS      Z11, 192(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Z0
+	VMULPS       Z0, Z11, Z11
+	VMOVUPS      Z11, 192(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
 	VCVTDQ2PS    Z16, Z16
-	VFMADD213PS  (R12), Z0, Z16
-	VMOVUPS      Z16, (R12)
+	VMULPS       Z0, Z16, Z16
+	VMOVUPS      Z16, (R11)
 	VCVTDQ2PS    Z17, Z17
-	VFMADD213PS  64(R12), Z0, Z17
-	VMOVUPS      Z17, 64(R12)
+	VMULPS       Z0, Z17, Z17
+	VMOVUPS      Z17, 64(R11)
 	VCVTDQ2PS    Z18, Z18
-	VFMADD213PS  128(R12), Z0, Z18
-	VMOVUPS      Z18, 128(R12)
+	VMULPS       Z0, Z18, Z18
+	VMOVUPS      Z18, 128(R11)
 	VCVTDQ2PS    Z19, Z19
-	VFMADD213PS  192(R12), Z0, Z19
-	VMOVUPS      Z19, 192(R12)
+	VMULPS       Z0, Z19, Z19
+	VMOVUPS      Z19, 192(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R12
-	LEAQ         (R9)(R12*4), R9
-	LEAQ         (R9)(R12*4), R9
-	LEAQ         (R9)(R12*4), R9
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
 	SUBQ         $0x03, DI
-	CMPQ         DI, $0x03
-	JGE          rows5
+	JNE          rows3
+	JMP          done4
 
-rest6:
-	CMPQ DI, $0x01
-	JLT  done7
-	JE   one9
-
+rows2of7:
 	// Tile of 2 rows, panel of 64 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4038,43 +6150,44 @@ rest6:
 	VXORPS Z13, Z13, Z13
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
-	MOVQ   SI, DI
-	MOVQ   stride+120(FP), R13
-	MOVQ   $+16, R12
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
-steps10:
-	PREFETCHT0   (DI)(R13*1)
-	PREFETCHT0   64(DI)(R13*1)
-	PREFETCHT0   128(DI)(R13*1)
-	PREFETCHT0   192(DI)(R13*1)
-	VMOVDQU32    (DI), Z16
-	VMOVDQU32    64(DI), Z17
-	VMOVDQU32    128(DI), Z18
-	VMOVDQU32    192(DI), Z19
-	VPBROADCASTD (DX), Z20
+steps19:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VMOVDQU32    (R11), Z16
+	VMOVDQU32    64(R11), Z17
+	VMOVDQU32    128(R11), Z18
+	VMOVDQU32    192(R11), Z19
+	VPBROADCASTD (R13), Z20
 	VPDPBUSD     Z16, Z20, Z4
 	VPDPBUSD     Z17, Z20, Z5
 	VPDPBUSD     Z18, Z20, Z6
 	VPDPBUSD     Z19, Z20, Z7
-	VPBROADCASTD 64(DX), Z20
+	VPBROADCASTD 4(R13), Z20
 	VPDPBUSD     Z16, Z20, Z0
 	VPDPBUSD     Z17, Z20, Z1
 	VPDPBUSD     Z18, Z20, Z2
 	VPDPBUSD     Z19, Z20, Z3
-	VPBROADCASTD (DX)(BX*1), Z20
+	VPBROADCASTD (R13)(BX*1), Z20
 	VPDPBUSD     Z16, Z20, Z12
 	VPDPBUSD     Z17, Z20, Z13
 	VPDPBUSD     Z18, Z20, Z14
 	VPDPBUSD     Z19, Z20, Z15
-	VPBROADCASTD 64(DX)(BX*1), Z20
+	VPBROADCASTD 4(R13)(BX*1), Z20
 	VPDPBUSD     Z16, Z20, Z8
 	VPDPBUSD     Z17, Z20, Z9
 	VPDPBUSD     Z18, Z20, Z10
 	VPDPBUSD     Z19, Z20, Z11
-	ADDQ         $0x04, DX
-	ADDQ         $+256, DI
+	ADDQ         $0x08, R13
+	ADDQ         $+256, R11
 	DECQ         R12
-	JNE          steps10
+	JNE          steps19
 	VPSLLD       $0x07, Z4, Z4
 	VPADDD       Z4, Z0, Z0
 	VPSLLD       $0x07, Z5, Z5
@@ -4091,39 +6204,49 @@ steps10:
 	VPADDD       Z14, Z10, Z10
 	VPSLLD       $0x07, Z15, Z15
 	VPADDD       Z15, Z11, Z11
-	MOVQ         R9, DX
-	MOVQ         lds+88(FP), DI
-	VBROADCASTSS (DX), Z4
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z4
 	VCVTDQ2PS    Z0, Z0
-	VFMADD213PS  (AX), Z4, Z0
-	VMOVUPS      Z0, (AX)
+	VMULPS       Z4, Z0, Z0
+	VMOVUPS      Z0, (R11)
 	VCVTDQ2PS    Z1, Z1
-	VFMADD213PS  64(AX), Z4, Z1
-	VMOVUPS      Z1, 64(AX)
+	VMULPS       Z4, Z1, Z1
+	VMOVUPS      Z1, 64(R11)
 	VCVTDQ2PS    Z2, Z2
-	VFMADD213PS  128(AX), Z4, Z2
-	VMOVUPS      Z2, 128(AX)
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS      Z2, 128(R11)
 	VCVTDQ2PS    Z3, Z3
-	VFMADD213PS  192(AX), Z4, Z3
-	VMOVUPS      Z3, 192(AX)
-	ADDQ         CX, AX
-	LEAQ         (DX)(DI*4), DX
-	VBROADCASTSS (DX), Z0
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 192(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
 	VCVTDQ2PS    Z8, Z8
-	VFMADD213PS  (AX), Z0, Z8
-	VMOVUPS      Z8, (AX)
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, (R11)
 	VCVTDQ2PS    Z9, Z9
-	VFMADD213PS  64(AX), Z0, Z9
-	VMOVUPS      Z9, 64(AX)
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 64(R11)
 	VCVTDQ2PS    Z10, Z10
-	VFMADD213PS  128(AX), Z0, Z10
-	VMOVUPS      Z10, 128(AX)
+	VMULPS       Z0, Z10, Z10
+	VMOVUPS      Z10, 128(R11)
 	VCVTDQ2PS    Z11, Z11
-	VFMADD213PS  192(AX), Z0, Z11
-	VMOVUPS      Z11, 192(AX)
-	JMP          done7
+	VMULPS       Z0, Z11, Z11
+	VMOVUPS      Z11, 192(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x02, DI
+	JNE          rows3
+	JMP          done4
 
-one9:
+rows1of6:
 	// Tile of 1 rows, panel of 64 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4133,33 +6256,34 @@ one9:
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
-	MOVQ   SI, DI
-	MOVQ   stride+120(FP), R13
-	MOVQ   $+16, R12
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
-steps11:
-	PREFETCHT0   (DI)(R13*1)
-	PREFETCHT0   64(DI)(R13*1)
-	PREFETCHT0   128(DI)(R13*1)
-	PREFETCHT0   192(DI)(R13*1)
-	VMOVDQU32    (DI), Z8
-	VMOVDQU32    64(DI), Z9
-	VMOVDQU32    128(DI), Z10
-	VMOVDQU32    192(DI), Z11
-	VPBROADCASTD (DX), Z12
+steps20:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VMOVDQU32    (R11), Z8
+	VMOVDQU32    64(R11), Z9
+	VMOVDQU32    128(R11), Z10
+	VMOVDQU32    192(R11), Z11
+	VPBROADCASTD (R13), Z12
 	VPDPBUSD     Z8, Z12, Z4
 	VPDPBUSD     Z9, Z12, Z5
 	VPDPBUSD     Z10, Z12, Z6
 	VPDPBUSD     Z11, Z12, Z7
-	VPBROADCASTD 64(DX), Z12
+	VPBROADCASTD 4(R13), Z12
 	VPDPBUSD     Z8, Z12, Z0
 	VPDPBUSD     Z9, Z12, Z1
 	VPDPBUSD     Z10, Z12, Z2
 	VPDPBUSD     Z11, Z12, Z3
-	ADDQ         $0x04, DX
-	ADDQ         $+256, DI
+	ADDQ         $0x08, R13
+	ADDQ         $+256, R11
 	DECQ         R12
-	JNE          steps11
+	JNE          steps20
 	VPSLLD       $0x07, Z4, Z4
 	VPADDD       Z4, Z0, Z0
 	VPSLLD       $0x07, Z5, Z5
@@ -4168,43 +6292,535 @@ steps11:
 	VPADDD       Z6, Z2, Z2
 	VPSLLD       $0x07, Z7, Z7
 	VPADDD       Z7, Z3, Z3
-	MOVQ         R9, DX
-	MOVQ         lds+88(FP), DI
-	VBROADCASTSS (DX), Z4
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z4
 	VCVTDQ2PS    Z0, Z0
-	VFMADD213PS  (AX), Z4, Z0
-	VMOVUPS      Z0, (AX)
+	VMULPS       Z4, Z0, Z0
+	VMOVUPS      Z0, (R11)
 	VCVTDQ2PS    Z1, Z1
-	VFMADD213PS  64(AX), Z4, Z1
-	VMOVUPS      Z1, 64(AX)
+	VMULPS       Z4, Z1, Z1
+	VMOVUPS      Z1, 64(R11)
 	VCVTDQ2PS    Z2, Z2
-	VFMADD213PS  128(AX), Z4, Z2
-	VMOVUPS      Z2, 128(AX)
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS      Z2, 128(R11)
 	VCVTDQ2PS    Z3, Z3
-	VFMADD213PS  192(AX), Z4, Z3
-	VMOVUPS      Z3, 192(AX)
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 192(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x01, DI
+	JNE          rows3
 
-done7:
-	ADDQ $+256, R10
-	ADDQ $+4096, SI
-	SUBQ $0x40, R11
-	JMP  panels3
+done4:
+	ADDQ   $+256, R9
+	MOVQ   tokens+120(FP), AX
+	IMUL3Q $+64, AX, AX
+	ADDQ   AX, SI
+	SUBQ   $0x40, R10
+	JMP    panels1
 
-narrower4:
-panels12:
-	CMPQ R11, $0x20
-	JLT  narrower13
-	MOVQ R10, AX
-	MOVQ R8, DX
-	SHLQ $0x07, DX
-	ADDQ p_base+32(FP), DX
-	MOVQ scale_base+64(FP), R9
-	LEAQ (R9)(R8*4), R9
-	MOVQ rows+144(FP), DI
-	CMPQ DI, $0x03
-	JLT  rest15
+narrower2:
+panels21:
+	CMPQ  R10, $0x20
+	JLT   narrower22
+	MOVQ  R9, AX
+	MOVQ  p_base+32(FP), DX
+	MOVQ  scale_base+64(FP), R8
+	MOVQ  rows+144(FP), DI
+	TESTQ DI, DI
+	JE    done24
 
-rows14:
+rows23:
+	CMPQ DI, $0x0c
+	JGE  rows6of31
+	MOVQ DI, R11
+	CMPQ DI, $0x06
+	JLE  choose25
+	INCQ R11
+	SHRQ $0x01, R11
+
+choose25:
+	CMPQ R11, $0x01
+	JEQ  rows1of26
+	CMPQ R11, $0x02
+	JEQ  rows2of27
+	CMPQ R11, $0x03
+	JEQ  rows3of28
+	CMPQ R11, $0x04
+	JEQ  rows4of29
+	CMPQ R11, $0x05
+	JEQ  rows5of30
+
+rows6of31:
+	// Tile of 6 rows, panel of 32 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
+	VXORPS Z18, Z18, Z18
+	VXORPS Z19, Z19, Z19
+	VXORPS Z20, Z20, Z20
+	VXORPS Z21, Z21, Z21
+	VXORPS Z22, Z22, Z22
+	VXORPS Z23, Z23, Z23
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
+	LEAQ   (R13)(BX*2), R14
+	ADDQ   BX, R14
+
+steps32:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VMOVDQU32    (R11), Z24
+	VMOVDQU32    64(R11), Z25
+	VPBROADCASTD (R13), Z26
+	VPDPBUSD     Z24, Z26, Z2
+	VPDPBUSD     Z25, Z26, Z3
+	VPBROADCASTD 4(R13), Z26
+	VPDPBUSD     Z24, Z26, Z0
+	VPDPBUSD     Z25, Z26, Z1
+	VPBROADCASTD (R13)(BX*1), Z26
+	VPDPBUSD     Z24, Z26, Z6
+	VPDPBUSD     Z25, Z26, Z7
+	VPBROADCASTD 4(R13)(BX*1), Z26
+	VPDPBUSD     Z24, Z26, Z4
+	VPDPBUSD     Z25, Z26, Z5
+	VPBROADCASTD (R13)(BX*2), Z26
+	VPDPBUSD     Z24, Z26, Z10
+	VPDPBUSD     Z25, Z26, Z11
+	VPBROADCASTD 4(R13)(BX*2), Z26
+	VPDPBUSD     Z24, Z26, Z8
+	VPDPBUSD     Z25, Z26, Z9
+	VPBROADCASTD (R14), Z26
+	VPDPBUSD     Z24, Z26, Z14
+	VPDPBUSD     Z25, Z26, Z15
+	VPBROADCASTD 4(R14), Z26
+	VPDPBUSD     Z24, Z26, Z12
+	VPDPBUSD     Z25, Z26, Z13
+	VPBROADCASTD (R14)(BX*1), Z26
+	VPDPBUSD     Z24, Z26, Z18
+	VPDPBUSD     Z25, Z26, Z19
+	VPBROADCASTD 4(R14)(BX*1), Z26
+	VPDPBUSD     Z24, Z26, Z16
+	VPDPBUSD     Z25, Z26, Z17
+	VPBROADCASTD (R14)(BX*2), Z26
+	VPDPBUSD     Z24, Z26, Z22
+	VPDPBUSD     Z25, Z26, Z23
+	VPBROADCASTD 4(R14)(BX*2), Z26
+	VPDPBUSD     Z24, Z26, Z20
+	VPDPBUSD     Z25, Z26, Z21
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+128, R11
+	DECQ         R12
+	JNE          steps32
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPSLLD       $0x07, Z10, Z10
+	VPADDD       Z10, Z8, Z8
+	VPSLLD       $0x07, Z11, Z11
+	VPADDD       Z11, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z12, Z12
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z13, Z13
+	VPSLLD       $0x07, Z18, Z18
+	VPADDD       Z18, Z16, Z16
+	VPSLLD       $0x07, Z19, Z19
+	VPADDD       Z19, Z17, Z17
+	VPSLLD       $0x07, Z22, Z22
+	VPADDD       Z22, Z20, Z20
+	VPSLLD       $0x07, Z23, Z23
+	VPADDD       Z23, Z21, Z21
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z2
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, (R11)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, (R11)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, (R11)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      Z12, (R11)
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMOVUPS      Z13, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       Z0, Z16, Z16
+	VMOVUPS      Z16, (R11)
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z0, Z17, Z17
+	VMOVUPS      Z17, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z20, Z20
+	VMULPS       Z0, Z20, Z20
+	VMOVUPS      Z20, (R11)
+	VCVTDQ2PS    Z21, Z21
+	VMULPS       Z0, Z21, Z21
+	VMOVUPS      Z21, 64(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x06, DI
+	JNE          rows23
+	JMP          done24
+
+rows5of30:
+	// Tile of 5 rows, panel of 32 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
+	VXORPS Z18, Z18, Z18
+	VXORPS Z19, Z19, Z19
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
+	LEAQ   (R13)(BX*2), R14
+	ADDQ   BX, R14
+
+steps33:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VMOVDQU32    (R11), Z20
+	VMOVDQU32    64(R11), Z21
+	VPBROADCASTD (R13), Z22
+	VPDPBUSD     Z20, Z22, Z2
+	VPDPBUSD     Z21, Z22, Z3
+	VPBROADCASTD 4(R13), Z22
+	VPDPBUSD     Z20, Z22, Z0
+	VPDPBUSD     Z21, Z22, Z1
+	VPBROADCASTD (R13)(BX*1), Z22
+	VPDPBUSD     Z20, Z22, Z6
+	VPDPBUSD     Z21, Z22, Z7
+	VPBROADCASTD 4(R13)(BX*1), Z22
+	VPDPBUSD     Z20, Z22, Z4
+	VPDPBUSD     Z21, Z22, Z5
+	VPBROADCASTD (R13)(BX*2), Z22
+	VPDPBUSD     Z20, Z22, Z10
+	VPDPBUSD     Z21, Z22, Z11
+	VPBROADCASTD 4(R13)(BX*2), Z22
+	VPDPBUSD     Z20, Z22, Z8
+	VPDPBUSD     Z21, Z22, Z9
+	VPBROADCASTD (R14), Z22
+	VPDPBUSD     Z20, Z22, Z14
+	VPDPBUSD     Z21, Z22, Z15
+	VPBROADCASTD 4(R14), Z22
+	VPDPBUSD     Z20, Z22, Z12
+	VPDPBUSD     Z21, Z22, Z13
+	VPBROADCASTD (R14)(BX*1), Z22
+	VPDPBUSD     Z20, Z22, Z18
+	VPDPBUSD     Z21, Z22, Z19
+	VPBROADCASTD 4(R14)(BX*1), Z22
+	VPDPBUSD     Z20, Z22, Z16
+	VPDPBUSD     Z21, Z22, Z17
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+128, R11
+	DECQ         R12
+	JNE          steps33
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPSLLD       $0x07, Z10, Z10
+	VPADDD       Z10, Z8, Z8
+	VPSLLD       $0x07, Z11, Z11
+	VPADDD       Z11, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z12, Z12
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z13, Z13
+	VPSLLD       $0x07, Z18, Z18
+	VPADDD       Z18, Z16, Z16
+	VPSLLD       $0x07, Z19, Z19
+	VPADDD       Z19, Z17, Z17
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z2
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, (R11)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, (R11)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, (R11)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      Z12, (R11)
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMOVUPS      Z13, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       Z0, Z16, Z16
+	VMOVUPS      Z16, (R11)
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z0, Z17, Z17
+	VMOVUPS      Z17, 64(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x05, DI
+	JNE          rows23
+	JMP          done24
+
+rows4of29:
+	// Tile of 4 rows, panel of 32 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
+	LEAQ   (R13)(BX*2), R14
+	ADDQ   BX, R14
+
+steps34:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VMOVDQU32    (R11), Z16
+	VMOVDQU32    64(R11), Z17
+	VPBROADCASTD (R13), Z18
+	VPDPBUSD     Z16, Z18, Z2
+	VPDPBUSD     Z17, Z18, Z3
+	VPBROADCASTD 4(R13), Z18
+	VPDPBUSD     Z16, Z18, Z0
+	VPDPBUSD     Z17, Z18, Z1
+	VPBROADCASTD (R13)(BX*1), Z18
+	VPDPBUSD     Z16, Z18, Z6
+	VPDPBUSD     Z17, Z18, Z7
+	VPBROADCASTD 4(R13)(BX*1), Z18
+	VPDPBUSD     Z16, Z18, Z4
+	VPDPBUSD     Z17, Z18, Z5
+	VPBROADCASTD (R13)(BX*2), Z18
+	VPDPBUSD     Z16, Z18, Z10
+	VPDPBUSD     Z17, Z18, Z11
+	VPBROADCASTD 4(R13)(BX*2), Z18
+	VPDPBUSD     Z16, Z18, Z8
+	VPDPBUSD     Z17, Z18, Z9
+	VPBROADCASTD (R14), Z18
+	VPDPBUSD     Z16, Z18, Z14
+	VPDPBUSD     Z17, Z18, Z15
+	VPBROADCASTD 4(R14), Z18
+	VPDPBUSD     Z16, Z18, Z12
+	VPDPBUSD     Z17, Z18, Z13
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+128, R11
+	DECQ         R12
+	JNE          steps34
+	VPSLLD       $0x07, Z2, Z2
+	VPADDD       Z2, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z1, Z1
+	VPSLLD       $0x07, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPSLLD       $0x07, Z10, Z10
+	VPADDD       Z10, Z8, Z8
+	VPSLLD       $0x07, Z11, Z11
+	VPADDD       Z11, Z9, Z9
+	VPSLLD       $0x07, Z14, Z14
+	VPADDD       Z14, Z12, Z12
+	VPSLLD       $0x07, Z15, Z15
+	VPADDD       Z15, Z13, Z13
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z2
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, (R11)
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, (R11)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, (R11)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      Z12, (R11)
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMOVUPS      Z13, 64(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x04, DI
+	JNE          rows23
+	JMP          done24
+
+rows3of28:
 	// Tile of 3 rows, panel of 32 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4218,38 +6834,38 @@ rows14:
 	VXORPS Z9, Z9, Z9
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
-	MOVQ   SI, R12
-	MOVQ   stride+120(FP), R14
-	MOVQ   $+16, R13
-	MOVQ   DX, R15
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
-steps17:
-	PREFETCHT0   (R12)(R14*1)
-	PREFETCHT0   64(R12)(R14*1)
-	VMOVDQU32    (R12), Z12
-	VMOVDQU32    64(R12), Z13
-	VPBROADCASTD (R15), Z14
+steps35:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VMOVDQU32    (R11), Z12
+	VMOVDQU32    64(R11), Z13
+	VPBROADCASTD (R13), Z14
 	VPDPBUSD     Z12, Z14, Z2
 	VPDPBUSD     Z13, Z14, Z3
-	VPBROADCASTD 64(R15), Z14
+	VPBROADCASTD 4(R13), Z14
 	VPDPBUSD     Z12, Z14, Z0
 	VPDPBUSD     Z13, Z14, Z1
-	VPBROADCASTD (R15)(BX*1), Z14
+	VPBROADCASTD (R13)(BX*1), Z14
 	VPDPBUSD     Z12, Z14, Z6
 	VPDPBUSD     Z13, Z14, Z7
-	VPBROADCASTD 64(R15)(BX*1), Z14
+	VPBROADCASTD 4(R13)(BX*1), Z14
 	VPDPBUSD     Z12, Z14, Z4
 	VPDPBUSD     Z13, Z14, Z5
-	VPBROADCASTD (R15)(BX*2), Z14
+	VPBROADCASTD (R13)(BX*2), Z14
 	VPDPBUSD     Z12, Z14, Z10
 	VPDPBUSD     Z13, Z14, Z11
-	VPBROADCASTD 64(R15)(BX*2), Z14
+	VPBROADCASTD 4(R13)(BX*2), Z14
 	VPDPBUSD     Z12, Z14, Z8
 	VPDPBUSD     Z13, Z14, Z9
-	ADDQ         $0x04, R15
-	ADDQ         $+128, R12
-	DECQ         R13
-	JNE          steps17
+	ADDQ         $0x08, R13
+	ADDQ         $+128, R11
+	DECQ         R12
+	JNE          steps35
 	VPSLLD       $0x07, Z2, Z2
 	VPADDD       Z2, Z0, Z0
 	VPSLLD       $0x07, Z3, Z3
@@ -4262,53 +6878,49 @@ steps17:
 	VPADDD       Z10, Z8, Z8
 	VPSLLD       $0x07, Z11, Z11
 	VPADDD       Z11, Z9, Z9
-	MOVQ         AX, R12
-	MOVQ         R9, R13
-	MOVQ         lds+88(FP), R14
-	VBROADCASTSS (R13), Z2
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z2
 	VCVTDQ2PS    Z0, Z0
-	VFMADD213PS  (R12), Z2, Z0
-	VMOVUPS      Z0, (R12)
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, (R11)
 	VCVTDQ2PS    Z1, Z1
-	VFMADD213PS  64(R12), Z2, Z1
-	VMOVUPS      Z1, 64(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Z0
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
 	VCVTDQ2PS    Z4, Z4
-	VFMADD213PS  (R12), Z0, Z4
-	VMOVUPS      Z4, (R12)
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, (R11)
 	VCVTDQ2PS    Z5, Z5
-	VFMADD213PS  64(R12), Z0, Z5
-	VMOVUPS      Z5, 64(R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Z0
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
 	VCVTDQ2PS    Z8, Z8
-	VFMADD213PS  (R12), Z0, Z8
-	VMOVUPS      Z8, (R12)
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, (R11)
 	VCVTDQ2PS    Z9, Z9
-	VFMADD213PS  64(R12), Z0, Z9
-	VMOVUPS      Z9, 64(R12)
+	VMULPS       Z0, Z9, Z9
+	VMOVUPS      Z9, 64(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R12
-	LEAQ         (R9)(R12*4), R9
-	LEAQ         (R9)(R12*4), R9
-	LEAQ         (R9)(R12*4), R9
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
 	SUBQ         $0x03, DI
-	CMPQ         DI, $0x03
-	JGE          rows14
+	JNE          rows23
+	JMP          done24
 
-rest15:
-	CMPQ DI, $0x01
-	JLT  done16
-	JE   one18
-
+rows2of27:
 	// Tile of 2 rows, panel of 32 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4318,31 +6930,32 @@ rest15:
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
-	MOVQ   SI, DI
-	MOVQ   stride+120(FP), R13
-	MOVQ   $+16, R12
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
-steps19:
-	PREFETCHT0   (DI)(R13*1)
-	PREFETCHT0   64(DI)(R13*1)
-	VMOVDQU32    (DI), Z8
-	VMOVDQU32    64(DI), Z9
-	VPBROADCASTD (DX), Z10
+steps36:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VMOVDQU32    (R11), Z8
+	VMOVDQU32    64(R11), Z9
+	VPBROADCASTD (R13), Z10
 	VPDPBUSD     Z8, Z10, Z2
 	VPDPBUSD     Z9, Z10, Z3
-	VPBROADCASTD 64(DX), Z10
+	VPBROADCASTD 4(R13), Z10
 	VPDPBUSD     Z8, Z10, Z0
 	VPDPBUSD     Z9, Z10, Z1
-	VPBROADCASTD (DX)(BX*1), Z10
+	VPBROADCASTD (R13)(BX*1), Z10
 	VPDPBUSD     Z8, Z10, Z6
 	VPDPBUSD     Z9, Z10, Z7
-	VPBROADCASTD 64(DX)(BX*1), Z10
+	VPBROADCASTD 4(R13)(BX*1), Z10
 	VPDPBUSD     Z8, Z10, Z4
 	VPDPBUSD     Z9, Z10, Z5
-	ADDQ         $0x04, DX
-	ADDQ         $+128, DI
+	ADDQ         $0x08, R13
+	ADDQ         $+128, R11
 	DECQ         R12
-	JNE          steps19
+	JNE          steps36
 	VPSLLD       $0x07, Z2, Z2
 	VPADDD       Z2, Z0, Z0
 	VPSLLD       $0x07, Z3, Z3
@@ -4351,86 +6964,448 @@ steps19:
 	VPADDD       Z6, Z4, Z4
 	VPSLLD       $0x07, Z7, Z7
 	VPADDD       Z7, Z5, Z5
-	MOVQ         R9, DX
-	MOVQ         lds+88(FP), DI
-	VBROADCASTSS (DX), Z2
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z2
 	VCVTDQ2PS    Z0, Z0
-	VFMADD213PS  (AX), Z2, Z0
-	VMOVUPS      Z0, (AX)
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, (R11)
 	VCVTDQ2PS    Z1, Z1
-	VFMADD213PS  64(AX), Z2, Z1
-	VMOVUPS      Z1, 64(AX)
-	ADDQ         CX, AX
-	LEAQ         (DX)(DI*4), DX
-	VBROADCASTSS (DX), Z0
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 64(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
 	VCVTDQ2PS    Z4, Z4
-	VFMADD213PS  (AX), Z0, Z4
-	VMOVUPS      Z4, (AX)
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, (R11)
 	VCVTDQ2PS    Z5, Z5
-	VFMADD213PS  64(AX), Z0, Z5
-	VMOVUPS      Z5, 64(AX)
-	JMP          done16
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 64(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x02, DI
+	JNE          rows23
+	JMP          done24
 
-one18:
+rows1of26:
 	// Tile of 1 rows, panel of 32 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	MOVQ   SI, DI
-	MOVQ   stride+120(FP), R13
-	MOVQ   $+16, R12
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
-steps20:
-	PREFETCHT0   (DI)(R13*1)
-	PREFETCHT0   64(DI)(R13*1)
-	VMOVDQU32    (DI), Z4
-	VMOVDQU32    64(DI), Z5
-	VPBROADCASTD (DX), Z6
+steps37:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VMOVDQU32    (R11), Z4
+	VMOVDQU32    64(R11), Z5
+	VPBROADCASTD (R13), Z6
 	VPDPBUSD     Z4, Z6, Z2
 	VPDPBUSD     Z5, Z6, Z3
-	VPBROADCASTD 64(DX), Z6
+	VPBROADCASTD 4(R13), Z6
 	VPDPBUSD     Z4, Z6, Z0
 	VPDPBUSD     Z5, Z6, Z1
-	ADDQ         $0x04, DX
-	ADDQ         $+128, DI
+	ADDQ         $0x08, R13
+	ADDQ         $+128, R11
 	DECQ         R12
-	JNE          steps20
+	JNE          steps37
 	VPSLLD       $0x07, Z2, Z2
 	VPADDD       Z2, Z0, Z0
 	VPSLLD       $0x07, Z3, Z3
 	VPADDD       Z3, Z1, Z1
-	MOVQ         R9, DX
-	MOVQ         lds+88(FP), DI
-	VBROADCASTSS (DX), Z2
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z2
 	VCVTDQ2PS    Z0, Z0
-	VFMADD213PS  (AX), Z2, Z0
-	VMOVUPS      Z0, (AX)
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, (R11)
 	VCVTDQ2PS    Z1, Z1
-	VFMADD213PS  64(AX), Z2, Z1
-	VMOVUPS      Z1, 64(AX)
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 64(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x01, DI
+	JNE          rows23
 
-done16:
-	ADDQ $+128, R10
-	ADDQ $+2048, SI
-	SUBQ $0x20, R11
-	JMP  panels12
+done24:
+	ADDQ   $+128, R9
+	MOVQ   tokens+120(FP), AX
+	IMUL3Q $+32, AX, AX
+	ADDQ   AX, SI
+	SUBQ   $0x20, R10
+	JMP    panels21
 
-narrower13:
-panels21:
-	CMPQ R11, $0x10
-	JLT  narrower22
-	MOVQ R10, AX
-	MOVQ R8, DX
-	SHLQ $0x07, DX
-	ADDQ p_base+32(FP), DX
-	MOVQ scale_base+64(FP), R9
-	LEAQ (R9)(R8*4), R9
-	MOVQ rows+144(FP), DI
-	CMPQ DI, $0x03
-	JLT  rest24
+narrower22:
+panels38:
+	CMPQ  R10, $0x10
+	JLT   narrower39
+	MOVQ  R9, AX
+	MOVQ  p_base+32(FP), DX
+	MOVQ  scale_base+64(FP), R8
+	MOVQ  rows+144(FP), DI
+	TESTQ DI, DI
+	JE    done41
 
-rows23:
+rows40:
+	CMPQ DI, $0x0c
+	JGE  rows6of48
+	MOVQ DI, R11
+	CMPQ DI, $0x06
+	JLE  choose42
+	INCQ R11
+	SHRQ $0x01, R11
+
+choose42:
+	CMPQ R11, $0x01
+	JEQ  rows1of43
+	CMPQ R11, $0x02
+	JEQ  rows2of44
+	CMPQ R11, $0x03
+	JEQ  rows3of45
+	CMPQ R11, $0x04
+	JEQ  rows4of46
+	CMPQ R11, $0x05
+	JEQ  rows5of47
+
+rows6of48:
+	// Tile of 6 rows, panel of 16 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
+	LEAQ   (R13)(BX*2), R14
+	ADDQ   BX, R14
+
+steps49:
+	PREFETCHT0   8192(R11)
+	VMOVDQU32    (R11), Z12
+	VPBROADCASTD (R13), Z13
+	VPDPBUSD     Z12, Z13, Z1
+	VPBROADCASTD 4(R13), Z13
+	VPDPBUSD     Z12, Z13, Z0
+	VPBROADCASTD (R13)(BX*1), Z13
+	VPDPBUSD     Z12, Z13, Z3
+	VPBROADCASTD 4(R13)(BX*1), Z13
+	VPDPBUSD     Z12, Z13, Z2
+	VPBROADCASTD (R13)(BX*2), Z13
+	VPDPBUSD     Z12, Z13, Z5
+	VPBROADCASTD 4(R13)(BX*2), Z13
+	VPDPBUSD     Z12, Z13, Z4
+	VPBROADCASTD (R14), Z13
+	VPDPBUSD     Z12, Z13, Z7
+	VPBROADCASTD 4(R14), Z13
+	VPDPBUSD     Z12, Z13, Z6
+	VPBROADCASTD (R14)(BX*1), Z13
+	VPDPBUSD     Z12, Z13, Z9
+	VPBROADCASTD 4(R14)(BX*1), Z13
+	VPDPBUSD     Z12, Z13, Z8
+	VPBROADCASTD (R14)(BX*2), Z13
+	VPDPBUSD     Z12, Z13, Z11
+	VPBROADCASTD 4(R14)(BX*2), Z13
+	VPDPBUSD     Z12, Z13, Z10
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNE          steps49
+	VPSLLD       $0x07, Z1, Z1
+	VPADDD       Z1, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z2, Z2
+	VPSLLD       $0x07, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z6, Z6
+	VPSLLD       $0x07, Z9, Z9
+	VPADDD       Z9, Z8, Z8
+	VPSLLD       $0x07, Z11, Z11
+	VPADDD       Z11, Z10, Z10
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z1
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z0, Z6, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z0, Z10, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x06, DI
+	JNE          rows40
+	JMP          done41
+
+rows5of47:
+	// Tile of 5 rows, panel of 16 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
+	LEAQ   (R13)(BX*2), R14
+	ADDQ   BX, R14
+
+steps50:
+	PREFETCHT0   8192(R11)
+	VMOVDQU32    (R11), Z10
+	VPBROADCASTD (R13), Z11
+	VPDPBUSD     Z10, Z11, Z1
+	VPBROADCASTD 4(R13), Z11
+	VPDPBUSD     Z10, Z11, Z0
+	VPBROADCASTD (R13)(BX*1), Z11
+	VPDPBUSD     Z10, Z11, Z3
+	VPBROADCASTD 4(R13)(BX*1), Z11
+	VPDPBUSD     Z10, Z11, Z2
+	VPBROADCASTD (R13)(BX*2), Z11
+	VPDPBUSD     Z10, Z11, Z5
+	VPBROADCASTD 4(R13)(BX*2), Z11
+	VPDPBUSD     Z10, Z11, Z4
+	VPBROADCASTD (R14), Z11
+	VPDPBUSD     Z10, Z11, Z7
+	VPBROADCASTD 4(R14), Z11
+	VPDPBUSD     Z10, Z11, Z6
+	VPBROADCASTD (R14)(BX*1), Z11
+	VPDPBUSD     Z10, Z11, Z9
+	VPBROADCASTD 4(R14)(BX*1), Z11
+	VPDPBUSD     Z10, Z11, Z8
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNE          steps50
+	VPSLLD       $0x07, Z1, Z1
+	VPADDD       Z1, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z2, Z2
+	VPSLLD       $0x07, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z6, Z6
+	VPSLLD       $0x07, Z9, Z9
+	VPADDD       Z9, Z8, Z8
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z1
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z0, Z6, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMOVUPS      Z8, (R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x05, DI
+	JNE          rows40
+	JMP          done41
+
+rows4of46:
+	// Tile of 4 rows, panel of 16 columns.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
+	LEAQ   (R13)(BX*2), R14
+	ADDQ   BX, R14
+
+steps51:
+	PREFETCHT0   8192(R11)
+	VMOVDQU32    (R11), Z8
+	VPBROADCASTD (R13), Z9
+	VPDPBUSD     Z8, Z9, Z1
+	VPBROADCASTD 4(R13), Z9
+	VPDPBUSD     Z8, Z9, Z0
+	VPBROADCASTD (R13)(BX*1), Z9
+	VPDPBUSD     Z8, Z9, Z3
+	VPBROADCASTD 4(R13)(BX*1), Z9
+	VPDPBUSD     Z8, Z9, Z2
+	VPBROADCASTD (R13)(BX*2), Z9
+	VPDPBUSD     Z8, Z9, Z5
+	VPBROADCASTD 4(R13)(BX*2), Z9
+	VPDPBUSD     Z8, Z9, Z4
+	VPBROADCASTD (R14), Z9
+	VPDPBUSD     Z8, Z9, Z7
+	VPBROADCASTD 4(R14), Z9
+	VPDPBUSD     Z8, Z9, Z6
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNE          steps51
+	VPSLLD       $0x07, Z1, Z1
+	VPADDD       Z1, Z0, Z0
+	VPSLLD       $0x07, Z3, Z3
+	VPADDD       Z3, Z2, Z2
+	VPSLLD       $0x07, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPSLLD       $0x07, Z7, Z7
+	VPADDD       Z7, Z6, Z6
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z1
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z0, Z6, Z6
+	VMOVUPS      Z6, (R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x04, DI
+	JNE          rows40
+	JMP          done41
+
+rows3of45:
 	// Tile of 3 rows, panel of 16 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4438,154 +7413,167 @@ rows23:
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-	MOVQ   SI, R12
-	MOVQ   stride+120(FP), R14
-	MOVQ   $+16, R13
-	MOVQ   DX, R15
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
-steps26:
-	PREFETCHT0   (R12)(R14*1)
-	VMOVDQU32    (R12), Z6
-	VPBROADCASTD (R15), Z7
+steps52:
+	PREFETCHT0   8192(R11)
+	VMOVDQU32    (R11), Z6
+	VPBROADCASTD (R13), Z7
 	VPDPBUSD     Z6, Z7, Z1
-	VPBROADCASTD 64(R15), Z7
+	VPBROADCASTD 4(R13), Z7
 	VPDPBUSD     Z6, Z7, Z0
-	VPBROADCASTD (R15)(BX*1), Z7
+	VPBROADCASTD (R13)(BX*1), Z7
 	VPDPBUSD     Z6, Z7, Z3
-	VPBROADCASTD 64(R15)(BX*1), Z7
+	VPBROADCASTD 4(R13)(BX*1), Z7
 	VPDPBUSD     Z6, Z7, Z2
-	VPBROADCASTD (R15)(BX*2), Z7
+	VPBROADCASTD (R13)(BX*2), Z7
 	VPDPBUSD     Z6, Z7, Z5
-	VPBROADCASTD 64(R15)(BX*2), Z7
+	VPBROADCASTD 4(R13)(BX*2), Z7
 	VPDPBUSD     Z6, Z7, Z4
-	ADDQ         $0x04, R15
-	ADDQ         $+64, R12
-	DECQ         R13
-	JNE          steps26
+	ADDQ         $0x08, R13
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNE          steps52
 	VPSLLD       $0x07, Z1, Z1
 	VPADDD       Z1, Z0, Z0
 	VPSLLD       $0x07, Z3, Z3
 	VPADDD       Z3, Z2, Z2
 	VPSLLD       $0x07, Z5, Z5
 	VPADDD       Z5, Z4, Z4
-	MOVQ         AX, R12
-	MOVQ         R9, R13
-	MOVQ         lds+88(FP), R14
-	VBROADCASTSS (R13), Z1
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z1
 	VCVTDQ2PS    Z0, Z0
-	VFMADD213PS  (R12), Z1, Z0
-	VMOVUPS      Z0, (R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Z0
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
 	VCVTDQ2PS    Z2, Z2
-	VFMADD213PS  (R12), Z0, Z2
-	VMOVUPS      Z2, (R12)
-	ADDQ         CX, R12
-	LEAQ         (R13)(R14*4), R13
-	VBROADCASTSS (R13), Z0
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
 	VCVTDQ2PS    Z4, Z4
-	VFMADD213PS  (R12), Z0, Z4
-	VMOVUPS      Z4, (R12)
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, (R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R12
-	LEAQ         (R9)(R12*4), R9
-	LEAQ         (R9)(R12*4), R9
-	LEAQ         (R9)(R12*4), R9
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
 	SUBQ         $0x03, DI
-	CMPQ         DI, $0x03
-	JGE          rows23
+	JNE          rows40
+	JMP          done41
 
-rest24:
-	CMPQ DI, $0x01
-	JLT  done25
-	JE   one27
-
+rows2of44:
 	// Tile of 2 rows, panel of 16 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	MOVQ   SI, DI
-	MOVQ   stride+120(FP), R13
-	MOVQ   $+16, R12
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
-steps28:
-	PREFETCHT0   (DI)(R13*1)
-	VMOVDQU32    (DI), Z4
-	VPBROADCASTD (DX), Z5
+steps53:
+	PREFETCHT0   8192(R11)
+	VMOVDQU32    (R11), Z4
+	VPBROADCASTD (R13), Z5
 	VPDPBUSD     Z4, Z5, Z1
-	VPBROADCASTD 64(DX), Z5
+	VPBROADCASTD 4(R13), Z5
 	VPDPBUSD     Z4, Z5, Z0
-	VPBROADCASTD (DX)(BX*1), Z5
+	VPBROADCASTD (R13)(BX*1), Z5
 	VPDPBUSD     Z4, Z5, Z3
-	VPBROADCASTD 64(DX)(BX*1), Z5
+	VPBROADCASTD 4(R13)(BX*1), Z5
 	VPDPBUSD     Z4, Z5, Z2
-	ADDQ         $0x04, DX
-	ADDQ         $+64, DI
+	ADDQ         $0x08, R13
+	ADDQ         $+64, R11
 	DECQ         R12
-	JNE          steps28
+	JNE          steps53
 	VPSLLD       $0x07, Z1, Z1
 	VPADDD       Z1, Z0, Z0
 	VPSLLD       $0x07, Z3, Z3
 	VPADDD       Z3, Z2, Z2
-	MOVQ         R9, DX
-	MOVQ         lds+88(FP), DI
-	VBROADCASTSS (DX), Z1
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z1
 	VCVTDQ2PS    Z0, Z0
-	VFMADD213PS  (AX), Z1, Z0
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	LEAQ         (DX)(DI*4), DX
-	VBROADCASTSS (DX), Z0
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Z0
 	VCVTDQ2PS    Z2, Z2
-	VFMADD213PS  (AX), Z0, Z2
-	VMOVUPS      Z2, (AX)
-	JMP          done25
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x02, DI
+	JNE          rows40
+	JMP          done41
 
-one27:
+rows1of43:
 	// Tile of 1 rows, panel of 16 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
-	MOVQ   SI, DI
-	MOVQ   stride+120(FP), R13
-	MOVQ   $+16, R12
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x04, R12
 
-steps29:
-	PREFETCHT0   (DI)(R13*1)
-	VMOVDQU32    (DI), Z2
-	VPBROADCASTD (DX), Z3
+steps54:
+	PREFETCHT0   8192(R11)
+	VMOVDQU32    (R11), Z2
+	VPBROADCASTD (R13), Z3
 	VPDPBUSD     Z2, Z3, Z1
-	VPBROADCASTD 64(DX), Z3
+	VPBROADCASTD 4(R13), Z3
 	VPDPBUSD     Z2, Z3, Z0
-	ADDQ         $0x04, DX
-	ADDQ         $+64, DI
+	ADDQ         $0x08, R13
+	ADDQ         $+64, R11
 	DECQ         R12
-	JNE          steps29
+	JNE          steps54
 	VPSLLD       $0x07, Z1, Z1
 	VPADDD       Z1, Z0, Z0
-	MOVQ         R9, DX
-	MOVQ         lds+88(FP), DI
-	VBROADCASTSS (DX), Z1
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Z1
 	VCVTDQ2PS    Z0, Z0
-	VFMADD213PS  (AX), Z1, Z0
-	VMOVUPS      Z0, (AX)
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x01, DI
+	JNE          rows40
 
-done25:
-	ADDQ $+64, R10
-	ADDQ $+1024, SI
-	SUBQ $0x10, R11
-	JMP  panels21
+done41:
+	ADDQ   $+64, R9
+	MOVQ   tokens+120(FP), AX
+	IMUL3Q $+16, AX, AX
+	ADDQ   AX, SI
+	SUBQ   $0x10, R10
+	JMP    panels38
 
-narrower22:
-	INCQ R8
-	JMP  block1
-
-end2:
+narrower39:
 	VZEROUPPER
 	RET

@@ -101,29 +101,29 @@ func (AVX2) Scan(dst []float32, ldd int, s, a []float32, lda int, skip, v []floa
 	scan_avx2(dst, ldd, s, a, lda, skip, v, ldv, d, lds, b, ldb, c, ldc, states, rows)
 }
 
-// Softmax turns scores into weights, their maximum and their sum.
-func (AVX2) Softmax(p []float32, lo, hi int) (m, l float32) {
-	return softmax_avx2(p, lo, hi)
+// Softmax turns rows of scores into weights, their maxima and sums.
+func (AVX2) Softmax(p []float32, ldp, rows, blocks, lo, hi int, stats []float32, lds int, ahead []byte) {
+	softmax_avx2(p, ldp, rows, blocks, lo, hi, stats, lds, ahead)
 }
 
-// SplitQuery rounds a query to two halves of 7 bits.
+// SplitQuery rounds a query to integers of 14 bits.
 func (AVX2) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
 	return splitQuery_avx2(q, x)
 }
 
 // ScoreQ8 multiplies split queries by blocks of quantized keys.
-func (AVX2) ScoreQ8(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, stride, dim, blocks, rows int) {
-	scoreQ8_avx2(dst, ldd, q, ldq, scale, sums, k, stride, dim, blocks, rows)
+func (AVX2) ScoreQ8(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim, blocks, rows int) {
+	scoreQ8_avx2(dst, ldd, q, ldq, scale, sums, k, dim, blocks, rows)
 }
 
-// SplitWeights rounds weights of tokens to two halves of 7 bits.
-func (AVX2) SplitWeights(q []int8, scale, p []float32, v []byte, stride int) {
-	splitWeights_avx2(q, scale, p, v, stride)
+// SoftmaxQ8 turns rows of scores into split weights, their maxima and sums.
+func (AVX2) SoftmaxQ8(q []int8, p []float32, ldp, rows, blocks, lo, hi int, stats []float32, lds int, s, ahead []byte) {
+	softmaxQ8_avx2(q, p, ldp, rows, blocks, lo, hi, stats, lds, s, ahead)
 }
 
-// WeighQ8 multiplies split weights by blocks of quantized values.
-func (AVX2) WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, stride, cols, blocks, rows int) {
-	weighQ8_avx2(dst, ldd, p, ldp, scale, lds, v, stride, cols, blocks, rows)
+// WeighQ8 multiplies split weights by quantized values.
+func (AVX2) WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens, cols, blocks, rows int) {
+	weighQ8_avx2(dst, ldd, p, ldp, scale, lds, v, tokens, cols, blocks, rows)
 }
 
 // ExpDiff exponentiates differences.
@@ -277,29 +277,29 @@ func (AVX512) Scan(dst []float32, ldd int, s, a []float32, lda int, skip, v []fl
 	scan_avx512(dst, ldd, s, a, lda, skip, v, ldv, d, lds, b, ldb, c, ldc, states, rows)
 }
 
-// Softmax turns scores into weights, their maximum and their sum.
-func (AVX512) Softmax(p []float32, lo, hi int) (m, l float32) {
-	return softmax_avx512(p, lo, hi)
+// Softmax turns rows of scores into weights, their maxima and sums.
+func (AVX512) Softmax(p []float32, ldp, rows, blocks, lo, hi int, stats []float32, lds int, ahead []byte) {
+	softmax_avx512(p, ldp, rows, blocks, lo, hi, stats, lds, ahead)
 }
 
-// SplitQuery rounds a query to two halves of 7 bits.
+// SplitQuery rounds a query to integers of 14 bits.
 func (AVX512) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
 	return splitQuery_avx512(q, x)
 }
 
 // ScoreQ8 multiplies split queries by blocks of quantized keys.
-func (AVX512) ScoreQ8(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, stride, dim, blocks, rows int) {
-	scoreQ8_avx512(dst, ldd, q, ldq, scale, sums, k, stride, dim, blocks, rows)
+func (AVX512) ScoreQ8(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim, blocks, rows int) {
+	scoreQ8_avx512(dst, ldd, q, ldq, scale, sums, k, dim, blocks, rows)
 }
 
-// SplitWeights rounds weights of tokens to two halves of 7 bits.
-func (AVX512) SplitWeights(q []int8, scale, p []float32, v []byte, stride int) {
-	splitWeights_avx512(q, scale, p, v, stride)
+// SoftmaxQ8 turns rows of scores into split weights, their maxima and sums.
+func (AVX512) SoftmaxQ8(q []int8, p []float32, ldp, rows, blocks, lo, hi int, stats []float32, lds int, s, ahead []byte) {
+	softmaxQ8_avx512(q, p, ldp, rows, blocks, lo, hi, stats, lds, s, ahead)
 }
 
-// WeighQ8 multiplies split weights by blocks of quantized values.
-func (AVX512) WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, stride, cols, blocks, rows int) {
-	weighQ8_avx512(dst, ldd, p, ldp, scale, lds, v, stride, cols, blocks, rows)
+// WeighQ8 multiplies split weights by quantized values.
+func (AVX512) WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens, cols, blocks, rows int) {
+	weighQ8_avx512(dst, ldd, p, ldp, scale, lds, v, tokens, cols, blocks, rows)
 }
 
 // ExpDiff exponentiates differences.

@@ -52,9 +52,9 @@ func (avx2Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps float
 	rmsNorm_avx2(dst, x, gain, eps)
 }
 
-// Softmax turns scores into weights, their maximum and their sum.
-func (avx2Kernels) Softmax(p []float32, lo int, hi int) (m float32, l float32) {
-	return softmax_avx2(p, lo, hi)
+// Softmax turns rows of scores into weights, their maxima and sums.
+func (avx2Kernels) Softmax(p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, ahead []byte) {
+	softmax_avx2(p, ldp, rows, blocks, lo, hi, stats, lds, ahead)
 }
 
 // Scale multiplies by a number.
@@ -112,9 +112,9 @@ func (avx512Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps flo
 	rmsNorm_avx512(dst, x, gain, eps)
 }
 
-// Softmax turns scores into weights, their maximum and their sum.
-func (avx512Kernels) Softmax(p []float32, lo int, hi int) (m float32, l float32) {
-	return softmax_avx512(p, lo, hi)
+// Softmax turns rows of scores into weights, their maxima and sums.
+func (avx512Kernels) Softmax(p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, ahead []byte) {
+	softmax_avx512(p, ldp, rows, blocks, lo, hi, stats, lds, ahead)
 }
 
 // Scale multiplies by a number.

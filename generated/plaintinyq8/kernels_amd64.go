@@ -57,29 +57,24 @@ func (avx2Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps float
 	rmsNorm_avx2(dst, x, gain, eps)
 }
 
-// Softmax turns scores into weights, their maximum and their sum.
-func (avx2Kernels) Softmax(p []float32, lo int, hi int) (m float32, l float32) {
-	return softmax_avx2(p, lo, hi)
-}
-
-// SplitQuery rounds a query to two halves of 7 bits.
+// SplitQuery rounds a query to integers of 14 bits.
 func (avx2Kernels) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
 	return splitQuery_avx2(q, x)
 }
 
 // ScoreQ8 multiplies split queries by blocks of quantized keys.
-func (avx2Kernels) ScoreQ8(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, stride int, dim int, blocks int, rows int) {
-	scoreQ8_avx2(dst, ldd, q, ldq, scale, sums, k, stride, dim, blocks, rows)
+func (avx2Kernels) ScoreQ8(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim int, blocks int, rows int) {
+	scoreQ8_avx2(dst, ldd, q, ldq, scale, sums, k, dim, blocks, rows)
 }
 
-// SplitWeights rounds weights of tokens to two halves of 7 bits.
-func (avx2Kernels) SplitWeights(q []int8, scale []float32, p []float32, v []byte, stride int) {
-	splitWeights_avx2(q, scale, p, v, stride)
+// SoftmaxQ8 turns rows of scores into split weights, their maxima and sums.
+func (avx2Kernels) SoftmaxQ8(q []int8, p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, s []byte, ahead []byte) {
+	softmaxQ8_avx2(q, p, ldp, rows, blocks, lo, hi, stats, lds, s, ahead)
 }
 
-// WeighQ8 multiplies split weights by blocks of quantized values.
-func (avx2Kernels) WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, stride int, cols int, blocks int, rows int) {
-	weighQ8_avx2(dst, ldd, p, ldp, scale, lds, v, stride, cols, blocks, rows)
+// WeighQ8 multiplies split weights by quantized values.
+func (avx2Kernels) WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens int, cols int, blocks int, rows int) {
+	weighQ8_avx2(dst, ldd, p, ldp, scale, lds, v, tokens, cols, blocks, rows)
 }
 
 // Scale multiplies by a number.
@@ -142,29 +137,24 @@ func (avx512Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps flo
 	rmsNorm_avx512(dst, x, gain, eps)
 }
 
-// Softmax turns scores into weights, their maximum and their sum.
-func (avx512Kernels) Softmax(p []float32, lo int, hi int) (m float32, l float32) {
-	return softmax_avx512(p, lo, hi)
-}
-
-// SplitQuery rounds a query to two halves of 7 bits.
+// SplitQuery rounds a query to integers of 14 bits.
 func (avx512Kernels) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
 	return splitQuery_avx512(q, x)
 }
 
 // ScoreQ8 multiplies split queries by blocks of quantized keys.
-func (avx512Kernels) ScoreQ8(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, stride int, dim int, blocks int, rows int) {
-	scoreQ8_avx512(dst, ldd, q, ldq, scale, sums, k, stride, dim, blocks, rows)
+func (avx512Kernels) ScoreQ8(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim int, blocks int, rows int) {
+	scoreQ8_avx512(dst, ldd, q, ldq, scale, sums, k, dim, blocks, rows)
 }
 
-// SplitWeights rounds weights of tokens to two halves of 7 bits.
-func (avx512Kernels) SplitWeights(q []int8, scale []float32, p []float32, v []byte, stride int) {
-	splitWeights_avx512(q, scale, p, v, stride)
+// SoftmaxQ8 turns rows of scores into split weights, their maxima and sums.
+func (avx512Kernels) SoftmaxQ8(q []int8, p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, s []byte, ahead []byte) {
+	softmaxQ8_avx512(q, p, ldp, rows, blocks, lo, hi, stats, lds, s, ahead)
 }
 
-// WeighQ8 multiplies split weights by blocks of quantized values.
-func (avx512Kernels) WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, stride int, cols int, blocks int, rows int) {
-	weighQ8_avx512(dst, ldd, p, ldp, scale, lds, v, stride, cols, blocks, rows)
+// WeighQ8 multiplies split weights by quantized values.
+func (avx512Kernels) WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens int, cols int, blocks int, rows int) {
+	weighQ8_avx512(dst, ldd, p, ldp, scale, lds, v, tokens, cols, blocks, rows)
 }
 
 // Scale multiplies by a number.

@@ -49,10 +49,10 @@ func convolve_avx512(dst []float32, ldd int, x []float32, ldx int, w []float32, 
 //go:noescape
 func scan_avx512(dst []float32, ldd int, s []float32, a []float32, lda int, skip []float32, v []float32, ldv int, d []float32, lds int, b []float32, ldb int, c []float32, ldc int, states int, rows int)
 
-// softmax_avx512 turns scores into weights, their maximum and their sum; kernel.Portable.Softmax is the reference.
+// softmax_avx512 turns rows of scores into weights, their maxima and sums; kernel.Portable.Softmax is the reference.
 //
 //go:noescape
-func softmax_avx512(p []float32, lo int, hi int) (m float32, l float32)
+func softmax_avx512(p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, ahead []byte)
 
 // scale_avx512 multiplies by a number; kernel.Portable.Scale is the reference.
 //

@@ -82,9 +82,9 @@ func (avx2Kernels) Scan(dst []float32, ldd int, s []float32, a []float32, lda in
 	scan_avx2(dst, ldd, s, a, lda, skip, v, ldv, d, lds, b, ldb, c, ldc, states, rows)
 }
 
-// Softmax turns scores into weights, their maximum and their sum.
-func (avx2Kernels) Softmax(p []float32, lo int, hi int) (m float32, l float32) {
-	return softmax_avx2(p, lo, hi)
+// Softmax turns rows of scores into weights, their maxima and sums.
+func (avx2Kernels) Softmax(p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, ahead []byte) {
+	softmax_avx2(p, ldp, rows, blocks, lo, hi, stats, lds, ahead)
 }
 
 // Scale multiplies by a number.
@@ -172,9 +172,9 @@ func (avx512Kernels) Scan(dst []float32, ldd int, s []float32, a []float32, lda 
 	scan_avx512(dst, ldd, s, a, lda, skip, v, ldv, d, lds, b, ldb, c, ldc, states, rows)
 }
 
-// Softmax turns scores into weights, their maximum and their sum.
-func (avx512Kernels) Softmax(p []float32, lo int, hi int) (m float32, l float32) {
-	return softmax_avx512(p, lo, hi)
+// Softmax turns rows of scores into weights, their maxima and sums.
+func (avx512Kernels) Softmax(p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, ahead []byte) {
+	softmax_avx512(p, ldp, rows, blocks, lo, hi, stats, lds, ahead)
 }
 
 // Scale multiplies by a number.

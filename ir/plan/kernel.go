@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -58,13 +59,14 @@ const (
 )
 
 // Kernels are all the kernels, in the order in which they are emitted.
-var Kernels = []*Kernel{GemmF32, GemmBF16, GemmBF16Dot, RoundRow, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, LayerNorm, GateNorm, SwiGLU, Convolve, SiLU, Scan, Softmax, SplitQuery, ScoreQ8, SplitWeights, WeighQ8, ExpDiff, Mul, Scale, Merge, MergeParts, Div, RopeInterleaved, RopeHalf, ScaleRows, Transpose, Decay}
+var Kernels = []*Kernel{GemmF32, GemmBF16, GemmBF16Dot, RoundRow, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, LayerNorm, GateNorm, SwiGLU, Convolve, SiLU, Scan, Softmax, SplitQuery, ScoreQ8, SoftmaxQ8, WeighQ8, ExpDiff, Mul, Scale, Merge, MergeParts, Div, RopeInterleaved, RopeHalf, ScaleRows, Transpose, Decay}
 
 // Parameters that kernels share.
 var (
-	gemmQ = params("dst", f32s, "ldd", "int", "x", i8s, "ldx", "int", "sums", i32s, "lds", "int", "w", u8s, "blocks", "int", "rows", "int", "acc", "bool")
-	tile  = params("dst", f32s, "ldd", "int", "tile", f32s, "scale", f32s, "lds", "int", "bias", f32s, "rows", "int", "n", "int")
-	rope  = params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "cos", f32s, "sin", f32s, "ldp", "int", "n", "int", "rows", "int")
+	softmax = params("p", f32s, "ldp", "int", "rows", "int", "blocks", "int", "lo", "int", "hi", "int", "stats", f32s, "lds", "int")
+	gemmQ   = params("dst", f32s, "ldd", "int", "x", i8s, "ldx", "int", "sums", i32s, "lds", "int", "w", u8s, "blocks", "int", "rows", "int", "acc", "bool")
+	tile    = params("dst", f32s, "ldd", "int", "tile", f32s, "scale", f32s, "lds", "int", "bias", f32s, "rows", "int", "n", "int")
+	rope    = params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "cos", f32s, "sin", f32s, "ldp", "int", "n", "int", "rows", "int")
 )
 
 // The kernels; runtime/kernel.Set says what each computes, operation by operation.
@@ -77,7 +79,7 @@ var (
 	GateNorm = &Kernel{Name: "GateNorm", Doc: "normalizes rows and gates them by silu(g)", Params: params("dst", f32s, "ldd", "int", "o", f32s, "ldo", "int", "g", f32s, "ldg", "int", "n", "int", "rows", "int", "eps", "float32")}
 	Convolve = &Kernel{Name: "Convolve", Doc: "slides taps over rows, column by column", Params: params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "w", f32s, "ldw", "int", "bias", f32s, "taps", "int", "n", "int", "rows", "int", "silu", "bool")}
 	SiLU     = &Kernel{Name: "SiLU", Doc: "multiplies by the logistic function", Params: params("dst", f32s, "x", f32s)}
-	Softmax  = &Kernel{Name: "Softmax", Doc: "turns scores into weights, their maximum and their sum", Params: params("p", f32s, "lo", "int", "hi", "int"), Results: params("m", "float32", "l", "float32")}
+	Softmax  = &Kernel{Name: "Softmax", Doc: "turns rows of scores into weights, their maxima and sums", Params: slices.Concat(softmax, params("ahead", u8s))}
 	ExpDiff  = &Kernel{Name: "ExpDiff", Doc: "exponentiates differences", Params: params("dst", f32s, "g", f32s, "from", "float32")}
 	Mul      = &Kernel{Name: "Mul", Doc: "multiplies elementwise", Params: params("dst", f32s, "a", f32s, "b", f32s)}
 	Scale    = &Kernel{Name: "Scale", Doc: "multiplies by a number", Params: params("dst", f32s, "x", f32s, "s", "float32")}
@@ -97,10 +99,10 @@ var (
 
 	MergeParts = &Kernel{Name: "MergeParts", Doc: "merges partial attention results", Params: params("dst", f32s, "x", f32s, "size", "int")}
 
-	SplitQuery   = &Kernel{Name: "SplitQuery", Doc: "rounds a query to two halves of 7 bits", Params: params("q", i8s, "x", f32s), Results: params("scale", "float32", "sum", "int32")}
-	ScoreQ8      = &Kernel{Name: "ScoreQ8", Doc: "multiplies split queries by blocks of quantized keys", Params: params("dst", f32s, "ldd", "int", "q", i8s, "ldq", "int", "scale", f32s, "sums", i32s, "k", u8s, "stride", "int", "dim", "int", "blocks", "int", "rows", "int")}
-	SplitWeights = &Kernel{Name: "SplitWeights", Doc: "rounds weights of tokens to two halves of 7 bits", Params: params("q", i8s, "scale", f32s, "p", f32s, "v", u8s, "stride", "int")}
-	WeighQ8      = &Kernel{Name: "WeighQ8", Doc: "multiplies split weights by blocks of quantized values", Params: params("dst", f32s, "ldd", "int", "p", i8s, "ldp", "int", "scale", f32s, "lds", "int", "v", u8s, "stride", "int", "cols", "int", "blocks", "int", "rows", "int")}
+	SplitQuery = &Kernel{Name: "SplitQuery", Doc: "rounds a query to integers of 14 bits", Params: params("q", i8s, "x", f32s), Results: params("scale", "float32", "sum", "int32")}
+	ScoreQ8    = &Kernel{Name: "ScoreQ8", Doc: "multiplies split queries by blocks of quantized keys", Params: params("dst", f32s, "ldd", "int", "q", i8s, "ldq", "int", "scale", f32s, "sums", i32s, "k", u8s, "dim", "int", "blocks", "int", "rows", "int")}
+	SoftmaxQ8  = &Kernel{Name: "SoftmaxQ8", Doc: "turns rows of scores into split weights, their maxima and sums", Params: slices.Concat(params("q", i8s), softmax, params("s", u8s, "ahead", u8s))}
+	WeighQ8    = &Kernel{Name: "WeighQ8", Doc: "multiplies split weights by quantized values", Params: params("dst", f32s, "ldd", "int", "p", i8s, "ldp", "int", "scale", f32s, "lds", "int", "v", u8s, "tokens", "int", "cols", "int", "blocks", "int", "rows", "int")}
 
 	RopeInterleaved = &Kernel{Name: "RopeInterleaved", Doc: "rotates the adjacent pairs of rows", Params: rope}
 	RopeHalf        = &Kernel{Name: "RopeHalf", Doc: "rotates the pairs of rows' two halves", Params: rope}

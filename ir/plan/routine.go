@@ -32,7 +32,7 @@ var (
 	DeltaGated   = &Routine{Name: "DeltaGated", Access: []Access{None, Write, Read, Read, Read, Read, Read, Read, None, None, None, None, None, None}, Kernels: append(deltaKernels, GateNorm)}
 	AttendWindow = &Routine{Name: "AttendWindow", Access: []Access{None, Write, Read, Read, Read, None, Read, None, None}, Kernels: []*Kernel{GemmF32, Softmax, Scale, MergeParts, Div}}
 	Append       = &Routine{Name: "Append", Access: []Access{None, Write, Read, Read, None, Read, None, None}}
-	Attend       = &Routine{Name: "Attend", Access: []Access{None, Write, Read, None, Read, Read, Write, None, None}, Kernels: []*Kernel{RMSNorm, Softmax, Scale, MergeParts, Div}}
+	Attend       = &Routine{Name: "Attend", Access: []Access{None, Write, Read, None, Read, Read, Write, None, None}, Kernels: []*Kernel{RMSNorm, Scale, MergeParts, Div}}
 
 	NormHeads     = &Routine{Name: "NormHeads", Access: []Access{Write, Read, None, None, None, None, None}, Kernels: []*Kernel{RMSNorm}}
 	NormRows      = &Routine{Name: "NormRows", Access: []Access{Write, Read, None, None, None, None}, Kernels: []*Kernel{LayerNorm}}

@@ -88,7 +88,11 @@ func (t *tile) run(b, end int) (n, lo, hi int) {
 // segment computes part, the results of a segment, for the rows that see it. Blocks that a row does
 // not see are left out for it: they would add zeros.
 func (t *tile) segment(seg int) {
-	set, start := t.w.Set, seg*segmentTokens
+	start := seg * segmentTokens
+	if t.Cache.Format == Q8 {
+		t.segmentQ8(seg)
+		return
+	}
 	firstBlock, endBlock := t.blocks(seg)
 	for b, n := firstBlock, 0; b < endBlock; b += n {
 		var lo, hi int
@@ -100,16 +104,10 @@ func (t *tile) segment(seg int) {
 	for r := lo; r < hi; r++ {
 		from := max(start, t.first(t.pos+r)) - start
 		to := min(start+segmentTokens, t.pos+r+1) - start
-		base, end := from/blockTokens*blockTokens, roundUp(to, blockTokens)
-		for i := r * t.group; i < (r+1)*t.group; i++ {
-			p, part := t.p[i*scoreStride:][:scoreStride], t.part[i*t.size:][:t.size]
-			m, l := set.Softmax(p[base:end], from-base, to-base)
-			part[t.size-tail], part[t.size-tail+1] = m, l
-			if t.Cache.Format == Q8 {
-				q, scale := bytesOf(p)[2*base:], p[segmentTokens+base/blockTokens:]
-				t.Cache.splitWeights(set, t.c, t.head, (start+base)/blockTokens, q, scale, p[base:end])
-			}
-		}
+		p, stats := t.p[r*t.group*scoreStride:], t.part[(r*t.group+1)*t.size-tail:]
+		base := from / blockTokens * blockTokens
+		ahead := t.Cache.ahead(t.c, t.head, (start+from)/blockTokens, t.rows)
+		t.w.Set.Softmax(p[base:], scoreStride, t.group, CacheBlocks(to-base), from-base, to-base, stats, t.size, ahead)
 	}
 	for b, n := firstBlock, 0; b < endBlock; b += n {
 		var lo, hi int
@@ -118,15 +116,32 @@ func (t *tile) segment(seg int) {
 	}
 }
 
+// segmentQ8 is segment over a cache of integers. All rows that see any of the segment go over it from its
+// start to the last block that any of them sees: weights of other positions are zero, and sums are exact.
+func (t *tile) segmentQ8(seg int) {
+	start := seg * segmentTokens
+	_, endBlock := t.blocks(seg)
+	x, blocks := t.Cache.segmentQ8(t.c, t.head, start/blockTokens), endBlock-start/blockTokens
+	lo, hi := t.see(start, start+segmentTokens)
+	first, rows := lo*t.group, (hi-lo)*t.group
+	p, part, n := t.p[first*scoreStride:], t.part[first*t.size:], t.Cache.queryBytes()
+	t.w.Set.ScoreQ8(p, scoreStride, bytesOf(t.q)[first*n:], n, t.scale[first:], t.sums[first:], x.keys, t.Cache.keyRows(), blocks, rows)
+	var ahead []byte
+	if t.rows == 1 {
+		ahead = x.values[aheadQ8-segmentTokens*4:]
+	}
+	for r := lo; r < hi; r++ {
+		from, to := max(start, t.first(t.pos+r))-start, min(start+segmentTokens, t.pos+r+1)-start
+		p, stats := t.p[r*t.group*scoreStride:], t.part[(r*t.group+1)*t.size-tail:]
+		t.w.Set.SoftmaxQ8(bytesOf(p), p, scoreStride, t.group, blocks, from, to, stats, t.size, x.scales, ahead)
+	}
+	t.w.Set.WeighQ8(part, t.size, bytesOf(p), 4*scoreStride, part[t.size-tail+2:], t.size, x.values, segmentTokens, valueCols(t.Dim), blocks, rows)
+}
+
 // scores computes the scores of q rows [lo, hi) for n blocks from b on, the first at position at of
 // the segment.
 func (t *tile) scores(b, n, lo, hi, at int) {
 	set, p := t.w.Set, t.p[lo*scoreStride+at:]
-	if t.Cache.Format == Q8 {
-		q := bytesOf(t.q)[lo*t.Cache.queryBytes():]
-		t.Cache.scoresQ8(set, t.c, t.head, b, n, p, scoreStride, q, t.scale[lo:], t.sums[lo:], hi-lo)
-		return
-	}
 	for i := range n {
 		t.Cache.scores(set, t.c, t.head, b+i, p[i*blockTokens:], scoreStride, t.q[lo*t.Dim:], hi-lo)
 	}
@@ -136,11 +151,6 @@ func (t *tile) scores(b, n, lo, hi, at int) {
 // [lo, hi).
 func (t *tile) weigh(b, n, lo, hi, at int) {
 	set, part := t.w.Set, t.part[lo*t.size:]
-	if t.Cache.Format == Q8 {
-		p, scale := bytesOf(t.p)[4*lo*scoreStride+2*at:], t.p[lo*scoreStride+segmentTokens+at/blockTokens:]
-		t.Cache.weighQ8(set, t.c, t.head, b, n, part, t.size, p, 4*scoreStride, scale, scoreStride, hi-lo)
-		return
-	}
 	for i := range n {
 		tokens := min(blockTokens, t.pos+hi/t.group-(b+i)*blockTokens) // that the last of the rows sees
 		t.Cache.weigh(set, t.c, t.head, b+i, tokens, part, t.size, t.p[lo*scoreStride+at+i*blockTokens:], scoreStride, hi-lo)

@@ -123,6 +123,25 @@ func (s *CacheSpec) unit(head, b int) (k, v int) {
 	return segment + b%n*s.keyUnits(), segment + n*s.keyUnits() + b%n*s.valueUnits()
 }
 
+// fetched is how many bytes behind what it reads a kernel asks for: so much of a segment's values has been
+// fetched when the scores of its keys are done.
+const fetched = 4 << 10
+
+// ahead are the bytes of the values from a head's block b on that are to be fetched next, if a single row waits
+// for them: those behind what is on its way already. Chunks find blocks in the caches.
+func (s *CacheSpec) ahead(c *Cache, head, b, rows int) []byte {
+	if rows > 1 || s.Ring {
+		return nil
+	}
+	_, v := s.unit(head, b)
+	if s.Format == BF16 {
+		rest := c.BF16[min(v+fetched/2, len(c.BF16)):]
+		return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(rest))), 2*len(rest))
+	}
+	rest := c.F32[min(v+fetched/4, len(c.F32)):]
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(rest))), 4*len(rest))
+}
+
 // Append writes the keys, rotated, and values of rows tokens from position pos on. k and v are
 // [KVHeads*Dim] a row. Workers own pairs of kv head and block.
 func Append(w *Worker, s *CacheSpec, c *Cache, k, v Rows, r *Rope, ph Phases, pos, rows int) {
@@ -147,7 +166,7 @@ func (s *CacheSpec) put(w *Worker, c *Cache, head int, k, v Rows, r *Rope, ph Ph
 		value := v.Row(row, s.Dim)
 		switch s.Format {
 		case Q8:
-			s.putQ8(w.Set, c.Q8[ku:], c.Q8[vu:], key, value, j, spare)
+			s.putQ8(w.Set, s.segmentQ8(c, head, pos/blockTokens), key, value, (pos/blockTokens*blockTokens+j)%segmentTokens, spare)
 		case BF16:
 			for d, x := range key {
 				c.BF16[ku+pair(d, j, blockTokens)] = Float32ToBF16(x)
@@ -231,9 +250,7 @@ func (s *CacheSpec) at(c *Cache, head, pos, d int) (k, v float32) {
 	col, width := panelOf(d, cols)
 	switch s.Format {
 	case Q8:
-		key, value := c.Q8[ku:], c.Q8[vu:]
-		k = float32(int(key[quadAt(d, j, blockTokens)])-q8Zero) * f32At(key[blockTokens*s.keyRows():], j)
-		v = float32(int8(value[col*blockTokens+quadAt(j, d-col, width)])) * f32At(value[blockTokens*cols:], j)
+		return s.atQ8(s.segmentQ8(c, head, pos/blockTokens), pos%segmentTokens, d)
 	case BF16:
 		k = BF16ToFloat32(c.BF16[ku+pair(d, j, blockTokens)])
 		v = BF16ToFloat32(c.BF16[vu+col*blockTokens+pair(j, d-col, width)])

@@ -88,22 +88,25 @@ func (Portable) SiLU(dst, x []float32) {
 
 // Softmax implements Set. A maximum of zero is +0 whatever the signs of the zeros; scores that
 // are not numbers do not take part in the maximum.
-func (Portable) Softmax(p []float32, lo, hi int) (m, l float32) {
-	m = float32(math.Inf(-1))
-	for _, v := range p[lo:hi] {
-		if v > m {
-			m = v
+func (Portable) Softmax(p []float32, ldp, rows, blocks, lo, hi int, stats []float32, lds int, _ []byte) {
+	lowest := float32(math.Inf(-1))
+	for r := range rows {
+		row, m := p[r*ldp:][:blocks*blockTokens], lowest
+		for j, v := range row {
+			if j < lo || j >= hi {
+				row[j] = lowest
+			} else if v > m {
+				m = v
+			}
 		}
+		m += 0 // which makes -0 +0; the compiler keeps the addition
+		var sum lanes
+		for j, v := range row {
+			row[j] = Exp(v - m)
+			sum[j%16] += row[j]
+		}
+		stats[r*lds], stats[r*lds+1] = m, sum.total()
 	}
-	m += 0 // which makes -0 +0; the compiler keeps the addition
-	clear(p[:lo])
-	clear(p[hi:])
-	var sum lanes
-	for j := lo; j < hi; j++ {
-		p[j] = Exp(p[j] - m)
-		sum[j%16] += p[j]
-	}
-	return m, sum.total()
 }
 
 // ExpDiff implements Set.

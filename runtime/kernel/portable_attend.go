@@ -1,20 +1,21 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // SplitQuery implements Set.
 func (Portable) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
-	n := len(q) / 2
 	scale, inverse := split(x, queryMax)
 	clear(q)
 	if inverse == 0 {
 		return scale, 0
 	}
+	words := int16sOf(q)
 	for i, y := range x {
-		v := int32(math.RoundToEven(float64(y * inverse)))
-		high := (v + 1<<(splitBits-1)) >> splitBits
-		q[i], q[n+i] = int8(high), int8(v-high<<splitBits)
-		sum -= q8Zero * v
+		words[i] = int16(math.RoundToEven(float64(y * inverse)))
+		sum -= q8Zero * int32(words[i])
 	}
 	return scale, sum
 }
@@ -33,16 +34,14 @@ func split(x []float32, most float32) (scale, inverse float32) {
 }
 
 // ScoreQ8 implements Set.
-func (Portable) ScoreQ8(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, stride, dim, blocks, rows int) {
+func (Portable) ScoreQ8(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim, blocks, rows int) {
 	for b := range blocks {
-		block := k[b*stride:][:blockTokens*(dim+4)]
+		block := k[b*blockTokens*(dim+4):][:blockTokens*(dim+4)]
 		for r := range rows {
-			high, low := q[r*ldq:][:dim], q[r*ldq+ldq/2:][:dim]
 			var n [blockTokens]int32
-			for i := range dim {
-				x := int32(high[i])<<splitBits + int32(low[i])
+			for i, x := range int16sOf(q[r*ldq:][:2*dim]) {
 				for c, at := 0, quadAt(i, 0, blockTokens); c < blockTokens; c, at = c+1, at+4 {
-					n[c] += x * int32(block[at])
+					n[c] += int32(x) * int32(block[at])
 				}
 			}
 			for c := range n {
@@ -53,47 +52,46 @@ func (Portable) ScoreQ8(dst []float32, ldd int, q []int8, ldq int, scale []float
 	}
 }
 
-// SplitWeights implements Set.
-func (Portable) SplitWeights(q []int8, scale, p []float32, v []byte, stride int) {
-	var t [blockTokens]float32
-	for b := range len(p) / blockTokens {
-		for j := range t {
-			t[j] = p[b*blockTokens+j] * f32At(v[b*stride:], j)
+// SoftmaxQ8 implements Set.
+func (p Portable) SoftmaxQ8(q []int8, scores []float32, ldp, rows, blocks, lo, hi int, stats []float32, lds int, s, _ []byte) {
+	p.Softmax(scores, ldp, rows, blocks, lo, hi, stats, lds, nil)
+	for r := range rows {
+		row := scores[r*ldp:][:blocks*blockTokens]
+		for j := range row {
+			row[j] *= f32At(s, j)
 		}
-		var inverse float32
-		scale[b], inverse = split(t[:], weightMax)
-		out := q[b*2*blockTokens:][:2*blockTokens]
-		clear(out)
-		if inverse == 0 {
-			continue
-		}
-		for j, y := range t {
-			n := int32(math.RoundToEven(float64(y * inverse)))
-			out[j], out[blockTokens+j] = int8(n>>splitBits), int8(n&(1<<splitBits-1))
+		scale, inverse := split(row, weightMax)
+		stats[r*lds+2], stats[r*lds+3] = scale, inverse
+		out := int16sOf(q[4*r*ldp:][:2*len(row)])
+		for j, y := range row {
+			out[j] = 0
+			if inverse != 0 {
+				out[j] = int16(math.RoundToEven(float64(y * inverse)))
+			}
 		}
 	}
 }
 
 // WeighQ8 implements Set.
-func (Portable) WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, stride, cols, blocks, rows int) {
-	for b := range blocks {
-		block := v[b*stride:][:blockTokens*cols]
-		for r := range rows {
-			high, low := p[r*ldp+b*2*blockTokens:][:blockTokens], p[r*ldp+(b*2+1)*blockTokens:][:blockTokens]
-			for first, width := 0, 0; first < cols; first += width {
-				width = panelWidth(cols - first)
-				var n [blockTokens]int32
-				for j := range blockTokens {
-					x := int32(high[j])<<splitBits + int32(low[j])
-					for c, at := 0, first*blockTokens+quadAt(j, 0, width); c < width; c, at = c+1, at+4 {
-						n[c] += x * int32(int8(block[at]))
-					}
+func (Portable) WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens, cols, blocks, rows int) {
+	for r := range rows {
+		weights := int16sOf(p[r*ldp:][:2*blocks*blockTokens])
+		for first, width := 0, 0; first < cols; first += width {
+			width = panelWidth(cols - first)
+			var n [blockTokens]int32
+			for j, x := range weights {
+				for c, at := 0, first*tokens+quadAt(j, 0, width); c < width; c, at = c+1, at+4 {
+					n[c] += int32(x) * int32(int8(v[at]))
 				}
-				for c := range width {
-					out := &dst[r*ldd+first+c]
-					*out = FMA(float32(n[c]), scale[r*lds+b], *out)
-				}
+			}
+			for c := range width {
+				dst[r*ldd+first+c] = float32(n[c]) * scale[r*lds]
 			}
 		}
 	}
+}
+
+// int16sOf are bytes as words.
+func int16sOf(b []int8) []int16 {
+	return unsafe.Slice((*int16)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/2)
 }

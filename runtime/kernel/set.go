@@ -117,45 +117,45 @@ type Set interface {
 	// SiLU is dst[i] = x[i] / (1 + exp(-x[i])) for i < len(dst). In place if dst is x.
 	SiLU(dst, x []float32)
 
-	// Softmax turns scores p[lo:hi] into weights in place and clears the rest of p: with
-	// m = max(p[lo:hi]), p[j] = exp(p[j]-m); l = sum16 of all of p after that (lane = j%16).
-	// It returns m and l. 0 <= lo < hi <= len(p). A maximum of zero is +0; a NaN takes no part in it.
-	Softmax(p []float32, lo, hi int) (m, l float32)
+	// Softmax turns rows of scores into weights in place. With p the scores of row r, blocks of 64 of them
+	// from p[r*ldp] on, and those before lo and from hi on taken for -Inf: m = max(p), p[j] = exp(p[j]-m) and
+	// l = sum16 of p after that (lane = j%16). m and l go to stats[r*lds] and stats[r*lds+1].
+	// 0 <= lo < hi <= 64*blocks. A maximum of zero is +0; a NaN takes no part in it. The kernel may fetch
+	// ahead, which is read next, into the caches; it is at least as long as the rows, or else ignored.
+	Softmax(p []float32, ldp, rows, blocks, lo, hi int, stats []float32, lds int, ahead []byte)
 
-	// SplitQuery rounds a query to integers of 14 bits, in two halves of 7: with m = max|x|, n len(x)
-	// rounded up to a multiple of 4, and v[i] = rint(x[i]*(8191/m)), to nearest even, or 0 past x:
-	// q[i] = (v[i]+64)>>7 and q[n+i] = v[i] - 128*q[i]. Both are in [-64, 64]. q is 2n long. The results are
-	// scale = m/8191 and sum = -128 times the sum of v. If m < 2^-100, scale is +0 and q zero; if m is
-	// infinite or not a number, so is scale, and q is zero.
+	// SplitQuery rounds a query to integers of 14 bits: with m = max|x| and v[i] = rint(x[i]*(8191/m)), to
+	// nearest even, q holds v as the level's ScoreQ8 wants it, two bytes for each element and for up to three
+	// zeros behind x, which make four. The results are scale = m/8191 and sum = -128 times the sum of v. If
+	// m < 2^-100, scale is +0 and v zero; if m is infinite or not a number, so is scale, and v is zero.
 	SplitQuery(q []int8, x []float32) (scale float32, sum int32)
 
 	// ScoreQ8 multiplies rows of split queries by blocks of 64 quantized keys (see cache_q8.go). Key c of
-	// block b has the bytes u[i], zero point 128, i < dim, and the scale s[b][c]; block b begins at
-	// k[b*stride]:
+	// block b has the bytes u[i], zero point 128, i < dim, and the scale s[b][c]; a block is 64*(dim+4) bytes:
 	//
-	//	n = sums[r] + Σ_i (128*q[r*ldq+i] + q[r*ldq+ldq/2+i]) * u[i]      exact, in 32 bits, in any order
+	//	n = sums[r] + Σ_i x[i] * u[i]      x of the query at q[r*ldq]; exact, in 32 bits, in any order
 	//	dst[r*ldd+64b+c] = (float32(n) * s[b][c]) * scale[r]
 	//
 	// dim is a multiple of 4 from 4 to 1024, rows >= 0.
-	ScoreQ8(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, stride, dim, blocks, rows int)
+	ScoreQ8(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim, blocks, rows int)
 
-	// SplitWeights rounds weights p >= 0 of blocks of 64 tokens, each first multiplied by the scale of the
-	// token's value, to integers of 14 bits, in two halves of 7: with s[b] the 64 float32 at v[b*stride],
-	// t[j] = p[64b+j]*s[b][j], m = max t and n[j] = rint(t[j]*(16383/m)), to nearest even:
-	// q[128b+j] = n[j]>>7, q[128b+64+j] = n[j]&127, and scale[b] = m/16383. If m < 2^-100, scale[b] is +0 and
-	// q zero; if m is infinite or not a number, so is scale[b], and q is zero. len(p) is 64 times the
-	// number of blocks. In place if q is the memory of p.
-	SplitWeights(q []int8, scale, p []float32, v []byte, stride int)
+	// SoftmaxQ8 is Softmax, and then rounds each row's weights, first multiplied by the scales of their tokens'
+	// values, to integers of 14 bits: with s float32, t[j] = p[j]*s[j], m = max t and n[j] = rint(t[j]*(16383/m)),
+	// to nearest even, the two bytes a token from q[4*r*ldp] on hold n as the level's WeighQ8 wants it, and
+	// stats[r*lds+2] = m/16383, stats[r*lds+3] = 16383/m. If m < 2^-100, both are +0 and n zero; if m is infinite
+	// or not a number, the second is +0, the first is as m, and n is zero. q may begin where p does, or before; p
+	// is undefined after that. s >= 0, blocks <= 8.
+	SoftmaxQ8(q []int8, p []float32, ldp, rows, blocks, lo, hi int, stats []float32, lds int, s, ahead []byte)
 
-	// WeighQ8 adds rows of split weights times blocks of 64 quantized values (see cache_q8.go) to dst.
-	// Block b begins at v[b*stride] and has cols columns, a multiple of 16; w[j] are the integers of a
-	// column:
+	// WeighQ8 multiplies rows of weights of SoftmaxQ8 by quantized values (see cache_q8.go). The panel that begins
+	// with column c, of cols, a multiple of 16, begins at v[c*tokens]; w[j] are the integers of a column, of 64
+	// times blocks tokens, and x those of the row at p[r*ldp]:
 	//
-	//	n = Σ_j (128*p[r*ldp+128b+j] + p[r*ldp+128b+64+j]) * w[j]         exact, in 32 bits, in any order
-	//	dst[r*ldd+c] = fma(float32(n), scale[r*lds+b], …)                 b = 0..blocks-1 ascending
+	//	n = Σ_j x[j] * w[j]                     exact, in 32 bits, in any order
+	//	dst[r*ldd+c] = float32(n) * scale[r*lds]
 	//
-	// starting from dst[r*ldd+c].
-	WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, stride, cols, blocks, rows int)
+	// 0 < blocks <= 8, rows >= 0.
+	WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens, cols, blocks, rows int)
 
 	// ExpDiff is dst[j] = exp(from - g[j]) for j < len(dst). In place if dst is g.
 	ExpDiff(dst, g []float32, from float32)
