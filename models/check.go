@@ -139,11 +139,11 @@ func (c *checker) stacks(places []Place) {
 	case len(c.errs) > 0: // of them
 	case len(s.Self.Blocks) == 0:
 		c.fail("self", "is missing: want %s", form.child("self").want())
-	case cached && len(s.Cross.Blocks) == 0:
+	case s.Cache != nil && len(s.Cross.Blocks) == 0:
 		c.fail("cross", "is missing: want %s, which reads the cache", form.child("cross").want())
 	case !cached && len(s.Cross.Blocks) > 0:
 		c.fail("cache", "is missing: want %s, which the cross-decoder reads", form.child("cache").want())
-	case cached && !reads && c.readable(places):
+	case s.Cache != nil && !reads && c.readable(places):
 		c.fail("cross", "no layer reads the shared cache: want %s in some", crossAttention.kind)
 	}
 }

@@ -60,7 +60,8 @@
 //
 // Layers of kind attention keep the keys and values of all tokens for themselves. With neither cache nor
 // cross the model is a Transformer or a hybrid without a cross-decoder. With shares: true, as the last
-// layer, attention's keys and values are the shared cache, in place of the key cache.
+// layer, attention's keys and values are the shared cache, in place of the key cache; a cross-decoder that reads
+// it may follow.
 //
 // Everything about a key (type, range, default, meaning) stands once, in the table of form.go:
 // the reader, the writer, the checks and schema.json (for editors) all follow it. Reading is

@@ -64,7 +64,7 @@ func phi4flashSpec(c *config, s *models.Spec, f *Files) {
 		})}},
 		{Repeat: 1, Layers: []models.Layer{layer(&last)}},
 		{Repeat: 1, Layers: []models.Layer{layer(&models.Attention{
-			Heads: heads, KVHeads: kvHeads, Bias: true, OutBias: true, Differential: true, Shares: n > 4,
+			Heads: heads, KVHeads: kvHeads, Bias: true, OutBias: true, Differential: true, Shares: true,
 		})}},
 	}
 	if n > 4 {
