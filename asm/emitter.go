@@ -94,15 +94,6 @@ func (e *emitter) arg(name string) operand.Mem {
 	return b.Addr
 }
 
-// argBase is the address of a slice parameter's first element where it lies in memory.
-func (e *emitter) argBase(name string) operand.Mem {
-	b, err := e.Param(name).Base().Resolve()
-	if err != nil {
-		panic("BUG: parameter " + name + ": " + err.Error())
-	}
-	return b.Addr
-}
-
 // argLen is the length of a slice parameter where it lies in memory.
 func (e *emitter) argLen(name string) operand.Mem {
 	b, err := e.Param(name).Len().Resolve()
@@ -212,17 +203,6 @@ func (e *emitter) store(v reg.Register, base reg.Register, s slot) {
 	}
 }
 
-// keep makes v that of other where lanes are masked out.
-func (e *emitter) keep(v, other reg.VecVirtual, s slot) {
-	switch {
-	case s.mask == nil:
-	case e.masked():
-		e.VBLENDMPS(v, other, s.mask, v)
-	default:
-		e.VBLENDVPS(s.mask, v, other, v)
-	}
-}
-
 // only clears the lanes of v that are masked out.
 func (e *emitter) only(v reg.VecVirtual, s slot) {
 	switch {
@@ -285,21 +265,6 @@ func (e *emitter) below(n reg.GPVirtual, part int) reg.Register {
 	}
 	e.VPCMPGTD(e.lane(part), v, v)
 	return v
-}
-
-// between is the mask of the lanes of a part whose number in the group is from lo to below hi.
-func (e *emitter) between(lo, hi reg.GPVirtual, part int) reg.Register {
-	if e.masked() {
-		low, high, k := e.number(lo), e.number(hi), e.K()
-		e.VPCMPGTD(e.lane(part), high, k)
-		outside := e.K()
-		e.VPCMPGTD(e.lane(part), low, outside)
-		e.KANDNW(k, outside, k) // not outside, and below hi
-		return k
-	}
-	in, outside := e.below(hi, part), e.below(lo, part)
-	e.VANDNPS(in, outside, in)
-	return in
 }
 
 // number fills a fresh vector with the low half of an integer.

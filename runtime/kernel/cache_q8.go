@@ -17,9 +17,9 @@ import (
 // in the order in which attention reads it: what lay far ahead would be waited for.
 //
 // The other factor of both products is rounded to integers too, but to 14 bits, so that it is the cache's
-// 8 bits that decide how exact attention is. Levels keep the 14 bits as their instructions want them: as a byte
-// of 8 bits and a half of 7 of them in one instruction for four inputs, or as words. Sums are exact, and thus
-// equal however they are made; float32 comes after the sum of a head's elements or of a block's tokens.
+// 8 bits that decide how exact attention is. Levels keep the 14 bits as their instructions want them: as two
+// halves of 7 bits, a byte each, where an instruction multiplies four bytes, or as words. Sums are exact, and
+// thus equal however they are made; float32 comes after the sum of a head's elements or of a segment's tokens.
 const (
 	queryMax  = 1<<13 - 1 // of a query's element, of either sign
 	weightMax = 1<<14 - 1 // of a token's weight
