@@ -71,7 +71,7 @@ func runCommand(s *screen) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		ids, err := codec.Encode(text, special)
+		ids, err := codec.Prompt(text, special)
 		if err != nil {
 			return err
 		}

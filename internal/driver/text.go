@@ -38,13 +38,14 @@ func NewText(spec *models.Spec) (*Text, error) {
 	return t, nil
 }
 
-// Encode gives the tokens of a text. Unless special is set, the names of special tokens are text
-// like any other. An empty text gives the end token, with which a text may begin.
-func (t *Text) Encode(text string, special bool) ([]int32, error) {
+// Prompt gives the tokens of a text to continue, with those in front that the tokenizer begins a text
+// with. Unless special is set, the names of special tokens are text like any other. An empty text that
+// begins with nothing gives the end token, with which a text may begin.
+func (t *Text) Prompt(text string, special bool) ([]int32, error) {
 	if t.tok == nil {
 		return t.numbers(text)
 	}
-	ids := t.tok.Encode(text, special)
+	ids := t.tok.Prompt(text, special)
 	if len(ids) > 0 {
 		return ids, nil
 	}

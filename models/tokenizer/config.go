@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -26,47 +27,96 @@ func (t *Tokenizer) usualEnd() int32 {
 	return -1
 }
 
-// readConfig takes the end token from the text of a tokenizer_config.json, if it names one.
+// beginnings are the usual names of the token that begins a text.
+var beginnings = []string{"<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>", "<｜begin▁of▁sentence｜>"}
+
+// readConfig takes from the text of a tokenizer_config.json the end token, if it names one, and whether
+// a text has a token in front.
 func (t *Tokenizer) readConfig(file string, data []byte) error {
 	src := source{file, data}
 	var config struct {
-		EOS json.RawMessage `json:"eos_token"` // "text" or {"content": "text"}
+		EOS    json.RawMessage `json:"eos_token"`
+		BOS    json.RawMessage `json:"bos_token"`
+		AddBOS *bool           `json:"add_bos_token"`
+		Class  string          `json:"tokenizer_class"`
 	}
 	if err := src.unmarshal(data, "", &config); err != nil {
 		return err
 	}
-	if config.EOS == nil {
+	id, err := t.named(src, "eos_token", config.EOS)
+	if err != nil {
+		return err
+	}
+	if id >= 0 {
+		t.eos = id
+	}
+	// The classes of Llama put it in front unless told otherwise, whatever tokenizer.json says.
+	llama := strings.HasPrefix(config.Class, "LlamaTokenizer")
+	switch add := config.AddBOS; {
+	case add == nil && !llama:
 		return nil
+	case add != nil && !*add:
+		t.front = nil
+		return nil
+	}
+	if id, err = t.named(src, "bos_token", config.BOS); err != nil {
+		return err
+	}
+	for _, name := range beginnings {
+		if other, ok := t.lookupAdded(name); ok && id < 0 && len(t.front) == 0 {
+			id = other
+		}
+	}
+	switch {
+	case id >= 0:
+		t.front = []int32{id}
+	case len(t.front) == 0 && !llama:
+		return fmt.Errorf("%s: add_bos_token: there is no bos_token to put in front", file)
+	}
+	return nil
+}
+
+// named is the token that a key of the config names, as "text" or {"content": "text"}, or -1.
+func (t *Tokenizer) named(src source, key string, raw json.RawMessage) (int32, error) {
+	if raw == nil {
+		return -1, nil
 	}
 	var token struct {
 		Content *string `json:"content"`
 	}
-	if json.Unmarshal(config.EOS, &token.Content) != nil {
-		if err := src.unmarshal(config.EOS, "eos_token", &token); err != nil {
-			return err
+	if json.Unmarshal(raw, &token.Content) != nil {
+		if err := src.unmarshal(raw, key, &token); err != nil {
+			return -1, err
 		}
 	}
 	if token.Content == nil {
-		return nil
+		return -1, nil
 	}
 	id, ok := t.lookup(*token.Content)
 	if !ok {
-		return fmt.Errorf("%s: eos_token: the tokenizer has no token %q", file, *token.Content)
+		return -1, fmt.Errorf("%s: %s: the tokenizer has no token %q", src.file, key, *token.Content)
 	}
-	t.eos = id
-	return nil
+	return id, nil
 }
 
 // lookup finds a token by its text, added ones first.
 func (t *Tokenizer) lookup(text string) (int32, bool) {
-	for _, a := range t.added {
-		if a.Content == text {
-			return a.ID, true
-		}
+	if id, ok := t.lookupAdded(text); ok {
+		return id, true
 	}
 	for id := range int32(t.Vocab()) {
 		if text != "" && string(t.Bytes(id)) == text {
 			return id, true
+		}
+	}
+	return 0, false
+}
+
+// lookupAdded finds an added token by its text.
+func (t *Tokenizer) lookupAdded(text string) (int32, bool) {
+	for _, a := range t.added {
+		if a.Content == text {
+			return a.ID, true
 		}
 	}
 	return 0, false

@@ -12,9 +12,8 @@
 //     fuse_unk; before it nothing or Metaspace;
 //   - added_tokens with all their flags;
 //   - the normalizers NFC, Prepend and Replace of a text, alone or in sequence;
-//   - post_processor: read, but only to know its kind. Post-processors put special tokens
-//     around a text, and Encode adds none: that is the caller's choice. So are truncation and
-//     padding, which are ignored.
+//   - post_processor: the special tokens that TemplateProcessing, BertProcessing and RobertaProcessing
+//     put in front of a text. Encode adds none, Prompt adds those. Truncation and padding are ignored.
 //
 // A .tiktoken file says neither pattern nor special tokens: known vocabularies (cl100k_base,
 // o200k_base, p50k_base, r50k_base, Llama 3, Qwen) are told by their size. LoadUnilm gives the ids

@@ -9,7 +9,7 @@ import (
 
 // Load reads a tokenizer of any kind that its content tells: a tokenizer.json, a file of tiktoken's
 // ranks, or a SentencePiece model. The tokenizer_config.json beside it, if there is one, names the end
-// token. Of a folder it reads the file that Find finds.
+// token, and says whether a text has a token in front. Of a folder it reads the file that Find finds.
 func Load(path string) (*Tokenizer, error) { return load(path, false) }
 
 // LoadUnilm is Load, but for a file of tiktoken's ranks: then ids are those of microsoft/unilm's YOCO,

@@ -141,8 +141,11 @@ func (f *form) build() (*Tokenizer, error) {
 	default:
 		err = f.characters(t)
 	}
+	if err != nil {
+		return nil, err
+	}
 	t.eos = t.usualEnd()
-	return t, err
+	return t, f.begin(t)
 }
 
 // byteLevel makes the model whose symbols are bytes.

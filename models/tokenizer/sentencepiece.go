@@ -38,7 +38,7 @@ type sentencePiece struct {
 	model        int32
 	byteFallback bool
 	suffix       bool // the space that is added stands behind
-	eos          int32
+	bos, eos     int32
 	unk          int32
 	norm         spaces
 }
@@ -46,7 +46,7 @@ type sentencePiece struct {
 // ParseSentencePiece reads a SentencePiece model, of kind BPE or unigram; file is its name in errors.
 func ParseSentencePiece(file string, data []byte) (*Tokenizer, error) {
 	m := &message{data: data}
-	p := &sentencePiece{model: modelUnigram, eos: 2, norm: spaces{dummy: true, extra: true, escape: true}}
+	p := &sentencePiece{model: modelUnigram, bos: 1, eos: 2, norm: spaces{dummy: true, extra: true, escape: true}}
 	err := p.read(m)
 	if m.err != nil {
 		err = m.err
@@ -117,6 +117,8 @@ func (p *sentencePiece) readTraining(m *message) {
 			p.suffix = f.bool()
 		case 35:
 			p.byteFallback = f.bool()
+		case 41:
+			p.bos = f.int()
 		case 42:
 			p.eos = f.int()
 		}
@@ -194,8 +196,14 @@ func (p *sentencePiece) build() (*Tokenizer, error) {
 	t.lead = p.norm.dummy && !p.suffix
 	t.raw = newMatcher(t.added)
 	t.setTexts(texts)
-	if e := p.eos; e >= 0 && int(e) < len(p.pieces) && p.pieces[e].kind == pieceControl {
-		t.eos = e
+	control := func(id int32) bool {
+		return id >= 0 && int(id) < len(p.pieces) && p.pieces[id].kind == pieceControl
+	}
+	if control(p.eos) {
+		t.eos = p.eos
+	}
+	if p.model == modelBPE && control(p.bos) {
+		t.front = []int32{p.bos} // the model does not say it; Llama's and those after it want it
 	}
 	switch p.model {
 	case modelBPE:

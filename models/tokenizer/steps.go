@@ -28,6 +28,17 @@ type component struct {
 	PreTokenizers []*component `json:"pretokenizers"`
 	Processors    []*component `json:"processors"`
 	Decoders      []*component `json:"decoders"`
+
+	// What post-processors put around a text.
+	Single []struct {
+		SpecialToken *struct {
+			ID string `json:"id"` // a key of SpecialTokens
+		} `json:"SpecialToken"`
+	} `json:"single"` // special tokens, and in their midst the text
+	SpecialTokens map[string]struct {
+		IDs []int32 `json:"ids"`
+	} `json:"special_tokens"`
+	CLS []any `json:"cls"` // of BertProcessing and RobertaProcessing: the token in front and its id
 }
 
 // A part is a component that is no Sequence, with its place.
@@ -56,6 +67,42 @@ func flat(c *component, path string) []part {
 		}
 	}
 	return parts
+}
+
+// begin reads what the post-processors put in front of a text; one puts its tokens around what those
+// before it made.
+func (f *form) begin(t *Tokenizer) error {
+	for _, p := range flat(f.PostProcessor, "post_processor") {
+		var front []int32
+		if p.Type == "BertProcessing" || p.Type == "RobertaProcessing" {
+			id, ok := -1., len(p.CLS) == 2
+			if ok {
+				id, ok = p.CLS[1].(float64)
+			}
+			if !ok || id != float64(int32(id)) {
+				return fmt.Errorf("%s.cls: %.80q: want a token and its id", p.path, p.CLS)
+			}
+			front = []int32{int32(id)}
+		}
+		for _, piece := range p.Single {
+			if p.Type != "TemplateProcessing" || piece.SpecialToken == nil {
+				break
+			}
+			name := piece.SpecialToken.ID
+			token, ok := p.SpecialTokens[name]
+			if !ok {
+				return fmt.Errorf("%s.single: %q is not in special_tokens", p.path, name)
+			}
+			front = append(front, token.IDs...)
+		}
+		for _, id := range front {
+			if id < 0 || int(id) >= t.Vocab() {
+				return fmt.Errorf("%s: %d, in front of a text, is no token", p.path, id)
+			}
+		}
+		t.front = append(front, t.front...)
+	}
+	return nil
 }
 
 // unsupported refuses a part.

@@ -1,6 +1,9 @@
 package tokenizer
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // A Tokenizer maps text to token ids and back. It does not change once it is loaded, and any
 // number of goroutines may use it at once.
@@ -18,6 +21,7 @@ type Tokenizer struct {
 
 	added []added // as the file orders them
 	eos   int32   // the end token, or -1
+	front []int32 // what a text begins with
 	lead  bool    // Decode leaves out a space in front: encoding put it there
 
 	scratch sync.Pool // of *scratch
@@ -100,6 +104,17 @@ func (t *Tokenizer) Encode(text string, special bool) []int32 {
 	}
 	t.scratch.Put(s)
 	return ids
+}
+
+// Prompt gives the tokens of a text that a model is to continue: those of Encode, behind the ones which
+// the files say that a text begins with, most often <s> or none. A text that names them itself, which
+// counts only if special is true, gets no second ones.
+func (t *Tokenizer) Prompt(text string, special bool) []int32 {
+	ids := t.Encode(text, special)
+	if n := len(t.front); special && len(ids) >= n && slices.Equal(ids[:n], t.front) {
+		return ids
+	}
+	return slices.Concat(t.front, ids)
 }
 
 // encode appends the tokens of a text without added tokens; first is true if none is before it.
