@@ -1,0 +1,179 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/yococ/yococ/runtime/kernel"
+	"github.com/yococ/yococ/runtime/kernel/kerneltest"
+)
+
+// A softmaxShape is rows of scores and where they lie.
+type softmaxShape struct {
+	rows, blocks, lo, hi int
+	ldp, lds             int
+}
+
+func newSoftmaxShape(r *rand.Rand) softmaxShape {
+	s := softmaxShape{rows: 1 + r.IntN(5), blocks: 1 + r.IntN(8)}
+	n := s.blocks * blockTokens
+	s.lo = r.IntN(n) * r.IntN(2)
+	s.hi = n
+	if r.IntN(2) == 0 {
+		s.hi = s.lo + 1 + r.IntN(n-s.lo)
+	}
+	s.ldp, s.lds = n+r.IntN(3)*8, 4+r.IntN(3)
+	return s
+}
+
+func TestSoftmax(t *testing.T) {
+	eachSet(t, func(t *testing.T, set kernel.Set) {
+		r := rand.New(rand.NewPCG(3, 4))
+		for range 120 {
+			s := newSoftmaxShape(r)
+			for _, f := range fills {
+				s.test(t, set, func(x []float32) { f.fill(r, x) })
+			}
+			s.test(t, set, func(x []float32) {
+				for i := range x {
+					x[i] = float32(math.Copysign(0, -1))
+				}
+			})
+			s.test(t, set, func(x []float32) {
+				for i := range x {
+					x[i] = float32(math.Inf(-i % 3))
+				}
+				x[len(x)/2] = -1e30
+			})
+		}
+	})
+}
+
+// test compares both kernels with the reference. Where all scores are -Inf or none is a number, weights are no
+// numbers either.
+func (s softmaxShape) test(t testing.TB, set kernel.Set, fill func([]float32)) {
+	t.Helper()
+	what := fmt.Sprintf("Softmax %+v", s)
+	p, stats := newArrays(t, (s.rows-1)*s.ldp+s.blocks*blockTokens), newArrays(t, (s.rows-1)*s.lds+4)
+	x := make([]float32, len(p.want))
+	fill(x)
+	p.set(x)
+	ahead := guarded(t, make([]byte, s.rows*s.blocks*4*blockTokens))[1]
+	reference.Softmax(p.want, s.ldp, s.rows, s.blocks, s.lo, s.hi, stats.want, s.lds, nil)
+	set.Softmax(p.start, s.ldp, s.rows, s.blocks, s.lo, s.hi, stats.start, s.lds, nil)
+	set.Softmax(p.end, s.ldp, s.rows, s.blocks, s.lo, s.hi, stats.end, s.lds, ahead)
+	p.same(t, what)
+	stats.same(t, what+": m and l")
+
+	for round := range 3 {
+		scales := make([]float32, s.blocks*blockTokens)
+		fill(scales)
+		for i := range scales {
+			scales[i] = float32(math.Abs(float64(scales[i])))
+			if round > 0 {
+				scales[i] = 0
+			}
+		}
+		if round > 0 {
+			scales[s.lo+(s.hi-s.lo)/2] = odd[(s.hi+s.rows+round)%len(odd)]
+		}
+		s.testQ8(t, set, x, bytesOf(scales), ahead)
+	}
+}
+
+// testQ8 compares SoftmaxQ8 with the reference, in place and not.
+func (s softmaxShape) testQ8(t testing.TB, set kernel.Set, x []float32, scales, ahead []byte) {
+	what := fmt.Sprintf("SoftmaxQ8 %+v", s)
+	p, stats := newArrays(t, len(x)), newArrays(t, (s.rows-1)*s.lds+4)
+	factors := guarded(t, scales)
+	q := guarded(t, make([]int8, 4*(s.rows-1)*s.ldp+2*s.blocks*blockTokens))
+	run := func(set kernel.Set, q []int8, p, stats []float32, i int) [][]float32 {
+		copy(p, x)
+		set.SoftmaxQ8(q, p, s.ldp, s.rows, s.blocks, s.lo, s.hi, stats, s.lds, factors[i], [][]byte{nil, ahead}[i])
+		var rows [][]float32
+		for r := range s.rows {
+			rows = append(rows, weightIntegers(set, q[4*r*s.ldp:][:2*s.blocks*blockTokens]))
+		}
+		return rows
+	}
+	want := run(reference, q[0], p.want, stats.want, 0)
+	for i, a := range [][2][]float32{{p.start, stats.start}, {p.end, stats.end}} {
+		for _, out := range [][]int8{q[i], unsafe.Slice((*int8)(unsafe.Pointer(&a[0][0])), 4*len(x))} {
+			for r, got := range run(set, out, a[0], a[1], i) {
+				if !slices.Equal(got, want[r]) {
+					t.Fatalf("%s: row %d is split to %v, want %v", what, r, got, want[r])
+				}
+			}
+		}
+	}
+	stats.same(t, what)
+}
+
+func TestMergeParts(t *testing.T) {
+	eachSet(t, func(t *testing.T, set kernel.Set) {
+		r := rand.New(rand.NewPCG(26, 1))
+		for _, size := range []int{32, 48, 80, 144, 272} {
+			for rows := range 6 {
+				for _, f := range fills {
+					for range 4 {
+						testMergeParts(t, set, rows, size, func(x []float32) { f.fill(r, x) })
+					}
+				}
+			}
+		}
+	})
+}
+
+func testMergeParts(t testing.TB, set kernel.Set, rows, size int, fill func([]float32)) {
+	t.Helper()
+	dst, x, y := newArrays(t, rows*size), newArrays(t, rows*size), make([]float32, rows*size)
+	fill(y)
+	dst.set(y)
+	fill(y)
+	x.set(y)
+	reference.MergeParts(dst.want, x.want, size)
+	set.MergeParts(dst.start, x.start, size)
+	set.MergeParts(dst.end, x.end, size)
+	dst.same(t, fmt.Sprintf("MergeParts of %d rows of %d", rows, size))
+}
+
+// TestAttendFormats runs attention over a cache of each format by every set: token by token, and in
+// chunks that end within blocks and segments. All give the bits of the portable kernels.
+func TestAttendFormats(t *testing.T) {
+	const tokens, heads, kvHeads, dim = 600, 3, 1, 80
+	for name, format := range map[string]kernel.Format{"f32": kernel.F32, "bf16": kernel.BF16, "q8": kernel.Q8} {
+		r := rand.New(rand.NewPCG(25, 1))
+		rows := func(n int) kernel.Rows {
+			x := kernel.Rows{Data: make([]float32, tokens*n), Stride: n}
+			kerneltest.Values(r, x.Data)
+			return x
+		}
+		q, k, v := rows(heads*dim), rows(kvHeads*dim), rows(kvHeads*dim)
+		run := func(set kernel.Set, chunk int) []float32 {
+			spec := &kernel.CacheSpec{KVHeads: kvHeads, Dim: dim, Format: format, Blocks: kernel.CacheBlocks(tokens)}
+			attend := &kernel.AttendSpec{Heads: heads, KVHeads: kvHeads, Dim: dim, Scale: 0.1, Cache: spec}
+			memory := aligned(int(spec.Bytes() / 4))
+			cache := spec.View(unsafe.Slice((*byte)(unsafe.Pointer(&memory[0])), spec.Bytes()))
+			dst := kernel.Rows{Data: make([]float32, len(q.Data)), Stride: q.Stride}
+			partial := aligned(attend.Partial(tokens))
+			var b kernel.Barrier
+			w := kernel.NewWorker(0, 1, set, aligned(kernel.AttendScratch(heads, kvHeads, dim, chunk)), &b)
+			for pos := 0; pos < tokens; pos += chunk {
+				n := min(chunk, tokens-pos)
+				kernel.Append(w, spec, &cache, k.From(pos), v.From(pos), nil, kernel.Phases{}, pos, n)
+				kernel.Attend(w, attend, dst.From(pos), q.From(pos), nil, &cache, kernel.Phases{}, partial, pos, n)
+			}
+			return dst.Data
+		}
+		want := run(reference, 100)
+		for _, set := range Sets()[1:] {
+			for _, chunk := range []int{1, 100, 131} {
+				kerneltest.Same(t, fmt.Sprintf("%s, %s, chunks of %d", name, set.Level(), chunk), run(set, chunk), want)
+			}
+		}
+	}
+}
