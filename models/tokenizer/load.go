@@ -24,7 +24,7 @@ func load(path string, unilm bool) (*Tokenizer, error) {
 		}
 		path = found
 	}
-	data, err := os.ReadFile(path)
+	data, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func load(path string, unilm bool) (*Tokenizer, error) {
 		return nil, err
 	}
 	path = filepath.Join(filepath.Dir(path), "tokenizer_config.json")
-	data, err = os.ReadFile(path)
+	data, err = readFile(path)
 	if os.IsNotExist(err) {
 		return t, nil
 	}
@@ -52,6 +52,23 @@ func load(path string, unilm bool) (*Tokenizer, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// maxFile bounds a file's bytes: the largest vocabularies there are take some 40 MB.
+const maxFile = 256 << 20
+
+// readFile reads a regular file: a pipe might never have an end, nor a device.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: is not a file", path)
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("%s: has %d bytes: a tokenizer's file has at most %d", path, info.Size(), maxFile)
+	}
+	return os.ReadFile(path)
 }
 
 // Find is the path of the tokenizer in a folder, or "": tokenizer.json, else tokenizer.model, else the
