@@ -110,19 +110,21 @@ func (c *checker) stacks(places []Place) {
 		name  string
 		stack Stack
 	}{{"self", s.Self}, {"cross", s.Cross}} {
-		if n := half.stack.Len(); len(half.stack.Blocks) > 1 && n > maxLayers && c.ok(half.name) {
+		counted := !slices.ContainsFunc(places, func(p Place) bool { return p.Half == half.name && !c.ok(p.Count) })
+		if n := half.stack.Len(); len(half.stack.Blocks) > 1 && n > maxLayers && counted && c.ok(half.name) {
 			c.fail(half.name, "%d layers: want at most %d", n, maxLayers)
 		}
 	}
 	if !c.ok("self", "cache", "cross") {
 		return
 	}
-	reads, shares := false, ""
+	reads, shares, told := false, "", c.readable(s.places("self", s.Self, 0))
 	for i, p := range places {
 		switch m := p.Mixer.(type) {
 		case *CrossAttention:
 			reads = true
 		case *Attention:
+			told = told && c.ok(join(p.Mixed, "shares"))
 			last := p.Half == "self" && p.Repeat == 1 && (i+1 == len(places) || places[i+1].Half == "cross")
 			switch {
 			case !m.Shares:
@@ -136,12 +138,12 @@ func (c *checker) stacks(places []Place) {
 		}
 	}
 	switch cached := s.Cache != nil || shares != ""; {
-	case len(c.errs) > 0: // of them
+	case len(c.errs) > 0, !c.ok("self.stack", "cross.stack"): // of them
 	case len(s.Self.Blocks) == 0:
 		c.fail("self", "is missing: want %s", form.child("self").want())
 	case s.Cache != nil && len(s.Cross.Blocks) == 0:
 		c.fail("cross", "is missing: want %s, which reads the cache", form.child("cross").want())
-	case !cached && len(s.Cross.Blocks) > 0:
+	case !cached && len(s.Cross.Blocks) > 0 && told:
 		c.fail("cache", "is missing: want %s, which the cross-decoder reads", form.child("cache").want())
 	case s.Cache != nil && !reads && c.readable(places):
 		c.fail("cross", "no layer reads the shared cache: want %s in some", crossAttention.kind)

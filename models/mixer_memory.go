@@ -29,7 +29,7 @@ func (s *Spec) Memory() (source Place, ok bool) {
 func (m *GatedMemory) check(c *checker, at string) {
 	source, ok := c.spec.Memory()
 	switch {
-	case !ok && c.ok("self"):
+	case !ok && c.ok("self", "self.stack") && c.readable(c.spec.places("self", c.spec.Self, 0)):
 		c.fail(at, "there is no memory: want a layer of kind %s in the self-decoder", mamba.kind)
 	case ok && source.Repeat > 1 && c.ok(source.Count):
 		c.fail(source.Count, "the last layer of kind %s makes the memory that %s reads: want it in a block that is there once", mamba.kind, at)

@@ -127,8 +127,11 @@ func jsonSpec(c *config, s *models.Spec, f *Files) {
 		return
 	}
 	v, ok := c.root.value.get("model_type")
-	if !ok {
+	switch {
+	case !ok:
 		v = c.root.value
+	case v.kind != str:
+		return // reported
 	}
 	known := slices.Sorted(maps.Keys(modelTypes))
 	c.fail(v.at, "model_type", "is %q, which is not supported: want %s%s", cut(t), strings.Join(known, ", "), hint(t, known))
@@ -140,6 +143,8 @@ func (c *config) check(spec *models.Spec) {
 	if !errors.As(spec.Check(), &es) {
 		return
 	}
+	type said struct{ key, msg string }
+	once := map[said]bool{} // several places of the spec may come from one key
 	for _, e := range es {
 		m := c.places[e.Path]
 		msg := e.Msg
@@ -147,7 +152,10 @@ func (c *config) check(spec *models.Spec) {
 			c.fail(0, "", "%s: %s", e.Path, msg)
 			continue
 		}
-		c.fail(m.at, m.key, "%s (%s in a spec)", msg, e.Path)
+		if s := (said{m.key, msg}); !once[s] {
+			once[s] = true
+			c.fail(m.at, m.key, "%s (%s in a spec)", msg, e.Path)
+		}
 	}
 }
 
@@ -225,6 +233,17 @@ func (s section) integer(key string, def any) int {
 	return n
 }
 
+// positive is integer for a required key whose 0 would mean a default in a spec, or nothing.
+func (s section) positive(key string) int {
+	before := len(s.errs)
+	n := s.integer(key, nil)
+	if n < 1 && len(s.errs) == before {
+		v, _ := s.value.get(key)
+		s.fail(v.at, s.path(key), "is %d: want at least 1", n)
+	}
+	return n
+}
+
 func (s section) float(key string, def any) float64 {
 	v, ok := s.need(key, def)
 	if !ok {
@@ -245,6 +264,7 @@ func (s section) boolean(key string, def bool) bool {
 	}
 	if v.kind != boolean {
 		s.fail(v.at, s.path(key), "is %s: want true or false", v)
+		return def
 	}
 	return v.text == "true"
 }

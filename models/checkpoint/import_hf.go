@@ -92,9 +92,9 @@ func (c *config) transformer(s *models.Spec, f *Files, t transformer) {
 		m.KVHeads = m.Heads
 	}
 	if m.HeadDim = t.headDim; !r.isNull("head_dim") {
-		m.HeadDim = r.integer("head_dim", nil)
+		m.HeadDim = r.positive("head_dim")
 	}
-	if m.Heads > 0 && m.HeadDim*m.Heads == s.Dim {
+	if m.Heads > 0 && s.Dim%m.Heads == 0 && m.HeadDim == s.Dim/m.Heads {
 		m.HeadDim = 0 // the usual width goes without saying
 	}
 	if t.biasKey {
@@ -120,7 +120,7 @@ func (c *config) hfLayers(s *models.Spec, t transformer, m models.Attention, ffn
 	if v, ok := r.value.get("sliding_window"); ok && v.kind == null {
 		window = 0
 	} else if ok {
-		window = r.integer("sliding_window", nil)
+		window = r.positive("sliding_window")
 	}
 	if t.switched {
 		if from = r.integer("max_window_layers", 28); !r.boolean("use_sliding_window", false) {

@@ -116,7 +116,7 @@ func (c *config) phi4flashRank(m *models.Mamba, dim int, f *Files) int {
 	const key = "mamba_dt_rank"
 	rank := 0
 	if v, ok := c.root.value.get(key); ok && v.text != "auto" && v.kind != null {
-		if rank = c.root.integer(key, nil); rank == m.StepRank(dim) {
+		if rank = c.root.positive(key); rank == m.StepRank(dim) {
 			rank = 0 // goes without saying
 		}
 	}
