@@ -4,16 +4,12 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/yococ/yococ/internal/driver"
 	"github.com/yococ/yococ/models/checkpoint"
 )
-
-// unsupported are golden folders of mixers that the compiler does not know.
-var unsupported = []string{"sambay_"}
 
 // TestShared imports, compiles and verifies the model of every golden folder that is kept beside
 // the repository, in processes of their own as yococ verify does, at every level.
@@ -35,9 +31,6 @@ func TestShared(t *testing.T) {
 	for _, file := range folders {
 		dir := filepath.Dir(file)
 		name := filepath.Base(dir)
-		if slices.ContainsFunc(unsupported, func(s string) bool { return strings.HasPrefix(name, s) }) {
-			continue
-		}
 		t.Run(name, func(t *testing.T) { verify(t, cache, dir, dir, levels(t)) })
 		// The same weights as PyTorch wrote them. Packed they are the same bytes: one level is enough.
 		if pth := filepath.Join(filepath.Dir(dir), "pth", name); isFolder(pth) {

@@ -36,7 +36,7 @@ func runCommand(s *screen) *cobra.Command {
 	fs.IntVarP(&tokens, "tokens", "n", 128, "at most `N` tokens; -1 for no limit")
 	fs.Float32Var(&sampling.Temperature, "temp", sampling.Temperature, "temperature `T`; 0 always takes the most probable token")
 	fs.IntVar(&sampling.TopK, "top-k", sampling.TopK, "choose among the `K` most probable tokens; 0 for all")
-	fs.Float32Var(&sampling.TopP, "top-p", sampling.TopP, "… among the most probable tokens of probability `P` together")
+	fs.Float32Var(&sampling.TopP, "top-p", sampling.TopP, "… among the most probable tokens of probability `P` together; 0 or 1 for all")
 	fs.Float32Var(&sampling.MinP, "min-p", sampling.MinP, "… among tokens at least `P` times as probable as the first")
 	fs.Uint64Var(&sampling.Seed, "seed", 0, "of the random numbers, `S` (default a random one, which is printed; none at --temp 0)")
 	fs.IntVarP(&o.Context, "context", "c", 0, "`CONTEXT` of the session in tokens (default the spec's)")
@@ -91,6 +91,9 @@ func checkSampling(p rt.Sampling) error {
 			return fmt.Errorf("%s %v: want a number from 0", f.flag, f.value)
 		}
 	}
+	if p.TopP > 1 {
+		return fmt.Errorf("--top-p %v: want a number from 0 to 1", p.TopP)
+	}
 	if p.MinP > 1 {
 		return fmt.Errorf("--min-p %v: want a number from 0 to 1", p.MinP)
 	}
@@ -110,14 +113,26 @@ func readPrompt(arg string) (string, error) {
 	return arg, nil
 }
 
-// readText reads a file, or standard input for -.
+// maxText bounds a prompt or a text to be scored, in bytes: an endless file would fill the memory.
+const maxText = 1 << 30
+
+// readText reads a file, which may be a pipe, or standard input for -.
 func readText(file string) (string, error) {
-	if file == "-" {
-		text, err := io.ReadAll(os.Stdin)
-		return string(text), err
+	in := os.Stdin
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		in = f
 	}
-	text, err := os.ReadFile(file)
-	return string(text), err
+	var text strings.Builder
+	n, err := io.Copy(&text, io.LimitReader(in, maxText+1))
+	if err == nil && n > maxText {
+		err = fmt.Errorf("%s: has more than %d bytes", in.Name(), maxText)
+	}
+	return text.String(), err
 }
 
 // generate streams the continuation to standard output, and the statistics to standard error.

@@ -36,7 +36,7 @@ const maxDiff = 1
 // dtype are meant.
 func OpenGolden(dir, dtype string) (*Golden, error) {
 	path := filepath.Join(dir, "golden.json")
-	text, err := os.ReadFile(path)
+	text, err := readGolden(path)
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +52,20 @@ func OpenGolden(dir, dtype string) (*Golden, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+// readGolden reads golden.json, which is a file of a sane size.
+func readGolden(path string) ([]byte, error) {
+	const most = 256 << 20
+	switch info, err := os.Stat(path); {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: is not a file", path)
+	case info.Size() > most:
+		return nil, fmt.Errorf("%s: has %d bytes: at most %d are read", path, info.Size(), most)
+	}
+	return os.ReadFile(path)
 }
 
 // check holds the tensors to the prompts: there is something to compare each of them with.

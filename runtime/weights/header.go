@@ -45,15 +45,16 @@ func (f *File) readHeader() (fingerprint string, err error) {
 	at := int64(len(head))
 	f.byName, f.sums = map[string]*tensor{}, map[string]string{}
 	for i := range r.tensors {
-		t := &r.tensors[i]
+		t, base := &r.tensors[i], int64(len(head)) // offsets count from the header's end at first
 		bad := func(problem string, args ...any) (string, error) {
-			return "", &Error{f.name, t.Name, t.begin, fmt.Sprintf(problem, args...)}
+			return "", &Error{f.name, t.Name, t.begin + base, fmt.Sprintf(problem, args...)}
 		}
 		if t.begin < 0 || t.end < t.begin || t.end > int64(len(f.data)-len(head)) {
 			return bad("data_offsets are [%d,%d], in a file with %d bytes of tensors", t.begin, t.end, len(f.data)-len(head))
 		}
 		t.begin += int64(len(head))
 		t.end += int64(len(head))
+		base = 0
 		size, err := t.size()
 		switch {
 		case err != nil:
