@@ -66,9 +66,10 @@ cross:
 	  GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0 $(GO) vet $(RUNTIME); \
 	done
 
+# The packages that start goroutines or are used by several.
 .PHONY: race
 race:
-	$(GO) test -race -short ./runtime/... ./codegen/... ./internal/... ./models/...
+	$(GO) test -race -short ./runtime/... ./codegen/pack ./models/tokenizer
 
 # Kernels in assembly beside the same in portable Go. COUNT=10 for figures that are quoted.
 COUNT ?= 3
