@@ -66,10 +66,11 @@ func benchmarkLinear(b *testing.B, set kernel.Set, m *kernel.Matrix, rows, worke
 			done.Wait()
 		}
 	}
-	rounds := 20000 // some tens of microseconds
-	clock := wallTime
-	if workers == 1 {
-		clock = threadTime
+	rounds := 20_000 // some tens of microseconds
+	clock := threadTime
+	if workers > 1 {
+		clock = wallTime
+		rounds *= 100 // starting a goroutine takes as long as that
 	}
 	times := bestOf(b, clock, all(func(*kernel.Worker) { probes[set.Level()].dots[0](rounds) }),
 		all(func(w *kernel.Worker) { kernel.Linear(w, dst, kernel.Quantized(x, tmp), m, nil, rows) }))
