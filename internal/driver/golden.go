@@ -2,7 +2,6 @@ package driver
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -32,11 +31,14 @@ type GoldenPrompt struct {
 // differences are e-folds of a probability would mean nothing then.
 const maxDiff = 1
 
+// maxGolden bounds a golden.json, in bytes.
+const maxGolden = 256 << 20
+
 // OpenGolden reads a golden folder. Where it has results for several weight formats, those of
 // dtype are meant.
 func OpenGolden(dir, dtype string) (*Golden, error) {
 	path := filepath.Join(dir, "golden.json")
-	text, err := readGolden(path)
+	text, err := checkpoint.ReadText(path, maxGolden)
 	if err != nil {
 		return nil, err
 	}
@@ -52,20 +54,6 @@ func OpenGolden(dir, dtype string) (*Golden, error) {
 		return nil, err
 	}
 	return g, nil
-}
-
-// readGolden reads golden.json, which is a file of a sane size.
-func readGolden(path string) ([]byte, error) {
-	const most = 256 << 20
-	switch info, err := os.Stat(path); {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: is not a file", path)
-	case info.Size() > most:
-		return nil, fmt.Errorf("%s: has %d bytes: at most %d are read", path, info.Size(), most)
-	}
-	return os.ReadFile(path)
 }
 
 // check holds the tensors to the prompts: there is something to compare each of them with.

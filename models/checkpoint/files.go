@@ -169,7 +169,7 @@ func cause(err error) error {
 
 // addIndexed maps the shards that an index names, and holds index and shards to each other.
 func (f *Files) addIndexed(dir, index string) error {
-	text, err := readText(index, maxIndex)
+	text, err := ReadText(index, maxIndex)
 	if err != nil {
 		return &FormatError{File: index, Offset: -1, Msg: cause(err).Error()}
 	}

@@ -36,7 +36,7 @@ func Import(dir string) (spec *models.Spec, notes []string, err error) {
 	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
 		read, file = jsonSpec, filepath.Join(dir, jsonConfig)
 	}
-	text, err := readText(file, maxConfig)
+	text, err := ReadText(file, maxConfig)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil, fmt.Errorf("checkpoint %s: there is neither %s (unilm) nor %s (fla, Hugging Face)", dir, unilmConfig, jsonConfig)

@@ -1,8 +1,10 @@
 package checkpoint
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -49,14 +51,15 @@ func parseIndex(file string, text []byte) ([]indexed, error) {
 	return rows, nil
 }
 
-// readText reads a text file of at most so many bytes.
-func readText(path string, most int64) ([]byte, error) {
+// ReadText reads a text file of at most so many bytes. Its errors name the path: a pipe, which might
+// never have an end, is one.
+func ReadText(path string, most int64) ([]byte, error) {
 	if info, err := os.Stat(path); err != nil {
 		return nil, err
 	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("is not a file")
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("is not a file")}
 	} else if info.Size() > most {
-		return nil, fmt.Errorf("has %d bytes: at most %d are read", info.Size(), most)
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("has %d bytes: at most %d are read", info.Size(), most)}
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -65,7 +68,7 @@ func readText(path string, most int64) ([]byte, error) {
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(text)) > most {
-		err = fmt.Errorf("has more than %d bytes", most)
+		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("has more than %d bytes", most)}
 	}
 	return text, err
 }
