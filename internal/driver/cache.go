@@ -1,25 +1,28 @@
 package driver
 
 import (
-	"cmp"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 )
 
 // A Cache is a folder of compiled packages and packed weights. Its entries are named by the model
 // and a hash of all that they are made of, appear whole, and never change unless they are found
-// damaged; so any number of processes may share it without a lock: at worst two of them do the
-// same work.
-type Cache struct{ dir string }
+// damaged; so any number of processes may share it: at worst two of them do the same work. What has
+// not been used for longest goes when room is needed; a process locks what it uses.
+type Cache struct {
+	dir   string
+	limit int64 // bytes of all entries; 0 is the default of a disk
+}
 
 // OpenCache returns the cache in the folder that the environment names in YOCOC_CACHE, else the
-// user's own.
+// user's own. YOCOC_CACHE_SIZE bounds it.
 func OpenCache() (*Cache, error) {
+	limit, err := cacheLimit(os.Getenv("YOCOC_CACHE_SIZE"))
+	if err != nil {
+		return nil, err
+	}
 	dir := os.Getenv("YOCOC_CACHE")
 	if dir == "" {
 		base, err := os.UserCacheDir()
@@ -28,11 +31,10 @@ func OpenCache() (*Cache, error) {
 		}
 		dir = filepath.Join(base, "yococ")
 	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
+	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
-	c := &Cache{dir: dir}
+	c := &Cache{dir: dir, limit: limit}
 	for _, kind := range []string{binaries, packed, sums, aside} {
 		if err := os.MkdirAll(filepath.Join(dir, kind), 0o777); err != nil {
 			return nil, fmt.Errorf("cache: %w", err)
@@ -52,6 +54,7 @@ const (
 // A product is an entry that can be made.
 type product struct {
 	kind, name, model string
+	size              int64                   // about
 	check             func(path string) error // of what can be seen at a glance
 	make              func(path string) error
 }
@@ -77,11 +80,12 @@ func (c *Cache) entry(p product) (string, error) {
 }
 
 func (c *Cache) make(p product) error {
-	dir, err := c.work()
+	c.trim(p.size)
+	dir, done, err := c.work()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer done()
 	made := filepath.Join(dir, p.name)
 	if err := p.make(made); err != nil {
 		return err
@@ -105,9 +109,21 @@ func (c *Cache) get(kind, name string) (path string, ok bool) {
 // drop removes a damaged entry if that can be done.
 func (c *Cache) drop(kind, name string) { os.Remove(filepath.Join(c.dir, kind, name)) }
 
-// work returns a new empty folder for making an entry; the caller removes it.
-func (c *Cache) work() (string, error) {
-	return os.MkdirTemp(filepath.Join(c.dir, aside), "")
+// work returns a new empty folder for making an entry. done removes it.
+func (c *Cache) work() (dir string, done func(), err error) {
+	dir, err = os.MkdirTemp(filepath.Join(c.dir, aside), "")
+	if err != nil {
+		return "", nil, err
+	}
+	used, err := hold(dir)
+	if err != nil {
+		os.RemoveAll(dir)
+		return "", nil, err
+	}
+	return dir, func() {
+		used.Close()
+		os.RemoveAll(dir)
+	}, nil
 }
 
 // put moves what was made, a file in a folder of work, to its place, and drops what the model of
@@ -122,51 +138,4 @@ func (c *Cache) put(made, kind, name, model string) (path string, err error) {
 	}
 	c.prune(kind, model)
 	return path, nil
-}
-
-const (
-	keepEntries = 3               // of a model, whatever their size
-	keepBytes   = 1 << 30         // of a model, in more of them
-	keepAside   = 24 * time.Hour  // of what a killed process left
-	keepUsed    = 5 * time.Minute // a process may be about to open it
-)
-
-// prune removes a model's least recently used entries. What is in use stays readable, or cannot
-// be removed and is left for the next time.
-func (c *Cache) prune(kind, model string) {
-	dir := filepath.Join(c.dir, kind)
-	var size int64
-	for i, f := range entries(dir, model) {
-		size += f.Size()
-		if i >= keepEntries && size > keepBytes && time.Since(f.ModTime()) > keepUsed {
-			c.drop(kind, f.Name())
-			if kind == packed {
-				c.drop(sums, f.Name())
-			}
-		}
-	}
-	dir = filepath.Join(c.dir, aside)
-	for _, f := range entries(dir, "") {
-		if time.Since(f.ModTime()) > keepAside {
-			os.RemoveAll(filepath.Join(dir, f.Name()))
-		}
-	}
-}
-
-// entries lists a model's entries, the most recently used first.
-func entries(dir, model string) []fs.FileInfo {
-	list, _ := os.ReadDir(dir)
-	var found []fs.FileInfo
-	for _, f := range list {
-		if model != "" && !strings.HasPrefix(f.Name(), model+"-") {
-			continue
-		}
-		if info, err := f.Info(); err == nil {
-			found = append(found, info)
-		}
-	}
-	slices.SortFunc(found, func(a, b fs.FileInfo) int {
-		return cmp.Or(b.ModTime().Compare(a.ModTime()), cmp.Compare(a.Name(), b.Name()))
-	})
-	return found
 }

@@ -70,10 +70,11 @@ func TestPrune(t *testing.T) {
 func TestPut(t *testing.T) {
 	c := cache(t)
 	for range 2 {
-		dir, err := c.work()
+		dir, done, err := c.work()
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer done()
 		made := filepath.Join(dir, "x")
 		if err := os.WriteFile(made, []byte("x"), 0o777); err != nil {
 			t.Fatal(err)

@@ -30,7 +30,7 @@ func (c *Cache) Weights(ctx context.Context, m *Model, p Progress) (string, erro
 	name := m.Package.Plan.Package
 	entry := name + "-" + id + ".safetensors"
 	return c.entry(product{
-		kind: packed, name: entry, model: name,
+		kind: packed, name: entry, model: name, size: pack.Bytes(m.Package.Plan),
 		check: m.checkWeights,
 		make: func(path string) error {
 			if err := m.Pack(ctx, path, func(done, total int64) { p.tell("packing "+name, done, total) }); err != nil {

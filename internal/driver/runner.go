@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 
 	rt "github.com/yococ/yococ/runtime"
@@ -69,6 +70,7 @@ type Runner struct {
 	Info  host.Info
 
 	weights string
+	held    *os.File        // the weights: they stay in the cache
 	ctx     context.Context // of Run: canceling it ends the call that is under way
 	stop    func() bool
 }
@@ -84,15 +86,16 @@ func (c *Cache) Run(ctx context.Context, m *Model, o RunOptions, p Progress) (*R
 	if o.Verify {
 		find = c.VerifiedWeights
 	}
-	path, err := find(ctx, m, p)
+	path, held, err := use(func() (string, error) { return find(ctx, m, p) })
 	if err != nil {
 		return nil, err
 	}
 	client, err := c.start(ctx, m.Package, func() { p.tell("compiling "+name, 0, 0) })
 	if err != nil {
+		held.Close()
 		return nil, err
 	}
-	r := &Runner{Client: client, Model: m, weights: path, ctx: ctx}
+	r := &Runner{Client: client, Model: m, weights: path, held: held, ctx: ctx}
 	r.stop = context.AfterFunc(ctx, client.Cancel)
 	if err := r.Open(o); err != nil {
 		r.Close()
@@ -115,6 +118,7 @@ func (r *Runner) Open(o RunOptions) (err error) {
 // Close ends the process.
 func (r *Runner) Close() error {
 	r.stop()
+	defer r.held.Close()
 	return r.Client.Close()
 }
 

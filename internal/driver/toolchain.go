@@ -25,17 +25,17 @@ import (
 func (c *Cache) Binary(ctx context.Context, p *Package, building func()) (string, error) {
 	name, files := p.Plan.Package, p.program()
 	return c.entry(product{
-		kind: binaries, name: name + "-" + hash(files) + exe(), model: name,
+		kind: binaries, name: name + "-" + hash(files) + exe(), model: name, size: programBytes,
 		check: runnable,
 		make: func(path string) error {
 			if building != nil {
 				building()
 			}
-			dir, err := c.work()
+			dir, done, err := c.work()
 			if err != nil {
 				return err
 			}
-			defer os.RemoveAll(dir)
+			defer done()
 			for file, text := range files {
 				path := filepath.Join(dir, filepath.FromSlash(file))
 				if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
@@ -49,6 +49,9 @@ func (c *Cache) Binary(ctx context.Context, p *Package, building func()) (string
 		},
 	})
 }
+
+// programBytes is about the size of a compiled package.
+const programBytes = 5 << 20
 
 // start starts the program that runs a package. One that does not come up is made anew, once.
 func (c *Cache) start(ctx context.Context, p *Package, building func()) (*host.Client, error) {

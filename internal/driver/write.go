@@ -66,8 +66,12 @@ func WriteFiles(dir string, files map[string][]byte, large ...Large) (err error)
 
 // replace makes the named files and the large ones aside, and then moves them to dir.
 func replace(dir string, names []string, files map[string][]byte, large []Large) error {
-	for _, f := range entries(dir, "") { // of a process that was killed
-		if strings.HasPrefix(f.Name(), asidePrefix) && time.Since(f.ModTime()) > keepAside {
+	list, _ := os.ReadDir(dir)
+	for _, f := range list { // of a process that was killed
+		if !strings.HasPrefix(f.Name(), asidePrefix) {
+			continue
+		}
+		if info, err := f.Info(); err == nil && time.Since(info.ModTime()) > keepAside {
 			os.RemoveAll(filepath.Join(dir, f.Name()))
 		}
 	}
