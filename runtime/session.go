@@ -176,7 +176,7 @@ func (s *Session) do(j job) {
 		s.engine.Place(j.runs)
 	}
 	s.job = j
-	s.team.run(s.run)
+	s.team.run(context.Background(), s.run)
 	s.job = job{}
 }
 

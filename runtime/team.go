@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -58,13 +59,16 @@ func newTeam(n int, set kernel.Set, floats int, m *Memory) *team {
 	return t
 }
 
-// run does job on every worker and returns when all of them have finished it. A panic of the job
+// run does job on every worker and returns when all of them have finished it. If ctx ends
+// meanwhile they give the job up, and run returns false. A panic of the job
 // reaches the caller if it is the only worker; else the other workers may be waiting for the one
 // that panics, and the process ends with its stack.
-func (t *team) run(job func(*kernel.Worker)) {
+func (t *team) run(ctx context.Context, job func(*kernel.Worker)) (done bool) {
+	t.barrier.Until(ctx)
 	if len(t.seats) == 0 {
+		t.workers[0].Begin()
 		job(t.workers[0])
-		return
+		return !t.workers[0].Idle()
 	}
 	t.dispatch(job)
 	t.lead(job)
@@ -73,6 +77,7 @@ func (t *team) run(job func(*kernel.Worker)) {
 			runtime.Gosched()
 		}
 	}
+	return !t.workers[0].Idle()
 }
 
 // stop ends the workers; the team is not used after it.
@@ -99,6 +104,7 @@ func (t *team) lead(job func(*kernel.Worker)) {
 			crash(recover(), debug.Stack())
 		}
 	}()
+	t.workers[0].Begin()
 	job(t.workers[0])
 	finished = true
 }
@@ -117,6 +123,7 @@ func (t *team) work(w *kernel.Worker, s *seat) {
 		if job == nil {
 			return
 		}
+		w.Begin()
 		job(w)
 		t.left.Add(-1)
 	}

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -38,7 +39,7 @@ func TestTeam(t *testing.T) {
 		}
 		total := 0
 		for step = 1; step <= 300; step++ {
-			team.run(job)
+			team.run(context.Background(), job)
 			total += step
 			for id := range n {
 				if sums[id] != total || other[id] != total {
@@ -79,7 +80,7 @@ func TestTeamAllocates(t *testing.T) {
 	team := startTeam(t, 2)
 	var n atomic.Int64
 	job := func(w *kernel.Worker) { n.Add(1) }
-	if allocs := testing.AllocsPerRun(1000, func() { team.run(job) }); allocs != 0 {
+	if allocs := testing.AllocsPerRun(1000, func() { team.run(context.Background(), job) }); allocs != 0 {
 		t.Errorf("%v allocations a job", allocs)
 	}
 	if n.Load() != 2*1001 {
@@ -92,7 +93,7 @@ func TestTeamPanic(t *testing.T) {
 	if id := os.Getenv("YOCOC_TEST_PANIC"); id != "" {
 		team := newTeam(3, kernel.Portable{}, 1, NewMemory())
 		defer func() { recover() }() // a caller that recovers must not go on either
-		team.run(func(w *kernel.Worker) {
+		team.run(context.Background(), func(w *kernel.Worker) {
 			if fmt.Sprint(w.ID) == id {
 				panic("BUG: in worker " + id)
 			}
@@ -116,7 +117,7 @@ func BenchmarkTeam(b *testing.B) {
 			team := startTeam(b, n)
 			job := func(w *kernel.Worker) {}
 			for b.Loop() {
-				team.run(job)
+				team.run(context.Background(), job)
 			}
 		})
 	}
@@ -129,7 +130,7 @@ func BenchmarkTeam(b *testing.B) {
 			}
 		}
 		for b.Loop() {
-			team.run(job)
+			team.run(context.Background(), job)
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "µs/token")
 	})
@@ -141,7 +142,7 @@ func BenchmarkTeam(b *testing.B) {
 			}
 		}
 		for b.Loop() {
-			team.run(job)
+			team.run(context.Background(), job)
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/sync")
 	})
@@ -154,7 +155,7 @@ func BenchmarkTeam(b *testing.B) {
 				time.Sleep(20 * time.Microsecond)
 			}
 			start := time.Now()
-			team.run(job)
+			team.run(context.Background(), job)
 			spent += time.Since(start)
 		}
 		b.ReportMetric(float64(spent.Nanoseconds())/float64(b.N), "ns/run")

@@ -95,7 +95,7 @@ func Attend(w *Worker, s *AttendSpec, dst, q Rows, qgain []float32, c *Cache, ph
 	}
 	height := tileHeight(s.group(), rows)
 	tiles := (rows + height - 1) / height
-	for u := w.ID; u < s.KVHeads*tiles; u += w.N { // in turn: later tiles see more
+	for u := range w.Turns(s.KVHeads * tiles) { // later tiles see more
 		r := u % tiles * height
 		s.rows(w, dst, q, qgain, c, ph, u/tiles, r, pos+r, min(height, rows-r))
 	}
@@ -107,7 +107,7 @@ func (s *AttendSpec) rows(w *Worker, dst, q Rows, qgain []float32, c *Cache, ph 
 	for end := r + n; r < end; r, pos = r+height, pos+height {
 		t := s.newTile(w, c, head, pos, min(height, end-r))
 		t.queries(q, qgain, ph, r)
-		for seg := s.first(pos) / segmentTokens; seg <= t.last()/segmentTokens; seg++ {
+		for seg := s.first(pos) / segmentTokens; seg <= t.last()/segmentTokens && !w.GiveUp(); seg++ {
 			t.segment(seg)
 			t.merge(seg)
 		}
@@ -128,7 +128,7 @@ func (s *AttendSpec) split(w *Worker, q Rows, qgain []float32, c *Cache, ph Phas
 	first, segs, size := s.parts(pos)
 	lo, hi := w.Share(s.KVHeads * segs)
 	var t tile
-	for u := lo; u < hi; u++ {
+	for u := lo; u < hi && !w.GiveUp(); u++ {
 		if u == lo || u%segs == 0 {
 			t = s.newTile(w, c, u/segs, pos, 1)
 			t.queries(q, qgain, ph, 0)
