@@ -1,0 +1,82 @@
+package snapshot
+
+import (
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+)
+
+// Write makes the file at path, or replaces it, with so many threads. It writes aside and gives the file its
+// name when all of it is on the disk: whatever happens, a file of that name is whole, the one before or the
+// new one. After an error nothing else is left. Only its owner may read the file.
+func Write(path string, description []byte, pieces [][]byte, threads int) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: not a regular file", path)
+	}
+	return write(system{}, path, description, pieces, threads)
+}
+
+func write(d disk, path string, description []byte, pieces [][]byte, threads int) error {
+	h := &header{layout: lay(pieces, threads), description: description}
+	h.sums = make([]uint32, (h.stored()+block-1)/block)
+	if size := h.bytes(); len(description) > maxDescription || len(pieces) > maxPieces || size > maxHeader {
+		return fmt.Errorf("%s: a description of %d bytes and %d pieces make a header of %d, which is too much",
+			path, len(description), len(pieces), size)
+	}
+	dir, base := filepath.Split(path)
+	if dir == "" {
+		dir = "."
+	}
+	f, err := d.create(dir, base+".*.part")
+	if err != nil {
+		return err
+	}
+	err = h.write(f, pieces, threads)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = d.rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = d.remove(f.Name()) // of two errors the first says more
+		return err
+	}
+	return d.sync(dir)
+}
+
+// write fills a file: the payload, then the header that says so.
+func (h *header) write(f file, pieces [][]byte, threads int) error {
+	start := h.bytes()
+	err := share(threads, len(h.sums), func(i int) error {
+		from := int64(i) * block
+		sum := uint32(0)
+		err := h.parts(from, min(from+block, h.stored()), nearby, func(p part) error {
+			b := p.of(pieces)
+			sum = crc32.Update(sum, castagnoli, b)
+			if _, err := f.WriteAt(b, start+p.at); err != nil {
+				return err
+			}
+			if fill := p.n - int64(len(b)); fill > 0 {
+				sum = crc32.Update(sum, castagnoli, zeros[:fill])
+				_, err := f.WriteAt(zeros[:fill], start+p.at+int64(len(b)))
+				return err
+			}
+			return nil
+		})
+		h.sums[i] = sum
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(h.encode(), 0); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// nearby is how many pages are read or written at a time: they stay in a near cache until their checksum is
+// computed.
+const nearby = 256 << 10 / page
