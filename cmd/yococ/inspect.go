@@ -17,17 +17,23 @@ func inspectCommand() *cobra.Command {
 		Args:  one("SPEC.yaml"),
 	}
 	f := addModelFlags(cmd, false)
-	var contexts []int
+	var contexts, batch []int
 	var asJSON bool
 	var threads int
 	fs := cmd.Flags()
 	fs.IntSliceVar(&contexts, "context", nil, "context lengths `N,…` in tokens (default the spec's)")
+	fs.IntSliceVar(&batch, "batch", []int{1}, "`N,…` sessions in one process")
 	fs.IntVar(&threads, "threads", 0, "of sessions with `N` workers (default all processors, at most 16)")
 	fs.BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		for _, n := range contexts {
 			if n < 1 || n > driver.MaxContext {
 				return fmt.Errorf("--context %d: want 1 to %d", n, driver.MaxContext)
+			}
+		}
+		for _, n := range batch {
+			if n < 1 || n > driver.MaxBatch {
+				return fmt.Errorf("--batch %d: want 1 to %d", n, driver.MaxBatch)
 			}
 		}
 		if err := checkThreads(threads); err != nil {
@@ -43,16 +49,16 @@ func inspectCommand() *cobra.Command {
 		}
 		mem := driver.NewMemory(m, driver.Threads(threads))
 		if asJSON {
-			return printJSON(cmd.OutOrStdout(), mem.Report(contexts, m.PrefillRows()))
+			return printJSON(cmd.OutOrStdout(), mem.Report(contexts, batch, m.PrefillRows()))
 		}
-		printMemory(cmd.OutOrStdout(), m, mem, contexts)
+		printMemory(cmd.OutOrStdout(), m, mem, contexts, batch)
 		printRows(cmd.OutOrStdout(), m.PrefillRows())
 		return nil
 	}
 	return cmd
 }
 
-func printMemory(w io.Writer, m *driver.Model, mem *driver.Memory, contexts []int) {
+func printMemory(w io.Writer, m *driver.Model, mem *driver.Memory, contexts, batch []int) {
 	p := m.Package.Plan
 	layers, kept := fmt.Sprintf("%d self-decoder and %d cross-decoder layers", p.Self, p.Cross), "the one that all cross layers read"
 	if p.Cross == 0 {
@@ -74,7 +80,13 @@ func printMemory(w io.Writer, m *driver.Model, mem *driver.Memory, contexts []in
 	row("scratch", mem.Scratch, fmt.Sprintf("activations of %d tokens, logits, %d workers", driver.Chunk, mem.Threads))
 	fmt.Fprintln(w)
 	for _, n := range contexts {
-		row(fmt.Sprintf("%d tokens", n), mem.Total(n), "in all, with the program itself")
+		for _, b := range batch {
+			what := fmt.Sprintf("%d tokens", n)
+			if b > 1 {
+				what = fmt.Sprintf("%d x %d tokens", b, n)
+			}
+			row(what, mem.Batch(n, b), "in all, with the program itself")
+		}
 	}
 }
 

@@ -61,6 +61,12 @@ func (m *Memory) Total(context int) int64 {
 	return total
 }
 
+// Batch is the peak of a process with so many sessions of a context, all full.
+func (m *Memory) Batch(context, sessions int) int64 {
+	shared := m.Weights + process + chooser*int64(m.plan.Vocab)
+	return shared + int64(sessions)*(m.Total(context)-shared)
+}
+
 // MaxContext is the longest context that a session can have, in tokens.
 const MaxContext = 1 << 30
 
@@ -77,17 +83,20 @@ type Report struct {
 	Prefill []PrefillRows `json:"prefill"` // what is computed of a prompt
 }
 
-// Total is the peak of a process whose session is full.
+// Total is the peak of a process whose sessions are full.
 type Total struct {
-	Tokens int   `json:"tokens"`
+	Tokens int   `json:"tokens"` // of each session
+	Batch  int   `json:"batch"`  // sessions
 	Bytes  int64 `json:"total_bytes"`
 }
 
-// Report gives the figures for some context lengths.
-func (m *Memory) Report(contexts []int, prefill []PrefillRows) Report {
+// Report gives the figures for some context lengths and numbers of sessions.
+func (m *Memory) Report(contexts, batch []int, prefill []PrefillRows) Report {
 	r := Report{Params: m.Params, Weights: m.Weights, CachePerToken: m.CachePerToken, State: m.State, OpenBlock: m.OpenBlock, Scratch: m.Scratch, Prefill: prefill}
 	for _, n := range contexts {
-		r.Contexts = append(r.Contexts, Total{n, m.Total(n)})
+		for _, b := range batch {
+			r.Contexts = append(r.Contexts, Total{n, b, m.Batch(n, b)})
+		}
 	}
 	return r
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	rt "github.com/yococ/yococ/runtime"
+	"github.com/yococ/yococ/runtime/host"
 )
 
 // TestPromise fills sessions to the last token: the process's memory at its peak is not more than
@@ -60,6 +61,30 @@ func TestPromise(t *testing.T) {
 				t.Errorf("the process took %d bytes, promised are %d", mem.PeakRSS, promise)
 			}
 		})
+	}
+}
+
+// TestBatchPromise: several sessions of a process stay within what was promised.
+func TestBatchPromise(t *testing.T) {
+	c := cache(t)
+	m := load(t, models8m, Options{KV: "bf16"})
+	const context, sessions = 3000, 8
+	r, err := c.Run(t.Context(), m, RunOptions{Context: context, Threads: 2}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := r.Client.Bench(host.BenchRequest{TG: 8, Depth: context - 64, Reps: 1, Batch: sessions}); err != nil {
+		t.Fatal(err)
+	}
+	mem, err := r.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	promise := NewMemory(m, 2).Batch(context, sessions)
+	t.Logf("promised %d, measured %d, %d less", promise, mem.PeakRSS, promise-mem.PeakRSS)
+	if mem.PeakRSS > promise {
+		t.Errorf("the process took %d bytes, promised are %d", mem.PeakRSS, promise)
 	}
 }
 
