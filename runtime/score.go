@@ -104,13 +104,13 @@ func (s *Session) everyRow(ctx context.Context, tokens []int32, visit func(done,
 func (s *Session) losses(w *kernel.Worker, j *job) {
 	for i := w.ID; i < j.rows; i += w.N {
 		if t := j.targets[i]; t >= 0 {
-			j.nll[i] = loss(s.engine.Logits().Row(i, s.vocab), t)
+			j.nll[i] = NLL(s.engine.Logits().Row(i, s.vocab), t)
 		}
 	}
 }
 
-// loss is -log softmax(logits)[target].
-func loss(logits []float32, target int32) float64 {
+// NLL is the negative log-likelihood of a token, -log softmax(logits)[target], with Score's arithmetic.
+func NLL(logits []float32, target int32) float64 {
 	top := logits[0]
 	for _, x := range logits {
 		top = max(top, x) // NaN if any is

@@ -16,12 +16,12 @@ func evalCommand(s *screen) *cobra.Command {
 		Short: "Score a model",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("unknown evaluation %q: want perplexity, kl or needle", args[0])
+				return fmt.Errorf("unknown evaluation %q: want perplexity, kl, needle or tasks", args[0])
 			}
-			return errors.New("which evaluation: want perplexity, kl or needle")
+			return errors.New("which evaluation: want perplexity, kl, needle or tasks")
 		},
 	}
-	cmd.AddCommand(perplexityCommand(s), klCommand(s), needleCommand(s))
+	cmd.AddCommand(perplexityCommand(s), klCommand(s), needleCommand(s), tasksCommand(s))
 	return cmd
 }
 

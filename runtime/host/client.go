@@ -89,6 +89,16 @@ func (c *Client) ScoreRows(tokens []int32, each func(row int, logits []float32) 
 	return err
 }
 
+// Choose empties the session and returns of every choice the log-likelihood of its tokens behind its context.
+// What all contexts begin with is added once. The session is of no use after it until it is Reset.
+func (c *Client) Choose(choices []Choice) ([]float64, error) {
+	last, err := c.call(request{Do: doChoose, Choices: choices}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return last.NLL, nil
+}
+
 // Export is Session.Export.
 func (c *Client) Export() ([]rt.Tensor, error) {
 	var ts []rt.Tensor

@@ -59,6 +59,11 @@ const (
 	Canceled Reason = "canceled" // by Cancel
 )
 
+// A Choice is tokens that may follow others.
+type Choice struct {
+	Context, Tokens []int32 // neither is empty
+}
+
 // BenchRequest asks for the time of PP tokens of prefill and the logits after them, and of TG
 // single decodes; 0 is not measured. Each is repeated Reps times after a warm-up, when the weights have
 // settled. With a Batch of more than one, so many sessions decode together: TG tokens each.
@@ -119,6 +124,7 @@ const (
 	doGenerate
 	doScore
 	doScoreRows
+	doChoose
 	doExport
 	doBench
 	doStats
@@ -133,6 +139,7 @@ type request struct {
 	Targets  []int32
 	Sampling rt.Sampling
 	Bench    BenchRequest
+	Choices  []Choice
 }
 
 // A request is answered by any number of replies, the last of which has Last set.

@@ -132,6 +132,8 @@ func (s *server) do(w *work) (*reply, error) {
 		err = s.session.ScoreRows(w.ctx, w.Tokens, func(row int, x []float32) error {
 			return s.send(&reply{At: row, Logits: floatBytes(x)})
 		})
+	case doChoose:
+		r.NLL, err = s.choose(w.ctx, w.Choices)
 	case doExport:
 		err = s.export()
 	case doBench:
