@@ -12,7 +12,7 @@ import (
 )
 
 //go:embed runtime/*.go runtime/host/*.go runtime/host/probe/*.go runtime/host/probe/*.s
-//go:embed runtime/kernel/*.go runtime/kernel/*.s runtime/snapshot/*.go runtime/weights/*.go
+//go:embed runtime/kernel/*.go runtime/kernel/*.s runtime/room/*.go runtime/snapshot/*.go runtime/weights/*.go
 var source embed.FS
 
 // RuntimeFiles returns the Go and assembly files of the runtime, without tests, by their path

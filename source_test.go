@@ -13,7 +13,7 @@ import (
 func TestRuntimeFiles(t *testing.T) {
 	files := RuntimeFiles()
 	for _, pattern := range []string{
-		"runtime/*.go", "runtime/host/*.go", "runtime/host/probe/*.go", "runtime/host/probe/*.s", "runtime/weights/*.go", "runtime/kernel/*.go", "runtime/kernel/*.s",
+		"runtime/*.go", "runtime/host/*.go", "runtime/host/probe/*.go", "runtime/host/probe/*.s", "runtime/room/*.go", "runtime/weights/*.go", "runtime/kernel/*.go", "runtime/kernel/*.s",
 	} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil {

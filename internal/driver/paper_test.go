@@ -84,7 +84,11 @@ func TestPaperCache(t *testing.T) {
 		params                float64 // of the layers
 		layers, width, kvHead int
 	}{
-		{"1.2B", 1.2e9, 24, 2048, 16}, {"6.4B", 6.4e9, 32, 4096, 32}, {"13B", 13e9, 40, 5120, 40}, {"30B", 30e9, 64, 6144, 48}, {"65B", 65e9, 80, 8192, 64},
+		{"1.2B", 1.2e9, 24, 2048, 16},
+		{"6.4B", 6.4e9, 32, 4096, 32},
+		{"13B", 13e9, 40, 5120, 40},
+		{"30B", 30e9, 64, 6144, 48},
+		{"65B", 65e9, 80, 8192, 64},
 		{"65B, 8 key/value heads", 65e9, 80, 8192, 8},
 	} {
 		// two halves of retention or cross-attention, and FFN, against as many layers of attention

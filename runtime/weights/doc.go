@@ -19,6 +19,6 @@
 //
 // Open checks everything but the payload; Verify checks that. Numbers are little-endian.
 //
-// Imports: nothing of ours. Outside the standard library: nothing.
+// Imports: runtime/room. Outside the standard library: nothing.
 // May not: import anything of the compiler.
 package weights

@@ -89,8 +89,12 @@ func hugeIn(t *testing.T, b []byte) (huge int64) {
 				in = uintptr(lo) >= address(b) && uintptr(hi) <= address(b)+uintptr(len(b))
 			}
 		}
-		if in {
-			huge += field(line, "AnonHugePages:") << 10
+		if in && fields[0] == "AnonHugePages:" {
+			kb, err := strconv.Atoi(fields[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			huge += int64(kb) << 10
 		}
 	}
 	return huge

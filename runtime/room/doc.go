@@ -1,0 +1,6 @@
+// Package room says how much memory the process can still have: of the machine, of the control groups
+// that it is in, and of the limit that GOMEMLIMIT sets.
+//
+// Imports: nothing of ours. Outside the standard library: nothing.
+// May not: know what the memory is for.
+package room
