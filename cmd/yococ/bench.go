@@ -26,6 +26,7 @@ func benchCommand(s *screen) *cobra.Command {
 	fs.IntSliceVarP(&o.Depths, "depth", "d", []int{0}, "with `DEPTH,…` tokens before")
 	fs.IntSliceVar(&o.Threads, "threads", []int{0}, "with `N,…` workers; 0 for all processors, at most 16")
 	fs.IntSliceVar(&o.Batch, "batch", []int{1}, "decodes by `N,…` sessions together")
+	fs.IntVarP(&o.Reps, "reps", "r", 5, "every test `N` times")
 	fs.BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		for _, l := range []struct {
@@ -53,6 +54,9 @@ func benchCommand(s *screen) *cobra.Command {
 			if n < 1 || n > driver.MaxBatch {
 				return fmt.Errorf("--batch %d: want 1 to %d", n, driver.MaxBatch)
 			}
+		}
+		if o.Reps < 1 || o.Reps > driver.MaxReps {
+			return fmt.Errorf("--reps %d: want 1 to %d", o.Reps, driver.MaxReps)
 		}
 		m, err := f.load(args[0], true)
 		if err != nil {
@@ -107,6 +111,6 @@ func printBench(w io.Writer, m *driver.Model, b *driver.Bench) {
 		fmt.Fprintln(w, "weights in huge pages: none")
 	}
 	if b.PeakRSS > 0 {
-		fmt.Fprintf(w, "peak resident memory: %s\n", size(b.PeakRSS))
+		fmt.Fprintf(w, "peak resident memory: %s of %s promised\n", size(b.PeakRSS), size(b.Promised))
 	}
 }

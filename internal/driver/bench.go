@@ -19,6 +19,7 @@ type Bench struct {
 	Results      []BenchResult `json:"results"`
 	WeightsBytes int64         `json:"weights_bytes"`
 	PeakRSS      int64         `json:"peak_rss_bytes"`
+	Promised     int64         `json:"promised_bytes"`  // what inspect says of the test that takes the most
 	HugeBytes    int64         `json:"huge_page_bytes"` // of the weights
 	Instructions []string      `json:"instructions"`    // whose peak is the limit of prefill
 }
@@ -39,14 +40,14 @@ type BenchResult struct {
 type BenchOptions struct {
 	PP, TG, Depths, Threads []int
 	Batch                   []int // sessions that decode together; none: one alone
+	Reps                    int   // of every test, after a warm-up
 	RunOptions
 }
 
-// MaxBatch is the largest number of sessions that decode together in a test.
-const MaxBatch = 1024
-
-// benchReps is how often a test is repeated, after a warm-up.
-const benchReps = 5
+const (
+	MaxBatch = 1024 // sessions that decode together in a test
+	MaxReps  = 1000 // repetitions of a test
+)
 
 // Bench measures a model's speed. Its sessions are as long as the tests need.
 func (r *Runner) Bench(o BenchOptions, p Progress) (*Bench, error) {
@@ -57,10 +58,10 @@ func (r *Runner) Bench(o BenchOptions, p Progress) (*Bench, error) {
 				if err := r.ctx.Err(); err != nil {
 					return nil, err
 				}
-				test.Depth, test.Reps, test.Arithmetic = depth, benchReps, arithmetic(r.Model.Package.Plan)
+				test.Depth, test.Reps, test.Arithmetic = depth, o.Reps, arithmetic(r.Model.Package.Plan)
 				p.tell(fmt.Sprintf("%s at depth %d with %d threads", label(test), depth, Threads(threads)), 0, 0)
 				run := o.RunOptions
-				run.Threads, run.Context = threads, room(test)
+				run.Threads, run.Context = Threads(threads), room(test)
 				if err := r.Open(run); err != nil {
 					return nil, err
 				}
@@ -69,6 +70,7 @@ func (r *Runner) Bench(o BenchOptions, p Progress) (*Bench, error) {
 					return nil, err
 				}
 				b.Results = append(b.Results, result(r.Model.Package.Plan, test, measured, r.Info.Options.Threads))
+				b.Promised = max(b.Promised, NewMemory(r.Model, run.Threads).Batch(run.Context, max(test.Batch, 1)))
 				b.HugeBytes = measured.HugeBytes
 			}
 		}

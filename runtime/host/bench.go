@@ -3,7 +3,6 @@ package host
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"runtime"
 	"time"
 
@@ -12,8 +11,12 @@ import (
 )
 
 const (
-	// warmDecodes is how many decodes go before the first one that is timed.
+	// warmDecodes is how many decodes go before the first one that is timed, warmPrefill how many tokens
+	// of a prompt at the most.
 	warmDecodes = 8
+	warmPrefill = 4096
+	// fillBy is how many tokens a depth is prefilled by: those of a million need not be there together.
+	fillBy = 1 << 14
 	// probeEvery is about how long decodes are timed between two probes: the speed of memory that is
 	// shared with others changes within seconds.
 	probeEvery = 100 * time.Millisecond
@@ -39,13 +42,12 @@ func (s *server) bench(ctx context.Context, q BenchRequest) (*BenchResult, error
 		defer more.Close()
 		b.sessions = append(b.sessions, more)
 	}
-	tokens := b.random(max(q.PP, q.TG, q.Depth, warmDecodes))
 	var err error
 	if q.PP > 0 {
-		b.result.PP, err = b.prefills(tokens)
+		b.result.PP, err = b.prefills()
 	}
 	if q.TG > 0 && err == nil {
-		b.result.TG, err = b.decodes(tokens)
+		b.result.TG, err = b.decodes()
 	}
 	if err != nil {
 		return nil, err
@@ -60,12 +62,13 @@ type bencher struct {
 	sessions []*rt.Session // all at the same depth
 	result   BenchResult
 	at       int // where in the weights the next probe reads
+	drawn    []int32
 }
 
 // A trial is what is timed.
 type trial struct {
-	tokens []int32
-	warm   int                                      // of tokens, before the first repetition
+	tokens int                                      // of a repetition
+	warm   int                                      // of them, before the first repetition
 	run    func(tokens []int32, last bool) error    // of a piece of the tokens, or the last one
 	piece  func(warming time.Duration) (tokens int) // between two probes
 	limits func() limits
@@ -74,21 +77,24 @@ type trial struct {
 // limits are what probes reach, a second.
 type limits struct{ operations, bytes float64 }
 
-// random returns tokens that are the same in every run.
-func (b *bencher) random(n int) []int32 {
-	r := rand.New(rand.NewPCG(1, 2))
-	ts := make([]int32, n)
-	for i := range ts {
-		ts[i] = r.Int32N(int32(b.model.Info().Vocab))
+// tokens are those from some place on, the same in every run; they are valid until the next call.
+func (b *bencher) tokens(from, n int) []int32 {
+	vocab := uint64(b.model.Info().Vocab)
+	b.drawn = b.drawn[:0]
+	for i := range uint64(n) {
+		x := (uint64(from) + i + 1) * 0x9e3779b97f4a7c15 // the steps of splitmix64
+		x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+		x = (x ^ x>>27) * 0x94d049bb133111eb
+		b.drawn = append(b.drawn, int32((x^x>>31)%vocab))
 	}
-	return ts
+	return b.drawn
 }
 
 // prefills times PP tokens and the logits after them.
-func (b *bencher) prefills(tokens []int32) ([]BenchRep, error) {
+func (b *bencher) prefills() ([]BenchRep, error) {
 	s := b.sessions[0]
-	return b.measure(tokens[:b.q.Depth], trial{
-		tokens: tokens[:b.q.PP], warm: b.q.PP,
+	return b.measure(trial{
+		tokens: b.q.PP, warm: min(b.q.PP, warmPrefill),
 		run: func(tokens []int32, last bool) error {
 			if err := s.Prefill(b.ctx, tokens); err != nil || !last {
 				return err
@@ -102,11 +108,11 @@ func (b *bencher) prefills(tokens []int32) ([]BenchRep, error) {
 }
 
 // decodes times TG single decodes, or as many of every session of a batch.
-func (b *bencher) decodes(tokens []int32) ([]BenchRep, error) {
+func (b *bencher) decodes() ([]BenchRep, error) {
 	step := b.step()
 	warm := min(b.q.TG, warmDecodes)
-	return b.measure(tokens[:b.q.Depth], trial{
-		tokens: tokens[:b.q.TG], warm: warm,
+	return b.measure(trial{
+		tokens: b.q.TG, warm: warm,
 		run: func(tokens []int32, _ bool) error {
 			for _, t := range tokens {
 				if err := step(t); err != nil {
@@ -169,24 +175,24 @@ func (b *bencher) read() float64 {
 	return probe.Read(o.ISA, data, o.Threads)
 }
 
-// measure times a trial at a depth, piece by piece, with probes before and after each.
-func (b *bencher) measure(depth []int32, t trial) ([]BenchRep, error) {
+// measure times a trial at the depth, piece by piece, with probes before and after each.
+func (b *bencher) measure(t trial) ([]BenchRep, error) {
 	if err := b.reset(); err != nil {
 		return nil, err
 	}
-	n := len(t.tokens)
-	want := len(depth) + t.warm + b.q.Reps*n
-	if limit := b.sessions[0].Options().Context; len(depth) > 0 && want > limit {
-		return nil, fmt.Errorf("bench: a depth of %d and %d repetitions of %d: %w", len(depth), b.q.Reps, n,
+	n, depth := t.tokens, b.q.Depth
+	want := depth + t.warm + b.q.Reps*n
+	if limit := b.sessions[0].Options().Context; depth > 0 && want > limit {
+		return nil, fmt.Errorf("bench: a depth of %d and %d repetitions of %d: %w", depth, b.q.Reps, n,
 			&rt.ContextFullError{Context: limit, Want: want})
 	}
 	for _, s := range b.sessions {
-		if err := s.Prefill(b.ctx, depth); err != nil {
+		if err := b.fill(s, depth); err != nil {
 			return nil, err
 		}
 	}
 	start := time.Now()
-	if err := t.run(t.tokens[:t.warm], true); err != nil {
+	if err := t.run(b.tokens(0, t.warm), true); err != nil {
 		return nil, err
 	}
 	step := t.piece(time.Since(start))
@@ -194,7 +200,7 @@ func (b *bencher) measure(depth []int32, t trial) ([]BenchRep, error) {
 	runtime.GC()
 	before := t.limits()
 	for range b.q.Reps {
-		if len(depth) == 0 {
+		if depth == 0 {
 			if err := b.reset(); err != nil {
 				return nil, err
 			}
@@ -202,9 +208,10 @@ func (b *bencher) measure(depth []int32, t trial) ([]BenchRep, error) {
 		var rep BenchRep
 		for from := 0; from < n; from += step {
 			to := min(from+step, n)
+			tokens := b.tokens(from, to-from)
 			made := mallocs()
 			start := time.Now()
-			if err := t.run(t.tokens[from:to], to == n); err != nil {
+			if err := t.run(tokens, to == n); err != nil {
 				return nil, err
 			}
 			took := time.Since(start)
@@ -218,6 +225,16 @@ func (b *bencher) measure(depth []int32, t trial) ([]BenchRep, error) {
 		reps = append(reps, rep)
 	}
 	return reps, nil
+}
+
+// fill adds so many tokens to an empty session.
+func (b *bencher) fill(s *rt.Session, n int) error {
+	for at := 0; at < n; at += fillBy {
+		if err := s.Prefill(b.ctx, b.tokens(at, min(fillBy, n-at))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // reset empties all sessions.

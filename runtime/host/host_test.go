@@ -33,10 +33,10 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	vocab    = 40
-	deadly   = 39 // the token that the engine panics at
-	poisoned = 38 // the token after which logits are NaN
-	slow     = 37 // the token that takes a while
+	vocab    = 4000
+	deadly   = vocab - 1 // the token that the engine panics at
+	poisoned = vocab - 2 // the token after which logits are NaN
+	slow     = vocab - 3 // the token that takes a while
 )
 
 var entries = []weights.Entry{{Name: "salt", DType: "F32", Shape: []int{1}}}
