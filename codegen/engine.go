@@ -11,11 +11,11 @@ import (
 	"github.com/yococ/yococ/ir/plan"
 )
 
-// engine writes engine.go: the sequence of stages of each entry, and the session's memory.
+// engine writes engine.go: the sequence of stages of each entry, and where the session's memory is.
 func (g *generator) engine() {
 	p := g.plan
 	f := g.file("engine.go", "")
-	comment(f, "engine runs the model for one session: its stages, over one arena and one set of states.")
+	comment(f, "engine runs the model for one session: its stages, over one arena and the states that are bound to it.")
 	f.Type().Id("engine").StructFunc(func(s *jen.Group) {
 		s.Id("weights").Op("*").Id("modelWeights")
 		s.Id("scratch").Id("scratch")
@@ -41,6 +41,7 @@ func (g *generator) engine() {
 	f.Line()
 	g.run(f)
 	g.newEngine(f)
+	g.bindStates(f)
 	g.place(f)
 	for i := range p.Entries {
 		g.entry(f, &p.Entries[i])
@@ -94,10 +95,10 @@ func (g *generator) attends() []string {
 	return objects
 }
 
-// newEngine writes the function that lays a session's memory out.
+// newEngine writes the function that lays an engine's own memory out.
 func (g *generator) newEngine(f *jen.File) {
 	p := g.plan
-	comment(f, "newEngine lays out a session's memory. Nothing is allocated after it, but for the runs of larger batches.")
+	comment(f, "newEngine lays out an engine's own memory. Nothing is allocated after it, but for the runs of larger batches.")
 	f.Func().Id("newEngine").Params(jen.Id("weights").Op("*").Id("modelWeights"), jen.Id("c").Qual(runtimePath, "EngineConfig")).Op("*").Id("engine").BlockFunc(func(b *jen.Group) {
 		b.Id("m").Op(":=").Id("c").Dot("Memory")
 		b.Id("e").Op(":=").Op("&").Id("engine").Values(jen.Dict{jen.Id("weights"): jen.Id("weights"), jen.Id("scratch"): jen.Id("newScratch").Call(jen.Id("m"), jen.Id("c").Dot("Chunk"))})
@@ -109,19 +110,6 @@ func (g *generator) newEngine(f *jen.File) {
 		for _, o := range p.Objects {
 			b.Id("e").Dot(o.Name).Op("=").Add(g.object(&o))
 		}
-		b.Line()
-		for _, st := range p.States {
-			spec := jen.Id("e").Dot(st.Object)
-			view := spec.Clone().Dot("View").Call(jen.Id("m").Dot("Bytes").Call(jen.Int().Call(spec.Clone().Dot("Bytes").Call())))
-			if st.Kind == ir.Carry {
-				view = spec.Clone().Dot("State").Call(jen.Id("m").Dot("Floats").Call(spec.Clone().Dot("StateFloats").Call()))
-			}
-			if st.Layers > 0 {
-				b.For(jen.Id("l").Op(":=").Range().Id("e").Dot(st.Name)).Block(jen.Id("e").Dot(st.Name).Index(jen.Id("l")).Op("=").Add(view))
-			} else {
-				b.Id("e").Dot(st.Name).Op("=").Add(view)
-			}
-		}
 		var partials []jen.Code
 		for _, a := range g.attends() {
 			partials = append(partials, jen.Id("e").Dot(a).Dot("Partial").Call(jen.Id("c").Dot("Context")))
@@ -129,11 +117,34 @@ func (g *generator) newEngine(f *jen.File) {
 		switch len(partials) {
 		case 0:
 		case 1:
+			b.Line()
 			b.Id("e").Dot("partial").Op("=").Id("m").Dot("Floats").Call(partials[0])
 		default:
+			b.Line()
 			b.Id("e").Dot("partial").Op("=").Id("m").Dot("Floats").Call(jen.Max(partials...))
 		}
 		b.Return(jen.Id("e"))
+	})
+	f.Line()
+}
+
+// bindStates writes the method that says where a session's states are.
+func (g *generator) bindStates(f *jen.File) {
+	comment(f, "Bind gives the engine the states of a session: those of a fixed size in region, caches that grow in spans.")
+	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id("Bind").Params(jen.Id("region").Index().Byte(), jen.Id("spans").Op("*").Qual(kernelPath, "Spans")).BlockFunc(func(b *jen.Group) {
+		b.Id("at").Op(":=").Qual(kernelPath, "NewStates").Call(jen.Id("region"), jen.Id("spans"))
+		for _, st := range g.plan.States {
+			spec := jen.Id("e").Dot(st.Object)
+			view := spec.Clone().Dot("View").Call(jen.Op("&").Id("at"))
+			if st.Kind == ir.Carry {
+				view = spec.Clone().Dot("State").Call(jen.Id("at").Dot("Floats").Call(spec.Clone().Dot("StateFloats").Call()))
+			}
+			if st.Layers > 0 {
+				b.For(jen.Id("l").Op(":=").Range().Id("e").Dot(st.Name)).Block(jen.Id("e").Dot(st.Name).Index(jen.Id("l")).Op("=").Add(view))
+			} else {
+				b.Id("e").Dot(st.Name).Op("=").Add(view)
+			}
+		}
 	})
 	f.Line()
 }
@@ -162,12 +173,8 @@ func (g *generator) field(v any) jen.Code {
 			return jen.Nil()
 		}
 		return jen.Op("&").Id("e").Dot(string(v))
-	case plan.ContextBlocks:
-		return jen.Qual(kernelPath, "CacheBlocks").Call(jen.Id("c").Dot("Context"))
 	case ir.Elem:
 		return jen.Qual(kernelPath, strings.ToUpper(v.String()))
-	case plan.RingBlocks:
-		return jen.Qual(kernelPath, "RingBlocks").Call(jen.Lit(v.Window))
 	default:
 		return jen.Lit(v)
 	}

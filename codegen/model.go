@@ -64,6 +64,12 @@ func (g *generator) model() {
 	f.Func().Id("scratchFloats").Params(jen.Id("chunk").Int()).Int().Block(
 		jen.Return(jen.Max(g.scratch()...)),
 	)
+	f.Line()
+	comment(f, "regionBytes is the memory of the states of a fixed size.")
+	f.Func().Id("regionBytes").Params().Int().Block(jen.Return(g.stateBytes(ir.Ring, ir.Carry)))
+	f.Line()
+	comment(f, "spanBytes is the memory of the caches that grow, for each span of tokens.")
+	f.Func().Id("spanBytes").Params().Int().Block(jen.Return(g.stateBytes(ir.Shared, ir.Grow)))
 }
 
 func (g *generator) info() []jen.Code {
@@ -81,6 +87,8 @@ func (g *generator) info() []jen.Code {
 		{"CrossLayers", jen.Lit(p.Cross)},
 		{"HeadRows", jen.Lit(plan.HeadRows)},
 		{"ScratchFloats", jen.Id("scratchFloats")},
+		{"RegionBytes", jen.Id("regionBytes").Call()},
+		{"SpanBytes", jen.Id("spanBytes").Call()},
 		{"Sets", jen.Id("kernelSet")},
 	} {
 		vs = append(vs, jen.Line().Id(kv.name).Op(":").Add(kv.val))
@@ -94,19 +102,53 @@ func (g *generator) scratch() []jen.Code {
 	var shapes []string
 	for _, r := range g.plan.Scratch.Objects {
 		o := g.plan.Object(string(r))
-		shape := jen.Qual(kernelPath, o.Type).ValuesFunc(func(v *jen.Group) {
-			for _, fd := range o.Fields {
-				if n, ok := fd.Value.(int); ok && n != 0 {
-					v.Id(fd.Name).Op(":").Lit(n)
-				}
-			}
-		})
+		shape := g.shape(o)
 		if text := shape.GoString(); !slices.Contains(shapes, text) {
 			shapes = append(shapes, text)
 			sizes = append(sizes, shape.Dot("Scratch").Call(jen.Id("chunk")))
 		}
 	}
 	return sizes
+}
+
+// shape is an object with what sizes depend on: its numbers of things and its format.
+func (g *generator) shape(o *plan.Object) *jen.Statement {
+	return jen.Qual(kernelPath, o.Type).ValuesFunc(func(v *jen.Group) {
+		for _, fd := range o.Fields {
+			n, isInt := fd.Value.(int)
+			_, isElem := fd.Value.(ir.Elem)
+			if isInt && n != 0 || isElem {
+				v.Id(fd.Name).Op(":").Add(g.field(fd.Value))
+			}
+		}
+	})
+}
+
+// stateBytes is the sum of the runtime's own sizes of the states of some kinds, in all layers.
+func (g *generator) stateBytes(kinds ...ir.StateKind) jen.Code {
+	var sum *jen.Statement
+	for _, st := range g.plan.States {
+		if !slices.Contains(kinds, st.Kind) {
+			continue
+		}
+		spec := jen.Op("&").Add(g.shape(g.plan.Object(st.Object)))
+		bytes := jen.Parens(spec).Dot("Bytes").Call()
+		if st.Kind == ir.Carry {
+			bytes = jen.Qual(kernelPath, "StateBytes").Call(spec)
+		}
+		if st.Layers > 1 {
+			bytes = jen.Lit(st.Layers).Op("*").Add(bytes)
+		}
+		if sum == nil {
+			sum = bytes
+		} else {
+			sum.Op("+").Line().Add(bytes)
+		}
+	}
+	if sum == nil {
+		return jen.Lit(0)
+	}
+	return sum
 }
 
 // doc is the package's comment.

@@ -13,25 +13,24 @@ func init() {
 	selectors[ir.Attend] = (*planner).attend
 	// A window is kept in float32, a cache that grows in the target's format.
 	layouts[ir.AttendWindow] = func(b *planner, v *ir.Value) plan.State {
-		return b.cacheLayout(v, ir.F32, plan.RingBlocks{Window: v.State.Window})
+		return b.cacheLayout(v, ir.F32)
 	}
 	layouts[ir.Share] = func(b *planner, v *ir.Value) plan.State {
-		return b.cacheLayout(v, b.target.KV, plan.ContextBlocks{})
+		return b.cacheLayout(v, b.target.KV)
 	}
 }
 
 // cacheLayout makes the object that lays out a cache of keys and values.
-func (b *planner) cacheLayout(v *ir.Value, format ir.Elem, blocks any) plan.State {
+func (b *planner) cacheLayout(v *ir.Value, format ir.Elem) plan.State {
 	s := v.State
 	shape := s.Parts[0].Type.Shape
 	fields := []plan.Field{
 		{Name: "KVHeads", Value: shape[0]},
 		{Name: "Dim", Value: shape[1]},
 		{Name: "Format", Value: format},
-		{Name: "Blocks", Value: blocks},
 	}
 	if s.Kind == ir.Ring {
-		fields = append(fields, plan.Field{Name: "Ring", Value: true}, plan.Field{Name: "Window", Value: s.Window})
+		fields = append(fields, plan.Field{Name: "Window", Value: s.Window})
 	}
 	name := b.unused(b.states[s] + "Layout")
 	b.plan.Objects = append(b.plan.Objects, plan.Object{Name: name, Type: "CacheSpec", Fields: fields})

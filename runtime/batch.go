@@ -48,6 +48,9 @@ func (m *Model) DecodeBatch(ctx context.Context, sessions []*Session, tokens []i
 		if err := s.admit(s.one[:]); err != nil {
 			return refusal(sessions, i, err)
 		}
+		if err := s.prepare(1); err != nil {
+			return refusal(sessions, i, err)
+		}
 	}
 	for i := range logits {
 		logits[i] = slices.Grow(logits[i][:0], m.info.Vocab)[:m.info.Vocab]
@@ -96,12 +99,12 @@ func refusal(sessions []*Session, i int, err error) error {
 func (s *Session) lead(sessions []*Session, tokens []int32, logits [][]float32) {
 	s.runs = s.runs[:0]
 	for _, f := range sessions {
-		s.runs = append(s.runs, Run{f.engine, f.pos, 1})
+		s.runs = append(s.runs, Run{f.engine, f.states.pos, 1})
 	}
 	s.do(job{do: together, tokens: tokens, runs: s.runs, sessions: sessions, logits: logits})
 	clear(s.runs)
-	for _, f := range sessions {
-		f.pos++
+	for i, f := range sessions {
+		f.states.advance(tokens[i : i+1])
 		f.logits = source{computed, 0}
 	}
 }

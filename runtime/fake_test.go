@@ -18,6 +18,7 @@ type fake struct {
 	runs    []rt.Run
 	rows    []uint64 // hashes after each row of the chunk
 	kept    *kept
+	spans   *kernel.Spans
 	lastRun bool
 	logits  kernel.Rows
 	inHead  func(*kernel.Worker)
@@ -25,10 +26,22 @@ type fake struct {
 
 const headRows = 4
 
-// kept is what a session is, in its memory, which Reset zeroes.
+// fakeSpan is the size of the part of a span that a fake keeps its state in, too: what it is after each token.
+const fakeSpan = 8 * kernel.SpanTokens
+
+// kept is what a session is, in its region.
 type kept struct {
 	state uint64
 	at    int // position that the next chunk has to begin at
+}
+
+func (f *fake) Bind(region []byte, spans *kernel.Spans) {
+	f.kept, f.spans = (*kept)(unsafe.Pointer(unsafe.SliceData(region))), spans
+}
+
+// after is where a session's spans say what the state is after the token at a position.
+func (f *fake) after(pos int) *uint64 {
+	return (*uint64)(unsafe.Pointer(&(*f.spans)[pos/kernel.SpanTokens][pos%kernel.SpanTokens*8]))
 }
 
 func (f *fake) Place(runs []rt.Run) { f.runs = append(f.runs[:0], runs...) }
@@ -41,8 +54,12 @@ func (f *fake) chunk(w *kernel.Worker, tokens []int32) {
 			if run.Pos != of.kept.at || run.Rows == 0 || run.Pos+run.Rows > of.config.Context {
 				panic("BUG: wrong run")
 			}
-			for _, t := range tokens[len(f.rows):][:run.Rows] {
+			if run.Pos > 0 && *of.after(run.Pos - 1) != of.kept.state {
+				panic("BUG: region and spans say different things")
+			}
+			for i, t := range tokens[len(f.rows):][:run.Rows] {
 				of.kept.state = (of.kept.state ^ uint64(t+1)) * 0x9e3779b97f4a7c15
+				*of.after(run.Pos + i) = of.kept.state
 				f.rows = append(f.rows, of.kept.state)
 			}
 			of.kept.at += run.Rows
@@ -114,12 +131,12 @@ var errNoEngine = errors.New("no engine today")
 func newModel(made func(*fake) error) *rt.Model {
 	info := rt.Info{
 		Name: "fake", Vocab: vocab, Dim: 8, Context: 100, SelfLayers: 1, CrossLayers: 1, HeadRows: headRows,
+		RegionBytes: int(unsafe.Sizeof(kept{})), SpanBytes: fakeSpan,
 		ScratchFloats: func(chunk int) int { return chunk },
 		Sets:          func(string) kernel.Set { return kernel.Portable{} },
 	}
 	return rt.NewModel(info, nil, func(c rt.EngineConfig) (rt.Engine, error) {
 		f := &fake{config: c, rows: make([]uint64, 0, c.Chunk)}
-		f.kept = (*kept)(unsafe.Pointer(&c.Memory.Bytes(int(unsafe.Sizeof(kept{})))[0]))
 		f.logits = kernel.Rows{Data: c.Memory.Floats(headRows * vocab), Stride: vocab}
 		if made != nil {
 			if err := made(f); err != nil {

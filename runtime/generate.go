@@ -35,8 +35,8 @@ func (s *Session) generate(ctx context.Context, p Sampling, yield func(int32, er
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if s.pos >= s.options.Context {
-			return &ContextFullError{Context: s.options.Context, Used: s.pos, Want: 1}
+		if s.states.pos >= s.options.Context {
+			return &ContextFullError{Context: s.options.Context, Used: s.states.pos, Want: 1}
 		}
 		token, err := s.sampler.choose(s.answer())
 		if err != nil {
@@ -47,9 +47,10 @@ func (s *Session) generate(ctx context.Context, p Sampling, yield func(int32, er
 		}
 		s.one[0] = token
 		if !yield(token, nil) || n == p.MaxTokens {
-			s.step(prefill) // logits are for the next call to ask for
-			return nil
+			return s.step(prefill) // logits are for the next call to ask for
 		}
-		s.step(decode)
+		if err := s.step(decode); err != nil {
+			return err
+		}
 	}
 }

@@ -132,7 +132,8 @@ func TestGenerateAllocates(t *testing.T) {
 			}
 		})
 	}
-	if few, many := count(10), count(1000); few != many {
+	const spans = 3 // that 1000 tokens begin; each is an allocation, and two tables may grow by it
+	if few, many := count(10), count(1000); many > few+3*spans {
 		t.Errorf("10 tokens take %v allocations, 1000 take %v", few, many)
 	}
 }

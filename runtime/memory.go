@@ -22,8 +22,7 @@ const (
 	HugeFrom = 2 * HugePage
 
 	slabSize = 1 << 20
-	keepUpTo = 64 << 20 // bytes of a reservation that Zero keeps
-	line     = 64       // every slice begins on a cache line
+	line     = 64 // every slice begins on a cache line
 )
 
 // A memoryError is the panic of a reservation that failed; NewSession returns it as an error.
@@ -74,22 +73,6 @@ func (m *Memory) Uint16s(n int) []uint16 {
 
 // Reserved is the number of bytes handed out, committed or not.
 func (m *Memory) Reserved() int64 { return m.used }
-
-// Zero makes all of it zero again and reports whether it could. What is small stays committed, since
-// the next prompt touches it at once and pages cost more than zeros; what is large goes back to the system.
-func (m *Memory) Zero() bool {
-	for _, b := range m.maps {
-		if len(b) > keepUpTo && !canDiscard {
-			return false
-		}
-	}
-	for _, b := range m.maps {
-		if len(b) <= keepUpTo || !discard(b) {
-			clear(b)
-		}
-	}
-	return true
-}
 
 // Free gives everything back. No slice of this memory may be used after it.
 func (m *Memory) Free() {

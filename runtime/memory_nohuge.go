@@ -3,8 +3,3 @@
 package runtime
 
 func adviseHuge([]byte) {}
-
-// canDiscard: elsewhere pages that are not needed may come back as they were.
-const canDiscard = false
-
-func discard([]byte) bool { return false }

@@ -37,27 +37,6 @@ func TestMemory(t *testing.T) {
 }
 
 // Address space is not memory.
-// TestMemoryZero writes to small and large reservations: all are zero again, and the same memory.
-func TestMemoryZero(t *testing.T) {
-	m := NewMemory()
-	defer m.Free()
-	parts := [][]byte{m.Bytes(100), m.Bytes(slabSize), m.Bytes(keepUpTo), m.Bytes(keepUpTo + HugePage)}
-	for _, b := range parts {
-		b[0], b[len(b)/2], b[len(b)-1] = 1, 1, 1
-	}
-	if zeroed := m.Zero(); zeroed != canDiscard {
-		t.Fatalf("Zero is %v", zeroed)
-	} else if !zeroed {
-		return
-	}
-	for _, b := range parts {
-		if b[0] != 0 || b[len(b)/2] != 0 || b[len(b)-1] != 0 {
-			t.Errorf("%d bytes are not zero", len(b))
-		}
-		b[0] = 1
-	}
-}
-
 func TestMemoryLazy(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("overcommitted reservations are certain on Linux alone")

@@ -20,16 +20,23 @@ type Info struct {
 	CrossLayers int
 	HeadRows    int // rows of logits that one Engine.Head computes
 
+	RegionBytes int // memory of a session's states of a fixed size
+	SpanBytes   int // of its caches that grow, for each span of kernel.SpanTokens tokens
+
 	// ScratchFloats is the private memory of one worker, in float32, for chunks of that length.
 	ScratchFloats func(chunk int) int
 	// Sets gives the kernels of a level, nil if the package has none for it.
 	Sets func(level string) kernel.Set
 }
 
-// An Engine is the generated half of a session: the model's stages over one arena and one set of
-// states. All workers of a team run each method together with the same arguments, Place, Logits and
-// Export excepted, and the methods end synchronised. Positions only ever go up, without a gap.
+// An Engine is the generated half of a session: the model's stages over one arena, and the states that are
+// bound to it. All workers of a team run each method together with the same arguments, Bind, Place, Logits and
+// Export excepted, and the methods end synchronised.
 type Engine interface {
+	// Bind says where the states are: those of a fixed size in Info.RegionBytes of region, caches that grow in
+	// the spans, Info.SpanBytes each, of all tokens before the next pass and in it. Zeros are the states before
+	// any token. It allocates nothing.
+	Bind(region []byte, spans *kernel.Spans)
 	// Place says what the rows of the next pass are: of Prefill and a Last after it for the same
 	// row, of Score, or of a Last alone.
 	Place(runs []Run)
@@ -58,9 +65,9 @@ type Run struct {
 	Rows   int
 }
 
-// EngineConfig is what a session asks of its engine. All memory that grows with Context or Chunk
-// is taken from Memory, which is zeroed and committed page by page as it is touched. So is all that tokens
-// change: an engine whose memory is zeroed again is as new.
+// EngineConfig is what a session asks of its engine. All memory of its own that grows with Context or Chunk
+// is taken from Memory, which is zeroed and committed page by page as it is touched. What tokens change is bound
+// to it.
 type EngineConfig struct {
 	Context, Chunk, Threads int
 	Memory                  *Memory
@@ -91,6 +98,7 @@ type Model struct {
 	info      Info
 	file      *weights.File
 	newEngine func(EngineConfig) (Engine, error)
+	spans     *spanPool
 
 	mu       sync.Mutex
 	sessions int
@@ -106,7 +114,7 @@ func NewModel(info Info, file *weights.File, newEngine func(EngineConfig) (Engin
 	if file != nil {
 		file.Settle()
 	}
-	return &Model{info: info, file: file, newEngine: newEngine}
+	return &Model{info: info, file: file, newEngine: newEngine, spans: &spanPool{size: info.SpanBytes}}
 }
 
 // Info returns what the package says about the model.

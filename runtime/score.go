@@ -86,8 +86,11 @@ func (s *Session) everyRow(ctx context.Context, tokens []int32, visit func(done,
 			return err
 		}
 		n := min(s.options.Chunk, len(tokens)-done)
-		s.do(job{do: score, tokens: tokens[done : done+n], runs: s.at(s.pos, n)})
-		s.pos += n
+		if err := s.prepare(n); err != nil {
+			return err
+		}
+		s.do(job{do: score, tokens: tokens[done : done+n], runs: s.at(s.states.pos, n)})
+		s.states.advance(tokens[done : done+n])
 		for row := 0; row < n; row += s.model.info.HeadRows {
 			s.logits = source{needHead, n - 1} // until visit has computed the last row
 			if err := visit(done, row, min(s.model.info.HeadRows, n-row)); err != nil {

@@ -22,8 +22,10 @@ type Session struct {
 	model   *Model
 	options Options
 	vocab   int
+	set     kernel.Set
+	states  states
 	engine  Engine
-	memory  *Memory // of the engine; zeroed or renewed by Reset
+	memory  *Memory // of the engine
 	scratch *Memory // of the workers
 	team    *team
 	run     func(*kernel.Worker) // s.work, bound once: binding allocates
@@ -33,7 +35,6 @@ type Session struct {
 	runs    []Run // of the batches that it leads
 	sampler sampler
 
-	pos    int
 	logits source
 	busy   atomic.Bool
 	closed bool
@@ -92,13 +93,10 @@ func (m *Model) NewSession(o Options) (*Session, error) {
 	if err := m.hold(); err != nil {
 		return nil, err
 	}
-	s := &Session{model: m, options: o, vocab: m.info.Vocab, memory: NewMemory(), scratch: NewMemory()}
+	s := &Session{model: m, options: o, vocab: m.info.Vocab, set: set, memory: NewMemory(), scratch: NewMemory()}
 	s.run = s.work
-	err = s.start()
-	if err == nil {
-		err = s.gather(set)
-	}
-	if err != nil {
+	if err := s.wake(); err != nil {
+		s.states.clear()
 		s.memory.Free()
 		s.scratch.Free()
 		m.release()
@@ -107,34 +105,53 @@ func (m *Model) NewSession(o Options) (*Session, error) {
 	return s, nil
 }
 
-// gather starts the workers.
-func (s *Session) gather(set kernel.Set) (err error) {
+// wake makes what a session needs to compute: an engine over its states, and workers.
+func (s *Session) wake() (err error) {
 	defer catch(&err)
-	s.team = newTeam(s.options.Threads, set, s.model.info.ScratchFloats(s.options.Chunk), s.scratch)
+	if s.engine == nil {
+		s.engine, err = s.model.newEngine(EngineConfig{
+			Context: s.options.Context,
+			Chunk:   s.options.Chunk,
+			Threads: s.options.Threads,
+			Memory:  s.memory,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if s.states.region == nil {
+		r, err := newRegion(s.model.info.RegionBytes)
+		if err != nil {
+			return err
+		}
+		s.bind(r)
+	}
+	if s.team == nil {
+		s.team = newTeam(s.options.Threads, s.set, s.model.info.ScratchFloats(s.options.Chunk), s.scratch)
+	}
 	return nil
 }
 
-// start makes an engine at position 0 over new memory.
-func (s *Session) start() (err error) {
-	memory := NewMemory()
-	defer func() {
-		if err != nil {
-			memory.Free()
-		}
-	}()
-	defer catch(&err)
-	engine, err := s.model.newEngine(EngineConfig{
-		Context: s.options.Context,
-		Chunk:   s.options.Chunk,
-		Threads: s.options.Threads,
-		Memory:  memory,
-	})
-	if err != nil {
+// bind makes a region the session's.
+func (s *Session) bind(r *region) {
+	s.states.region = r
+	s.engine.Bind(r.bytes, &s.states.table)
+}
+
+// prepare comes before a pass that adds n tokens: it makes all memory that the pass writes the session's own.
+func (s *Session) prepare(n int) error {
+	if err := s.wake(); err != nil {
 		return err
 	}
-	s.engine, s.memory = engine, memory
-	s.pos, s.logits = 0, source{}
-	return nil
+	if r := s.states.region; r.shared() {
+		own, err := r.copy()
+		if err != nil {
+			return err
+		}
+		r.release()
+		s.bind(own)
+	}
+	return s.states.grow(s.model.spans, n)
 }
 
 // catch turns the panic of a reservation that failed into an error.
@@ -202,8 +219,8 @@ func (s *Session) leave() { s.busy.Store(false) }
 
 // admit says whether tokens can be added.
 func (s *Session) admit(tokens []int32) error {
-	if s.pos+len(tokens) > s.options.Context {
-		return &ContextFullError{Context: s.options.Context, Used: s.pos, Want: len(tokens)}
+	if s.states.pos+len(tokens) > s.options.Context {
+		return &ContextFullError{Context: s.options.Context, Used: s.states.pos, Want: len(tokens)}
 	}
 	for i, t := range tokens {
 		if t < 0 || int(t) >= s.vocab {
@@ -233,9 +250,12 @@ func (s *Session) PrefillProgress(ctx context.Context, tokens []int32, progress 
 			return err
 		}
 		n := min(s.options.Chunk, len(tokens)-done)
-		s.do(job{do: prefill, tokens: tokens[done : done+n], runs: s.at(s.pos, n)})
+		if err := s.prepare(n); err != nil {
+			return err
+		}
+		s.do(job{do: prefill, tokens: tokens[done : done+n], runs: s.at(s.states.pos, n)})
+		s.states.advance(tokens[done : done+n])
 		done += n
-		s.pos += n
 		s.logits = source{needLast, n - 1}
 		if progress != nil {
 			progress(done)
@@ -260,7 +280,7 @@ func (s *Session) Logits() ([]float32, error) {
 func (s *Session) answer() []float32 {
 	switch s.logits.from {
 	case needLast:
-		s.do(job{do: last, row: s.logits.row, runs: s.at(s.pos-1, 1)})
+		s.do(job{do: last, row: s.logits.row, runs: s.at(s.states.pos-1, 1)})
 		s.logits = source{computed, 0}
 	case needHead:
 		s.do(job{do: head, row: s.logits.row, rows: 1})
@@ -282,18 +302,24 @@ func (s *Session) Decode(ctx context.Context, token int32) ([]float32, error) {
 	if err := s.admit(s.one[:]); err != nil {
 		return nil, err
 	}
-	s.step(decode)
+	if err := s.step(decode); err != nil {
+		return nil, err
+	}
 	return s.answer(), nil
 }
 
 // step adds s.one by prefill or decode.
-func (s *Session) step(do stage) {
-	s.do(job{do: do, tokens: s.one[:], runs: s.at(s.pos, 1)})
-	s.pos++
+func (s *Session) step(do stage) error {
+	if err := s.prepare(1); err != nil {
+		return err
+	}
+	s.do(job{do: do, tokens: s.one[:], runs: s.at(s.states.pos, 1)})
+	s.states.advance(s.one[:])
 	s.logits = source{needLast, 0}
 	if do == decode {
 		s.logits.from = computed
 	}
+	return nil
 }
 
 // Export copies the shared cache and the states, for comparison with other implementations.
@@ -302,25 +328,20 @@ func (s *Session) Export() ([]Tensor, error) {
 		return nil, err
 	}
 	defer s.leave()
-	return s.engine.Export(s.pos), nil
+	if err := s.wake(); err != nil {
+		return nil, err
+	}
+	return s.engine.Export(s.states.pos), nil
 }
 
-// Reset forgets all tokens. It gives the memory of a long context back; that of a short one stays with the
-// session.
+// Reset forgets all tokens and gives their memory back.
 func (s *Session) Reset() error {
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.leave()
-	if s.memory.Zero() { // as it was when the engine was laid out
-		s.pos, s.logits = 0, source{}
-		return nil
-	}
-	old := s.memory
-	if err := s.start(); err != nil {
-		return err
-	}
-	old.Free()
+	s.states.clear()
+	s.logits = source{}
 	return nil
 }
 
@@ -334,8 +355,11 @@ func (s *Session) Close() error {
 	}
 	defer s.leave()
 	s.closed = true
-	s.team.stop()
+	if s.team != nil {
+		s.team.stop()
+	}
 	s.engine = nil
+	s.states.clear()
 	s.memory.Free()
 	s.scratch.Free()
 	s.model.release()
@@ -343,11 +367,17 @@ func (s *Session) Close() error {
 }
 
 // Pos is the number of tokens that the session holds.
-func (s *Session) Pos() int { return s.pos }
+func (s *Session) Pos() int { return s.states.pos }
 
 // Options returns the session's options without defaults: ISA is the level that runs.
 func (s *Session) Options() Options { return s.options }
 
-// Reserved is the address space of states, cache, arena and scratch; pages of it are committed as
-// they are touched.
-func (s *Session) Reserved() int64 { return s.memory.Reserved() + s.scratch.Reserved() }
+// Reserved is the address space of states, arena and scratch, and of the cache of the tokens so far; pages of it
+// are committed as they are touched.
+func (s *Session) Reserved() int64 {
+	n := s.memory.Reserved() + s.scratch.Reserved() + int64(len(s.states.spans)*s.model.info.SpanBytes)
+	if r := s.states.region; r != nil {
+		n += r.memory.Reserved()
+	}
+	return n
+}

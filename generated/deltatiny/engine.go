@@ -9,7 +9,7 @@ import (
 	"github.com/yococ/yococ/runtime/kernel"
 )
 
-// engine runs the model for one session: its stages, over one arena and one set of states.
+// engine runs the model for one session: its stages, over one arena and the states that are bound to it.
 type engine struct {
 	weights *modelWeights
 	scratch scratch
@@ -46,7 +46,7 @@ type run struct {
 	pos, rows int // of the first token; number of tokens
 }
 
-// newEngine lays out a session's memory. Nothing is allocated after it, but for the runs of larger batches.
+// newEngine lays out an engine's own memory. Nothing is allocated after it, but for the runs of larger batches.
 func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 	m := c.Memory
 	e := &engine{
@@ -62,36 +62,41 @@ func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 	e.conv2 = kernel.ConvSpec{Name: "conv_k", Channels: 40, Taps: 3, SiLU: true}
 	e.conv3 = kernel.ConvSpec{Name: "conv_v", Channels: 120, Taps: 3, SiLU: true}
 	e.deltaRule = kernel.DeltaSpec{Heads: 2, ValueHeads: 4, Dim: 20, ValueDim: 30, Scale: 0.22360679774997896, Beta: 1.0, L2Eps: 1e-06, Eps: 1e-06}
-	e.self0Window1Layout = kernel.CacheSpec{KVHeads: 2, Dim: 12, Format: kernel.F32, Blocks: kernel.RingBlocks(20), Ring: true, Window: 20}
+	e.self0Window1Layout = kernel.CacheSpec{KVHeads: 2, Dim: 12, Format: kernel.F32, Window: 20}
 	e.deltaRule2 = kernel.DeltaSpec{Heads: 3, ValueHeads: 3, Dim: 16, ValueDim: 8, Scale: 0.25, Beta: 2.0, L2Eps: 1e-06, Eps: 1e-06}
-	e.self2AttentionLayout = kernel.CacheSpec{KVHeads: 4, Dim: 12, Format: kernel.F32, Blocks: kernel.CacheBlocks(c.Context)}
+	e.self2AttentionLayout = kernel.CacheSpec{KVHeads: 4, Dim: 12, Format: kernel.F32}
 	e.rope = *kernel.NewRope(12, 10000.0, "yoco", false)
 	e.attendWindow = kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 12, Scale: 1.0, Window: 20, QNormEps: 0.0, Rope: &e.rope, Cache: &e.self0Window1Layout}
 	e.attend = kernel.AttendSpec{Heads: 4, KVHeads: 4, Dim: 12, Scale: 1.0, Window: 0, QNormEps: 0.0, Rope: &e.rope, Cache: &e.self2AttentionLayout}
 
-	for l := range e.self0ConvQ0 {
-		e.self0ConvQ0[l] = e.conv.State(m.Floats(e.conv.StateFloats()))
-	}
-	for l := range e.self0ConvK0 {
-		e.self0ConvK0[l] = e.conv2.State(m.Floats(e.conv2.StateFloats()))
-	}
-	for l := range e.self0ConvV0 {
-		e.self0ConvV0[l] = e.conv3.State(m.Floats(e.conv3.StateFloats()))
-	}
-	for l := range e.self0Delta0 {
-		e.self0Delta0[l] = e.deltaRule.State(m.Floats(e.deltaRule.StateFloats()))
-	}
-	for l := range e.self0Window1 {
-		e.self0Window1[l] = e.self0Window1Layout.View(m.Bytes(int(e.self0Window1Layout.Bytes())))
-	}
-	for l := range e.self1Delta {
-		e.self1Delta[l] = e.deltaRule2.State(m.Floats(e.deltaRule2.StateFloats()))
-	}
-	for l := range e.self2Attention {
-		e.self2Attention[l] = e.self2AttentionLayout.View(m.Bytes(int(e.self2AttentionLayout.Bytes())))
-	}
 	e.partial = m.Floats(e.attend.Partial(c.Context))
 	return e
+}
+
+// Bind gives the engine the states of a session: those of a fixed size in region, caches that grow in spans.
+func (e *engine) Bind(region []byte, spans *kernel.Spans) {
+	at := kernel.NewStates(region, spans)
+	for l := range e.self0ConvQ0 {
+		e.self0ConvQ0[l] = e.conv.State(at.Floats(e.conv.StateFloats()))
+	}
+	for l := range e.self0ConvK0 {
+		e.self0ConvK0[l] = e.conv2.State(at.Floats(e.conv2.StateFloats()))
+	}
+	for l := range e.self0ConvV0 {
+		e.self0ConvV0[l] = e.conv3.State(at.Floats(e.conv3.StateFloats()))
+	}
+	for l := range e.self0Delta0 {
+		e.self0Delta0[l] = e.deltaRule.State(at.Floats(e.deltaRule.StateFloats()))
+	}
+	for l := range e.self0Window1 {
+		e.self0Window1[l] = e.self0Window1Layout.View(&at)
+	}
+	for l := range e.self1Delta {
+		e.self1Delta[l] = e.deltaRule2.State(at.Floats(e.deltaRule2.StateFloats()))
+	}
+	for l := range e.self2Attention {
+		e.self2Attention[l] = e.self2AttentionLayout.View(&at)
+	}
 }
 
 // Place says whose tokens the rows of the next pass are, one run after another.

@@ -62,6 +62,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		CrossLayers:   0,
 		HeadRows:      8,
 		ScratchFloats: scratchFloats,
+		RegionBytes:   regionBytes(),
+		SpanBytes:     spanBytes(),
 		Sets:          kernelSet,
 	}, f, func(c rt.EngineConfig) (rt.Engine, error) {
 		return newEngine(w, c), nil
@@ -71,4 +73,19 @@ func runtimeModel(f *weights.File) *rt.Model {
 // scratchFloats is the private memory of a worker, in floats, for chunks of a size.
 func scratchFloats(chunk int) int {
 	return max(kernel.LinearScratch(48, chunk), kernel.ConvSpec{Channels: 40, Taps: 3}.Scratch(chunk), kernel.ConvSpec{Channels: 120, Taps: 3}.Scratch(chunk), kernel.DeltaSpec{Heads: 2, ValueHeads: 4, Dim: 20, ValueDim: 30}.Scratch(chunk), kernel.DeltaSpec{Heads: 3, ValueHeads: 3, Dim: 16, ValueDim: 8}.Scratch(chunk), kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 12, Window: 20}.Scratch(chunk), kernel.AttendSpec{Heads: 4, KVHeads: 4, Dim: 12}.Scratch(chunk))
+}
+
+// regionBytes is the memory of the states of a fixed size.
+func regionBytes() int {
+	return 2*kernel.StateBytes(&kernel.ConvSpec{Channels: 40, Taps: 3}) +
+		2*kernel.StateBytes(&kernel.ConvSpec{Channels: 40, Taps: 3}) +
+		2*kernel.StateBytes(&kernel.ConvSpec{Channels: 120, Taps: 3}) +
+		2*kernel.StateBytes(&kernel.DeltaSpec{Heads: 2, ValueHeads: 4, Dim: 20, ValueDim: 30}) +
+		2*(&kernel.CacheSpec{KVHeads: 2, Dim: 12, Format: kernel.F32, Window: 20}).Bytes() +
+		kernel.StateBytes(&kernel.DeltaSpec{Heads: 3, ValueHeads: 3, Dim: 16, ValueDim: 8})
+}
+
+// spanBytes is the memory of the caches that grow, for each span of tokens.
+func spanBytes() int {
+	return (&kernel.CacheSpec{KVHeads: 4, Dim: 12, Format: kernel.F32}).Bytes()
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/yococ/yococ/runtime/kernel"
 )
 
-// engine runs the model for one session: its stages, over one arena and one set of states.
+// engine runs the model for one session: its stages, over one arena and the states that are bound to it.
 type engine struct {
 	weights *modelWeights
 	scratch scratch
@@ -35,7 +35,7 @@ type run struct {
 	pos, rows int // of the first token; number of tokens
 }
 
-// newEngine lays out a session's memory. Nothing is allocated after it, but for the runs of larger batches.
+// newEngine lays out an engine's own memory. Nothing is allocated after it, but for the runs of larger batches.
 func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 	m := c.Memory
 	e := &engine{
@@ -47,17 +47,22 @@ func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 		Stride: 307,
 	}
 
-	e.cacheLayout = kernel.CacheSpec{KVHeads: 1, Dim: 16, Format: kernel.F32, Blocks: kernel.CacheBlocks(c.Context)}
+	e.cacheLayout = kernel.CacheSpec{KVHeads: 1, Dim: 16, Format: kernel.F32}
 	e.rope = *kernel.NewRope(16, 10000.0, "yoco", false)
 	e.retain = kernel.RetainSpec{Heads: 4, Dim: 16, Normalizer: 16.0, KScale: 1.0, Eps: 1e-06, Rope: &e.rope}
 	e.attend = kernel.AttendSpec{Heads: 4, KVHeads: 1, Dim: 16, Scale: 1.0, Window: 0, QNormEps: 1e-05, Rope: &e.rope, Cache: &e.cacheLayout}
 
-	e.cache = e.cacheLayout.View(m.Bytes(int(e.cacheLayout.Bytes())))
-	for l := range e.retention {
-		e.retention[l] = e.retain.State(m.Floats(e.retain.StateFloats()))
-	}
 	e.partial = m.Floats(e.attend.Partial(c.Context))
 	return e
+}
+
+// Bind gives the engine the states of a session: those of a fixed size in region, caches that grow in spans.
+func (e *engine) Bind(region []byte, spans *kernel.Spans) {
+	at := kernel.NewStates(region, spans)
+	e.cache = e.cacheLayout.View(&at)
+	for l := range e.retention {
+		e.retention[l] = e.retain.State(at.Floats(e.retain.StateFloats()))
+	}
 }
 
 // Place says whose tokens the rows of the next pass are, one run after another.

@@ -9,7 +9,7 @@ import (
 	"github.com/yococ/yococ/runtime/kernel"
 )
 
-// engine runs the model for one session: its stages, over one arena and one set of states.
+// engine runs the model for one session: its stages, over one arena and the states that are bound to it.
 type engine struct {
 	weights *modelWeights
 	scratch scratch
@@ -41,7 +41,7 @@ type run struct {
 	pos, rows int // of the first token; number of tokens
 }
 
-// newEngine lays out a session's memory. Nothing is allocated after it, but for the runs of larger batches.
+// newEngine lays out an engine's own memory. Nothing is allocated after it, but for the runs of larger batches.
 func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 	m := c.Memory
 	e := &engine{
@@ -53,7 +53,7 @@ func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 		Stride: 256,
 	}
 
-	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32, Blocks: kernel.CacheBlocks(c.Context)}
+	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32}
 	e.conv = kernel.ConvSpec{Name: "conv_q", Channels: 64, Taps: 4, SiLU: true}
 	e.conv2 = kernel.ConvSpec{Name: "conv_k", Channels: 64, Taps: 4, SiLU: true}
 	e.conv3 = kernel.ConvSpec{Name: "conv_v", Channels: 128, Taps: 4, SiLU: true}
@@ -61,21 +61,26 @@ func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 	e.rope = *kernel.NewRope(16, 10000.0, "fla", false)
 	e.attend = kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 16, Scale: 1.0, Window: 0, QNormEps: 0.0, Rope: &e.rope, Cache: &e.cacheLayout}
 
-	e.cache = e.cacheLayout.View(m.Bytes(int(e.cacheLayout.Bytes())))
-	for l := range e.convQ {
-		e.convQ[l] = e.conv.State(m.Floats(e.conv.StateFloats()))
-	}
-	for l := range e.convK {
-		e.convK[l] = e.conv2.State(m.Floats(e.conv2.StateFloats()))
-	}
-	for l := range e.convV {
-		e.convV[l] = e.conv3.State(m.Floats(e.conv3.StateFloats()))
-	}
-	for l := range e.delta {
-		e.delta[l] = e.deltaRule.State(m.Floats(e.deltaRule.StateFloats()))
-	}
 	e.partial = m.Floats(e.attend.Partial(c.Context))
 	return e
+}
+
+// Bind gives the engine the states of a session: those of a fixed size in region, caches that grow in spans.
+func (e *engine) Bind(region []byte, spans *kernel.Spans) {
+	at := kernel.NewStates(region, spans)
+	e.cache = e.cacheLayout.View(&at)
+	for l := range e.convQ {
+		e.convQ[l] = e.conv.State(at.Floats(e.conv.StateFloats()))
+	}
+	for l := range e.convK {
+		e.convK[l] = e.conv2.State(at.Floats(e.conv2.StateFloats()))
+	}
+	for l := range e.convV {
+		e.convV[l] = e.conv3.State(at.Floats(e.conv3.StateFloats()))
+	}
+	for l := range e.delta {
+		e.delta[l] = e.deltaRule.State(at.Floats(e.deltaRule.StateFloats()))
+	}
 }
 
 // Place says whose tokens the rows of the next pass are, one run after another.

@@ -62,6 +62,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		CrossLayers:   2,
 		HeadRows:      8,
 		ScratchFloats: scratchFloats,
+		RegionBytes:   regionBytes(),
+		SpanBytes:     spanBytes(),
 		Sets:          kernelSet,
 	}, f, func(c rt.EngineConfig) (rt.Engine, error) {
 		return newEngine(w, c), nil
@@ -71,4 +73,17 @@ func runtimeModel(f *weights.File) *rt.Model {
 // scratchFloats is the private memory of a worker, in floats, for chunks of a size.
 func scratchFloats(chunk int) int {
 	return max(kernel.LinearScratch(128, chunk), kernel.ConvSpec{Channels: 64, Taps: 4}.Scratch(chunk), kernel.ConvSpec{Channels: 128, Taps: 4}.Scratch(chunk), kernel.DeltaSpec{Heads: 2, ValueHeads: 2, Dim: 32, ValueDim: 64}.Scratch(chunk), kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 16}.Scratch(chunk))
+}
+
+// regionBytes is the memory of the states of a fixed size.
+func regionBytes() int {
+	return 2*kernel.StateBytes(&kernel.ConvSpec{Channels: 64, Taps: 4}) +
+		2*kernel.StateBytes(&kernel.ConvSpec{Channels: 64, Taps: 4}) +
+		2*kernel.StateBytes(&kernel.ConvSpec{Channels: 128, Taps: 4}) +
+		2*kernel.StateBytes(&kernel.DeltaSpec{Heads: 2, ValueHeads: 2, Dim: 32, ValueDim: 64})
+}
+
+// spanBytes is the memory of the caches that grow, for each span of tokens.
+func spanBytes() int {
+	return (&kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32}).Bytes()
 }

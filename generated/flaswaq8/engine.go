@@ -9,7 +9,7 @@ import (
 	"github.com/yococ/yococ/runtime/kernel"
 )
 
-// engine runs the model for one session: its stages, over one arena and one set of states.
+// engine runs the model for one session: its stages, over one arena and the states that are bound to it.
 type engine struct {
 	weights *modelWeights
 	scratch scratch
@@ -37,7 +37,7 @@ type run struct {
 	pos, rows int // of the first token; number of tokens
 }
 
-// newEngine lays out a session's memory. Nothing is allocated after it, but for the runs of larger batches.
+// newEngine lays out an engine's own memory. Nothing is allocated after it, but for the runs of larger batches.
 func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 	m := c.Memory
 	e := &engine{
@@ -49,19 +49,24 @@ func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 		Stride: 256,
 	}
 
-	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32, Blocks: kernel.CacheBlocks(c.Context)}
-	e.windowLayout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32, Blocks: kernel.RingBlocks(16), Ring: true, Window: 16}
+	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32}
+	e.windowLayout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32, Window: 16}
 	e.rope = *kernel.NewRope(16, 10000.0, "fla", true)
 	e.attendWindow = kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 16, Scale: 1.0, Window: 16, QNormEps: 0.0, Rope: &e.rope, Cache: &e.windowLayout}
 	e.rope2 = *kernel.NewRope(16, 10000.0, "fla", false)
 	e.attend = kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 16, Scale: 1.0, Window: 0, QNormEps: 0.0, Rope: &e.rope2, Cache: &e.cacheLayout}
 
-	e.cache = e.cacheLayout.View(m.Bytes(int(e.cacheLayout.Bytes())))
-	for l := range e.window {
-		e.window[l] = e.windowLayout.View(m.Bytes(int(e.windowLayout.Bytes())))
-	}
 	e.partial = m.Floats(e.attend.Partial(c.Context))
 	return e
+}
+
+// Bind gives the engine the states of a session: those of a fixed size in region, caches that grow in spans.
+func (e *engine) Bind(region []byte, spans *kernel.Spans) {
+	at := kernel.NewStates(region, spans)
+	e.cache = e.cacheLayout.View(&at)
+	for l := range e.window {
+		e.window[l] = e.windowLayout.View(&at)
+	}
 }
 
 // Place says whose tokens the rows of the next pass are, one run after another.

@@ -119,9 +119,9 @@ func BenchmarkAttend(b *testing.B) {
 				for _, threads := range []int{1, 2} {
 					name := fmt.Sprintf("%s/%s/tokens=%d/MB=%d/threads=%d", format.name, set.Level(), run.tokens, run.bytes>>20, threads)
 					b.Run(name, func(b *testing.B) {
-						spec := &kernel.CacheSpec{KVHeads: 1, Dim: dim, Format: format.Format, Blocks: kernel.CacheBlocks(run.tokens)}
+						spec := &kernel.CacheSpec{KVHeads: 1, Dim: dim, Format: format.Format}
 						attend := &kernel.AttendSpec{Heads: group, KVHeads: 1, Dim: dim, Scale: 0.1, Cache: spec}
-						size := int(spec.Bytes())
+						size := run.tokens / kernel.SpanTokens * spec.Bytes()
 						memory := hugePages(b, max(1, run.bytes/size)*size)
 						var caches []kernel.Cache
 						c := newCrew(set, threads, kernel.AttendScratch(group, 1, dim, 64))
@@ -130,7 +130,7 @@ func BenchmarkAttend(b *testing.B) {
 						fill(k.Data)
 						for at := 0; at+size <= len(memory); at += size {
 							copy(memory[at:], memory[:size])
-							caches = append(caches, spec.View(memory[at:][:size]))
+							caches = append(caches, cacheIn(spec, memory[at:][:size]))
 							for pos := 0; at == 0 && pos < run.tokens; pos += 64 {
 								c.run(func(w *kernel.Worker) {
 									kernel.Append(w, spec, &caches[0], k, k, nil, kernel.Phases{}, pos, 64)

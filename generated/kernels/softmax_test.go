@@ -154,10 +154,11 @@ func TestAttendFormats(t *testing.T) {
 		}
 		q, k, v := rows(heads*dim), rows(kvHeads*dim), rows(kvHeads*dim)
 		run := func(set kernel.Set, chunk int) []float32 {
-			spec := &kernel.CacheSpec{KVHeads: kvHeads, Dim: dim, Format: format, Blocks: kernel.CacheBlocks(tokens)}
+			spec := &kernel.CacheSpec{KVHeads: kvHeads, Dim: dim, Format: format}
 			attend := &kernel.AttendSpec{Heads: heads, KVHeads: kvHeads, Dim: dim, Scale: 0.1, Cache: spec}
-			memory := aligned(int(spec.Bytes() / 4))
-			cache := spec.View(unsafe.Slice((*byte)(unsafe.Pointer(&memory[0])), spec.Bytes()))
+			const spans = (tokens + kernel.SpanTokens - 1) / kernel.SpanTokens
+			memory := aligned(spans * spec.Bytes() / 4)
+			cache := cacheIn(spec, unsafe.Slice((*byte)(unsafe.Pointer(&memory[0])), spans*spec.Bytes()))
 			dst := kernel.Rows{Data: make([]float32, len(q.Data)), Stride: q.Stride}
 			partial := aligned(attend.Partial(tokens))
 			var b kernel.Barrier
@@ -176,4 +177,11 @@ func TestAttendFormats(t *testing.T) {
 			}
 		}
 	}
+}
+
+// cacheIn is the cache whose spans follow one another in memory, which it fills.
+func cacheIn(spec *kernel.CacheSpec, memory []byte) kernel.Cache {
+	spans := kernel.Spans(slices.Collect(slices.Chunk(memory, spec.Bytes())))
+	at := kernel.NewStates(nil, &spans)
+	return spec.View(&at)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/yococ/yococ/runtime/kernel"
 )
 
-// engine runs the model for one session: its stages, over one arena and one set of states.
+// engine runs the model for one session: its stages, over one arena and the states that are bound to it.
 type engine struct {
 	weights *modelWeights
 	scratch scratch
@@ -48,7 +48,7 @@ type run struct {
 	pos, rows int // of the first token; number of tokens
 }
 
-// newEngine lays out a session's memory. Nothing is allocated after it, but for the runs of larger batches.
+// newEngine lays out an engine's own memory. Nothing is allocated after it, but for the runs of larger batches.
 func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 	m := c.Memory
 	e := &engine{
@@ -60,12 +60,12 @@ func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 		Stride: 256,
 	}
 
-	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 12, Format: kernel.F32, Blocks: kernel.CacheBlocks(c.Context)}
-	e.self0Window0Layout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32, Blocks: kernel.RingBlocks(20), Ring: true, Window: 20}
+	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 12, Format: kernel.F32}
+	e.self0Window0Layout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32, Window: 20}
 	e.rope = *kernel.NewRope(32, 10000.0, "yoco", false)
 	e.retain = kernel.RetainSpec{Heads: 2, Dim: 32, Normalizer: 16.0, KScale: 1.0, Eps: 1e-05, Rope: &e.rope}
-	e.self1AttentionLayout = kernel.CacheSpec{KVHeads: 1, Dim: 16, Format: kernel.F32, Blocks: kernel.CacheBlocks(c.Context)}
-	e.self2WindowLayout = kernel.CacheSpec{KVHeads: 2, Dim: 32, Format: kernel.F32, Blocks: kernel.RingBlocks(70), Ring: true, Window: 70}
+	e.self1AttentionLayout = kernel.CacheSpec{KVHeads: 1, Dim: 16, Format: kernel.F32}
+	e.self2WindowLayout = kernel.CacheSpec{KVHeads: 2, Dim: 32, Format: kernel.F32, Window: 70}
 	e.attendWindow = kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 16, Scale: 1.0, Window: 20, QNormEps: 0.0, Rope: nil, Cache: &e.self0Window0Layout}
 	e.rope2 = *kernel.NewRope(16, 500000.0, "fla", true)
 	e.attend = kernel.AttendSpec{Heads: 4, KVHeads: 1, Dim: 16, Scale: 1.0, Window: 0, QNormEps: 0.0, Rope: &e.rope2, Cache: &e.self1AttentionLayout}
@@ -75,21 +75,26 @@ func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 	e.attend2 = kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 12, Scale: 1.0, Window: 0, QNormEps: 0.0, Rope: &e.rope4, Cache: &e.cacheLayout}
 	e.attend3 = kernel.AttendSpec{Heads: 8, KVHeads: 2, Dim: 12, Scale: 1.0, Window: 0, QNormEps: 1e-05, Rope: &e.rope4, Cache: &e.cacheLayout}
 
-	e.cache = e.cacheLayout.View(m.Bytes(int(e.cacheLayout.Bytes())))
-	for l := range e.self0Window0 {
-		e.self0Window0[l] = e.self0Window0Layout.View(m.Bytes(int(e.self0Window0Layout.Bytes())))
-	}
-	for l := range e.self0Retention1 {
-		e.self0Retention1[l] = e.retain.State(m.Floats(e.retain.StateFloats()))
-	}
-	for l := range e.self1Attention {
-		e.self1Attention[l] = e.self1AttentionLayout.View(m.Bytes(int(e.self1AttentionLayout.Bytes())))
-	}
-	for l := range e.self2Window {
-		e.self2Window[l] = e.self2WindowLayout.View(m.Bytes(int(e.self2WindowLayout.Bytes())))
-	}
 	e.partial = m.Floats(max(e.attend.Partial(c.Context), e.attend2.Partial(c.Context), e.attend3.Partial(c.Context)))
 	return e
+}
+
+// Bind gives the engine the states of a session: those of a fixed size in region, caches that grow in spans.
+func (e *engine) Bind(region []byte, spans *kernel.Spans) {
+	at := kernel.NewStates(region, spans)
+	e.cache = e.cacheLayout.View(&at)
+	for l := range e.self0Window0 {
+		e.self0Window0[l] = e.self0Window0Layout.View(&at)
+	}
+	for l := range e.self0Retention1 {
+		e.self0Retention1[l] = e.retain.State(at.Floats(e.retain.StateFloats()))
+	}
+	for l := range e.self1Attention {
+		e.self1Attention[l] = e.self1AttentionLayout.View(&at)
+	}
+	for l := range e.self2Window {
+		e.self2Window[l] = e.self2WindowLayout.View(&at)
+	}
 }
 
 // Place says whose tokens the rows of the next pass are, one run after another.

@@ -62,6 +62,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		CrossLayers:   3,
 		HeadRows:      8,
 		ScratchFloats: scratchFloats,
+		RegionBytes:   regionBytes(),
+		SpanBytes:     spanBytes(),
 		Sets:          kernelSet,
 	}, f, func(c rt.EngineConfig) (rt.Engine, error) {
 		return newEngine(w, c), nil
@@ -71,4 +73,17 @@ func runtimeModel(f *weights.File) *rt.Model {
 // scratchFloats is the private memory of a worker, in floats, for chunks of a size.
 func scratchFloats(chunk int) int {
 	return max(kernel.LinearScratch(64, chunk), kernel.RetainSpec{Heads: 2, Dim: 32}.Scratch(chunk), kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 16, Window: 20}.Scratch(chunk), kernel.AttendSpec{Heads: 4, KVHeads: 1, Dim: 16}.Scratch(chunk), kernel.AttendSpec{Heads: 2, KVHeads: 2, Dim: 32, Window: 70}.Scratch(chunk), kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 12}.Scratch(chunk), kernel.AttendSpec{Heads: 8, KVHeads: 2, Dim: 12}.Scratch(chunk))
+}
+
+// regionBytes is the memory of the states of a fixed size.
+func regionBytes() int {
+	return 2*(&kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32, Window: 20}).Bytes() +
+		2*kernel.StateBytes(&kernel.RetainSpec{Heads: 2, Dim: 32}) +
+		(&kernel.CacheSpec{KVHeads: 2, Dim: 32, Format: kernel.F32, Window: 70}).Bytes()
+}
+
+// spanBytes is the memory of the caches that grow, for each span of tokens.
+func spanBytes() int {
+	return (&kernel.CacheSpec{KVHeads: 2, Dim: 12, Format: kernel.F32}).Bytes() +
+		(&kernel.CacheSpec{KVHeads: 1, Dim: 16, Format: kernel.F32}).Bytes()
 }

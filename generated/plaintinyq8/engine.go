@@ -9,7 +9,7 @@ import (
 	"github.com/yococ/yococ/runtime/kernel"
 )
 
-// engine runs the model for one session: its stages, over one arena and one set of states.
+// engine runs the model for one session: its stages, over one arena and the states that are bound to it.
 type engine struct {
 	weights *modelWeights
 	scratch scratch
@@ -36,7 +36,7 @@ type run struct {
 	pos, rows int // of the first token; number of tokens
 }
 
-// newEngine lays out a session's memory. Nothing is allocated after it, but for the runs of larger batches.
+// newEngine lays out an engine's own memory. Nothing is allocated after it, but for the runs of larger batches.
 func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 	m := c.Memory
 	e := &engine{
@@ -48,20 +48,25 @@ func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 		Stride: 256,
 	}
 
-	e.attentionLayout = kernel.CacheSpec{KVHeads: 2, Dim: 24, Format: kernel.Q8, Blocks: kernel.CacheBlocks(c.Context)}
-	e.attentionLastLayout = kernel.CacheSpec{KVHeads: 2, Dim: 24, Format: kernel.Q8, Blocks: kernel.CacheBlocks(c.Context)}
+	e.attentionLayout = kernel.CacheSpec{KVHeads: 2, Dim: 24, Format: kernel.Q8}
+	e.attentionLastLayout = kernel.CacheSpec{KVHeads: 2, Dim: 24, Format: kernel.Q8}
 	e.rope = *kernel.NewRope(24, 10000.0, "fla", true)
 	e.attend = kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 24, Scale: 1.0, Window: 0, QNormEps: 1e-06, Rope: &e.rope, Cache: &e.attentionLayout}
 	e.attend2 = kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 24, Scale: 1.0, Window: 0, QNormEps: 1e-06, Rope: &e.rope, Cache: &e.attentionLastLayout}
 
-	for l := range e.attention {
-		e.attention[l] = e.attentionLayout.View(m.Bytes(int(e.attentionLayout.Bytes())))
-	}
-	for l := range e.attentionLast {
-		e.attentionLast[l] = e.attentionLastLayout.View(m.Bytes(int(e.attentionLastLayout.Bytes())))
-	}
 	e.partial = m.Floats(max(e.attend.Partial(c.Context), e.attend2.Partial(c.Context)))
 	return e
+}
+
+// Bind gives the engine the states of a session: those of a fixed size in region, caches that grow in spans.
+func (e *engine) Bind(region []byte, spans *kernel.Spans) {
+	at := kernel.NewStates(region, spans)
+	for l := range e.attention {
+		e.attention[l] = e.attentionLayout.View(&at)
+	}
+	for l := range e.attentionLast {
+		e.attentionLast[l] = e.attentionLastLayout.View(&at)
+	}
 }
 
 // Place says whose tokens the rows of the next pass are, one run after another.

@@ -62,6 +62,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		CrossLayers:   0,
 		HeadRows:      8,
 		ScratchFloats: scratchFloats,
+		RegionBytes:   regionBytes(),
+		SpanBytes:     spanBytes(),
 		Sets:          kernelSet,
 	}, f, func(c rt.EngineConfig) (rt.Engine, error) {
 		return newEngine(w, c), nil
@@ -71,4 +73,15 @@ func runtimeModel(f *weights.File) *rt.Model {
 // scratchFloats is the private memory of a worker, in floats, for chunks of a size.
 func scratchFloats(chunk int) int {
 	return max(kernel.LinearScratch(96, chunk), kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 24}.Scratch(chunk))
+}
+
+// regionBytes is the memory of the states of a fixed size.
+func regionBytes() int {
+	return 0
+}
+
+// spanBytes is the memory of the caches that grow, for each span of tokens.
+func spanBytes() int {
+	return 2*(&kernel.CacheSpec{KVHeads: 2, Dim: 24, Format: kernel.Q8}).Bytes() +
+		(&kernel.CacheSpec{KVHeads: 2, Dim: 24, Format: kernel.Q8}).Bytes()
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/yococ/yococ/runtime/kernel"
 )
 
-// engine runs the model for one session: its stages, over one arena and one set of states.
+// engine runs the model for one session: its stages, over one arena and the states that are bound to it.
 type engine struct {
 	weights *modelWeights
 	scratch scratch
@@ -43,7 +43,7 @@ type run struct {
 	pos, rows int // of the first token; number of tokens
 }
 
-// newEngine lays out a session's memory. Nothing is allocated after it, but for the runs of larger batches.
+// newEngine lays out an engine's own memory. Nothing is allocated after it, but for the runs of larger batches.
 func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 	m := c.Memory
 	e := &engine{
@@ -55,33 +55,38 @@ func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 		Stride: 300,
 	}
 
-	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32, Blocks: kernel.CacheBlocks(c.Context)}
+	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32}
 	e.conv = kernel.ConvSpec{Name: "conv", Channels: 128, Taps: 4, SiLU: true}
 	e.selectiveScan = kernel.ScanSpec{Channels: 128, States: 16}
-	e.self0Window1Layout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32, Blocks: kernel.RingBlocks(16), Ring: true, Window: 16}
+	e.self0Window1Layout = kernel.CacheSpec{KVHeads: 2, Dim: 16, Format: kernel.F32, Window: 16}
 	e.stripe = kernel.StripeSpec{Heads: 8, Dim: 8, Places: 2}
 	e.attendWindow = kernel.AttendSpec{Heads: 8, KVHeads: 2, Dim: 16, Scale: 0.35355339059327373, Window: 16, QNormEps: 0.0, Rope: nil, Cache: &e.self0Window1Layout}
 	e.pairs = kernel.DifferSpec{Heads: 8, Dim: 16, Eps: 1e-05}
 	e.attend = kernel.AttendSpec{Heads: 8, KVHeads: 2, Dim: 16, Scale: 0.35355339059327373, Window: 0, QNormEps: 0.0, Rope: nil, Cache: &e.cacheLayout}
 
-	e.cache = e.cacheLayout.View(m.Bytes(int(e.cacheLayout.Bytes())))
-	for l := range e.self0Conv0 {
-		e.self0Conv0[l] = e.conv.State(m.Floats(e.conv.StateFloats()))
-	}
-	for l := range e.self0Ssm0 {
-		e.self0Ssm0[l] = e.selectiveScan.State(m.Floats(e.selectiveScan.StateFloats()))
-	}
-	for l := range e.self0Window1 {
-		e.self0Window1[l] = e.self0Window1Layout.View(m.Bytes(int(e.self0Window1Layout.Bytes())))
-	}
-	for l := range e.self1Conv {
-		e.self1Conv[l] = e.conv.State(m.Floats(e.conv.StateFloats()))
-	}
-	for l := range e.self1Ssm {
-		e.self1Ssm[l] = e.selectiveScan.State(m.Floats(e.selectiveScan.StateFloats()))
-	}
 	e.partial = m.Floats(e.attend.Partial(c.Context))
 	return e
+}
+
+// Bind gives the engine the states of a session: those of a fixed size in region, caches that grow in spans.
+func (e *engine) Bind(region []byte, spans *kernel.Spans) {
+	at := kernel.NewStates(region, spans)
+	e.cache = e.cacheLayout.View(&at)
+	for l := range e.self0Conv0 {
+		e.self0Conv0[l] = e.conv.State(at.Floats(e.conv.StateFloats()))
+	}
+	for l := range e.self0Ssm0 {
+		e.self0Ssm0[l] = e.selectiveScan.State(at.Floats(e.selectiveScan.StateFloats()))
+	}
+	for l := range e.self0Window1 {
+		e.self0Window1[l] = e.self0Window1Layout.View(&at)
+	}
+	for l := range e.self1Conv {
+		e.self1Conv[l] = e.conv.State(at.Floats(e.conv.StateFloats()))
+	}
+	for l := range e.self1Ssm {
+		e.self1Ssm[l] = e.selectiveScan.State(at.Floats(e.selectiveScan.StateFloats()))
+	}
 }
 
 // Place says whose tokens the rows of the next pass are, one run after another.

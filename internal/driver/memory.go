@@ -19,6 +19,7 @@ type Memory struct {
 	OpenBlock     int64 // what retention keeps of the tokens since the last block of 64 ended
 	Scratch       int64 // activations, logits, private memory of the workers; at the default context
 	Threads       int   // workers of the session
+	span          int64 // what 512 tokens take of all caches that grow
 	plan          *plan.Plan
 }
 
@@ -37,28 +38,23 @@ func NewMemory(m *Model, threads int) *Memory {
 	for i := range p.States {
 		switch s := &p.States[i]; s.Kind {
 		case ir.Shared, ir.Grow:
-			const tokens = 1 << 12 // whole blocks
 			mem.OwnCaches = mem.OwnCaches || s.Kind == ir.Grow
-			mem.CachePerToken += int64(max(s.Layers, 1)) * cacheSpec(p.Object(s.Object), tokens).Bytes() / tokens
+			mem.span += int64(max(s.Layers, 1) * cacheSpec(p.Object(s.Object)).Bytes())
 		default:
 			state, all := stateBytes(p, s)
 			mem.State += state
 			mem.OpenBlock += all - state
 		}
 	}
+	mem.CachePerToken = mem.span / kernel.SpanTokens
 	mem.Scratch = mem.scratch(p.Context)
 	return mem
 }
 
 // Total is the peak of a session whose context is full.
 func (m *Memory) Total(context int) int64 {
-	total := m.Weights + m.State + m.OpenBlock + m.scratch(context) + process + chooser*int64(m.plan.Vocab)
-	for i := range m.plan.States {
-		if s := &m.plan.States[i]; s.Kind == ir.Shared || s.Kind == ir.Grow {
-			total += int64(max(s.Layers, 1)) * pages(cacheSpec(m.plan.Object(s.Object), context).Bytes())
-		}
-	}
-	return total
+	spans := (int64(context) + kernel.SpanTokens - 1) / kernel.SpanTokens
+	return m.Weights + pages(m.State+m.OpenBlock) + wholeHuge(spans*m.span) + spans*rt.SpanHeap + m.scratch(context) + process + chooser*int64(m.plan.Vocab)
 }
 
 // Batch is the peak of a process with so many sessions of a context, all full.
@@ -117,23 +113,26 @@ func (m *Memory) scratch(context int) int64 {
 }
 
 // stateBytes is the memory of all layers of a state that does not grow: of the state as its
-// equations have it, and all of it with the open block and what alignment adds.
+// equations have it, and all of it with the open block.
 func stateBytes(p *plan.Plan, s *plan.State) (state, all int64) {
 	o := p.Object(s.Object)
 	layers := int64(max(s.Layers, 1))
 	if s.Kind == ir.Carry {
-		floats := object(o).(carried).StateFloats()
-		return layers * 4 * int64(mixerTypes[o.Type].state(o)), layers * pages(4*int64(floats))
+		return layers * 4 * int64(mixerTypes[o.Type].state(o)), layers * int64(kernel.StateBytes(object(o).(carried)))
 	}
-	n := layers * pages(cacheSpec(o, 0).Bytes())
+	n := layers * int64(cacheSpec(o).Bytes())
 	return n, n
 }
 
 // pages rounds a reservation up to what the system may commit of it.
 func pages(n int64) int64 {
-	unit := int64(4096)
 	if n >= rt.HugeFrom {
-		unit = rt.HugePage
+		return wholeHuge(n)
 	}
-	return (n + unit - 1) / unit * unit
+	return roundUp(n, 4096)
 }
+
+// wholeHuge rounds up to what the system may commit of memory that asks for huge pages.
+func wholeHuge(n int64) int64 { return roundUp(n, rt.HugePage) }
+
+func roundUp(n, unit int64) int64 { return (n + unit - 1) / unit * unit }

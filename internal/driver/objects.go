@@ -23,7 +23,7 @@ type mixerType struct {
 	cost  mixerCost                // of its routine
 }
 
-// mixerTypes has a row for every type of objects whose routines need scratch.
+// mixerTypes has a row for every type of objects that lay out a state or whose routines need scratch.
 var mixerTypes = map[string]mixerType{
 	"RetainSpec": {
 		zero:  &kernel.RetainSpec{},
@@ -46,6 +46,7 @@ var mixerTypes = map[string]mixerType{
 		cost:  scanCost,
 	},
 	"AttendSpec": {zero: &kernel.AttendSpec{}, cost: attendCost},
+	"CacheSpec":  {zero: &kernel.CacheSpec{}},
 }
 
 // object is the runtime's object of a plan's, but for its addresses of others.
@@ -70,18 +71,5 @@ func object(o *plan.Object) any {
 // cacheFormats are the runtime's names of the formats of caches.
 var cacheFormats = map[ir.Elem]kernel.Format{ir.F32: kernel.F32, ir.BF16: kernel.BF16, ir.Q8: kernel.Q8}
 
-// cacheSpec is the layout of a cache in a session of a context.
-func cacheSpec(o *plan.Object, context int) *kernel.CacheSpec {
-	s := &kernel.CacheSpec{KVHeads: o.Int("KVHeads"), Dim: o.Int("Dim")}
-	for _, f := range o.Fields {
-		switch v := f.Value.(type) {
-		case plan.ContextBlocks:
-			s.Blocks = kernel.CacheBlocks(context)
-		case plan.RingBlocks:
-			s.Blocks, s.Ring, s.Window = kernel.RingBlocks(v.Window), true, v.Window
-		case ir.Elem:
-			s.Format = cacheFormats[v]
-		}
-	}
-	return s
-}
+// cacheSpec is the layout of a cache.
+func cacheSpec(o *plan.Object) *kernel.CacheSpec { return object(o).(*kernel.CacheSpec) }

@@ -127,7 +127,7 @@ type Entry struct {
 	Stages []int // indices into Plan.Stages
 }
 
-// An Object is a value that a session builds once: a routine's shapes and constants.
+// An Object is a value that an engine builds once: a routine's shapes and constants.
 type Object struct {
 	Name   string // field of the engine
 	Type   string // type in runtime/kernel: RetainSpec, AttendSpec, CacheSpec, Rope, …
@@ -137,17 +137,11 @@ type Object struct {
 // A Field is one field of an object.
 type Field struct {
 	Name  string
-	Value any // int, float64, bool, string, Ref, ContextBlocks or RingBlocks
+	Value any // int, float64, bool, string, ir.Elem or Ref
 }
 
 // A Ref is the address of another object, by name, "" for none.
 type Ref string
-
-// ContextBlocks is the number of cache blocks that hold the session's context.
-type ContextBlocks struct{}
-
-// RingBlocks is the number of blocks of a ring in which Window tokens stay visible.
-type RingBlocks struct{ Window int }
 
 // A State is the memory of a state of the program.
 type State struct {

@@ -13,7 +13,7 @@ import (
 // small is a valid plan with a step of every kind of operand.
 func small() *plan.Plan {
 	rope := plan.Object{Name: "rope", Type: "Rope", Fields: []plan.Field{{Name: "Dim", Value: 16}, {Name: "Theta", Value: 100.0}, {Name: "Freq", Value: "yoco"}, {Name: "Half", Value: true}}}
-	layout := plan.Object{Name: "layout", Type: "CacheSpec", Fields: []plan.Field{{Name: "Blocks", Value: plan.ContextBlocks{}}, {Name: "Rope", Value: plan.Ref("rope")}}}
+	layout := plan.Object{Name: "layout", Type: "CacheSpec", Fields: []plan.Field{{Name: "Dim", Value: 8}, {Name: "Rope", Value: plan.Ref("rope")}}}
 	return &plan.Plan{
 		Package: "small", Vocab: 10, Dim: 20, Context: 8, Self: 2,
 		Objects: []plan.Object{rope, layout},
@@ -58,7 +58,7 @@ func TestString(t *testing.T) {
 
 objects
   rope Rope Dim=16 Theta=100 Freq=yoco Half=true
-  layout CacheSpec Blocks=blocks(context) Rope=&rope
+  layout CacheSpec Dim=8 Rope=&rope
 
 states
   cache shared layout=&layout

@@ -113,16 +113,11 @@ func (p *Plan) printWeights(b *strings.Builder) {
 }
 
 func printField(v any) string {
-	switch v := v.(type) {
-	case Ref:
-		if v == "" {
+	if ref, ok := v.(Ref); ok {
+		if ref == "" {
 			return "none"
 		}
-		return "&" + string(v)
-	case ContextBlocks:
-		return "blocks(context)"
-	case RingBlocks:
-		return fmt.Sprintf("blocks(window %d)", v.Window)
+		return "&" + string(ref)
 	}
 	return fmt.Sprint(v)
 }

@@ -48,13 +48,12 @@ func openFake(path string, opts ...weights.Option) (*rt.Model, error) {
 	}
 	info := rt.Info{
 		Name: "fake", Vocab: vocab, Dim: 8, Context: 300, SelfLayers: 3, CrossLayers: 4, HeadRows: 4,
-		ScratchFloats: func(int) int { return 1 },
-		Sets:          func(string) kernel.Set { return kernel.Portable{} },
+		RegionBytes: 4, ScratchFloats: func(int) int { return 1 },
+		Sets: func(string) kernel.Set { return kernel.Portable{} },
 	}
 	salt := f.F32("salt")[0]
 	return rt.NewModel(info, f, func(c rt.EngineConfig) (rt.Engine, error) {
-		sum := (*int32)(unsafe.Pointer(&c.Memory.Bytes(4)[0])) // which Reset zeroes
-		return &fake{salt: salt, sum: sum, logits: kernel.Rows{Data: c.Memory.Floats(4 * vocab), Stride: vocab}}, nil
+		return &fake{salt: salt, logits: kernel.Rows{Data: c.Memory.Floats(4 * vocab), Stride: vocab}}, nil
 	}), nil
 }
 
@@ -64,6 +63,10 @@ type fake struct {
 	sum    *int32
 	sums   []int32
 	logits kernel.Rows
+}
+
+func (f *fake) Bind(region []byte, _ *kernel.Spans) {
+	f.sum = (*int32)(unsafe.Pointer(unsafe.SliceData(region)))
 }
 
 func (f *fake) Place([]rt.Run) {}

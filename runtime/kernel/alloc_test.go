@@ -13,9 +13,9 @@ func TestNoAllocations(t *testing.T) {
 	attend := newAttendCase(rng, 4, 2, 24, 0, tokens, Q8)
 	attend.QNormEps, attend.gain = 1e-5, floats(rng, 24)
 	window := newAttendCase(rng, 2, 2, 16, 8, tokens, F32)
-	window.Cache.Blocks, window.Cache.Ring = RingBlocks(8), true
+	window.Cache.Window = 8
 	state := retain.State(make([]float32, retain.StateFloats()))
-	cache, ring := empty(attend.Cache), empty(window.Cache)
+	cache, ring := empty(attend.Cache, tokens), empty(window.Cache, tokens)
 	partial := make([]float32, attend.Partial(tokens))
 	m, _ := pack(rng, n, k, true)
 	table := &Table{Vocab: n, Dim: k, BF16: m.BF16, Packed: true}

@@ -26,14 +26,14 @@ func newAttendCase(rng *rand.Rand, heads, kvHeads, dim, window, tokens int, form
 		tokens: tokens,
 		q:      random(rng, tokens, heads*dim), k: random(rng, tokens, kvHeads*dim), v: random(rng, tokens, kvHeads*dim),
 	}
-	c.Cache = &CacheSpec{KVHeads: kvHeads, Dim: dim, Format: format, Blocks: CacheBlocks(tokens)}
+	c.Cache = &CacheSpec{KVHeads: kvHeads, Dim: dim, Format: format}
 	c.ph = phases(c.Rope, tokens)
 	return c
 }
 
 // run returns the outputs and the cache of the sequence cut up, by Append and Attend.
 func (c *attendCase) run(cut cut) (dst Rows, cache Cache) {
-	dst, cache = blank(c.tokens, c.Heads*c.Dim), empty(c.Cache)
+	dst, cache = blank(c.tokens, c.Heads*c.Dim), empty(c.Cache, c.tokens)
 	partial := make([]float32, c.Partial(c.tokens))
 	team(cut.workers, AttendScratch(c.Heads, c.KVHeads, c.Dim, c.tokens), func(w *Worker) {
 		cut.chunks(c.tokens, func(pos, rows int) {
@@ -49,8 +49,8 @@ func (c *attendCase) run(cut cut) (dst Rows, cache Cache) {
 // ring is run by AttendWindow.
 func (c *attendCase) ring(cut cut) (dst Rows, cache Cache) {
 	s := c.AttendSpec
-	s.Cache = &CacheSpec{KVHeads: c.KVHeads, Dim: c.Dim, Format: c.Cache.Format, Blocks: RingBlocks(c.Window), Ring: true}
-	dst, cache = blank(c.tokens, c.Heads*c.Dim), empty(s.Cache)
+	s.Cache = &CacheSpec{KVHeads: c.KVHeads, Dim: c.Dim, Format: c.Cache.Format, Window: c.Window}
+	dst, cache = blank(c.tokens, c.Heads*c.Dim), empty(s.Cache, c.tokens)
 	team(cut.workers, AttendScratch(c.Heads, c.KVHeads, c.Dim, c.tokens), func(w *Worker) {
 		cut.chunks(c.tokens, func(pos, rows int) {
 			AttendWindow(w, &s, dst.From(pos), c.q.From(pos), c.k.From(pos), c.v.From(pos), &cache, c.ph.from(pos), pos, rows)
@@ -62,13 +62,15 @@ func (c *attendCase) ring(cut cut) (dst Rows, cache Cache) {
 
 func sameCache(t *testing.T, what string, got, want Cache) {
 	t.Helper()
-	same(t, what, got.F32, want.F32)
-	if !bytes.Equal(got.Q8, want.Q8) {
+	if !bytes.Equal(got.ring, want.ring) {
 		t.Fatalf("%s: bytes differ", what)
 	}
-	for i := range got.BF16 {
-		if got.BF16[i] != want.BF16[i] {
-			t.Fatalf("%s: [%d] is %04x, want %04x", what, i, got.BF16[i], want.BF16[i])
+	if got.spans == nil {
+		return
+	}
+	for i, span := range *got.spans {
+		if !bytes.Equal(span, (*want.spans)[i]) {
+			t.Fatalf("%s: bytes of span %d differ", what, i)
 		}
 	}
 }
@@ -155,8 +157,8 @@ func TestAttendInPlace(t *testing.T) {
 		before := c.q
 		c.q = c.q.clone()
 		s := c.AttendSpec
-		s.Cache = &CacheSpec{KVHeads: c.KVHeads, Dim: c.Dim, Format: c.Cache.Format, Blocks: RingBlocks(c.Window), Ring: true}
-		cache := empty(s.Cache)
+		s.Cache = &CacheSpec{KVHeads: c.KVHeads, Dim: c.Dim, Format: c.Cache.Format, Window: c.Window}
+		cache := empty(s.Cache, c.tokens)
 		team(2, AttendScratch(c.Heads, c.KVHeads, c.Dim, c.tokens), func(w *Worker) {
 			AttendWindow(w, &s, c.q, c.q, c.k, c.v, &cache, c.ph, 0, c.tokens)
 		})
@@ -179,7 +181,7 @@ func TestCacheReference(t *testing.T) {
 	for _, c := range attendCases() {
 		_, cache := c.run(cut{64, 3})
 		const from = 3
-		k, v := c.Cache.values(&cache, from, c.tokens)
+		k, v := c.Cache.read(&cache, from, c.tokens)
 		if want := (c.tokens - from) * c.KVHeads * c.Dim; len(k) != want || len(v) != want {
 			t.Fatalf("%v: Export returns %d and %d floats, want %d", c, len(k), len(v), want)
 		}
@@ -213,7 +215,7 @@ func TestCacheReference(t *testing.T) {
 func TestAttendReference(t *testing.T) {
 	for _, c := range append(attendCases(), windowCases()...) {
 		dst, cache := c.run(cut{100, 2})
-		k, v := c.Cache.values(&cache, 0, c.tokens)
+		k, v := c.Cache.read(&cache, 0, c.tokens)
 		n := c.Dim
 		for pos := 0; pos < c.tokens; pos += 1 + pos/16 {
 			for h := range c.Heads {

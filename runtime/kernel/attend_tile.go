@@ -77,7 +77,7 @@ func (t *tile) blocks(seg int) (first, end int) {
 // [lo, hi) see.
 func (t *tile) run(b, end int) (n, lo, hi int) {
 	lo, hi = t.see(b*blockTokens, (b+1)*blockTokens)
-	for n = 1; b+n < end && !t.Cache.Ring; n++ {
+	for n = 1; b+n < end && !t.Cache.isRing(); n++ {
 		if l, h := t.see((b+n)*blockTokens, (b+n+1)*blockTokens); l != lo || h != hi {
 			break
 		}
@@ -107,7 +107,7 @@ func (t *tile) segment(seg int) {
 		p, stats := t.p[r*t.group*scoreStride:], t.part[(r*t.group+1)*t.size-tail:]
 		base := from / blockTokens * blockTokens
 		ahead := t.Cache.ahead(t.c, t.head, (start+from)/blockTokens, t.rows)
-		t.w.Set.Softmax(p[base:], scoreStride, t.group, CacheBlocks(to-base), from-base, to-base, stats, t.size, ahead)
+		t.w.Set.Softmax(p[base:], scoreStride, t.group, blocksOf(to-base, blockTokens), from-base, to-base, stats, t.size, ahead)
 	}
 	for b, n := firstBlock, 0; b < endBlock; b += n {
 		var lo, hi int

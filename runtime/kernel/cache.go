@@ -1,21 +1,27 @@
 package kernel
 
-import (
-	"fmt"
-	"unsafe"
-)
+import "unsafe"
 
-// A CacheSpec describes a key/value cache of one layer, or the one shared cache: Blocks blocks of 64
-// positions for each kv head, eight blocks a segment. Attention reads the keys of a segment, then its
-// values, and memory in one sweep. In a Ring a segment has one block, block b is at slot b%Blocks and
-// replaces block b-Blocks; RingBlocks is the size that a window needs.
+// A CacheSpec describes a key/value cache of one layer, or the one shared cache: blocks of 64 positions for each
+// kv head, eight blocks a segment. Attention reads the keys of a segment, then its values, and memory in one
+// sweep.
 //
-//	┌──────────────────────────────┬──────────────────────────────┬─ …
-//	│ kv head 0                    │ kv head 1                    │
-//	├─────────┬─────────┬─ … ──────┼─────────┬─────────┬─ … ──────┼─ …         0   1       7   0   1       7
-//	│segment 0│segment 1│          │segment 0│segment 1│          │      each ┌───┬───┬───┬───┬───┬───┬───┬───┐
-//	└─────────┴─────────┴─ … ──────┴─────────┴─────────┴─ … ──────┴─ …        │ K │ K │ … │ K │ V │ V │ … │ V │
-//	                                                                          └───┴───┴───┴───┴───┴───┴───┴───┘
+// A cache that grows has the segments of 512 positions in the span of these positions, a head's beside the
+// other's. A Window makes it a ring, of fixed size, in which a segment has one block: there are as many as a window
+// needs, and block b is at slot b mod their number, where it replaces an older one.
+//
+//	span 0                           span 1                          ring
+//	┌───────────────┬────────────┬─…  ┌───────────────┬─…             ┌───────────┬─ … ─┬───────────┬─ …
+//	│ cache 0       │ cache 1    │    │ cache 0       │               │ kv head 0 │     │ kv head 1 │
+//	├───────┬───────┼───────┬──… │    ├───────┬───────┼─…             ├─────┬─────┼─ … ─┼─────┬─────┼─ …
+//	│kv head│kv head│kv head│    │    │kv head│kv head│               │slot │slot │     │slot │slot │
+//	│   0   │   1   │   0   │    │    │   0   │   1   │               │  0  │  1  │     │  0  │  1  │
+//	└───────┴───────┴───────┴──… ┘    └───────┴───────┴─…             └─────┴─────┴─ … ─┴─────┴─────┴─ …
+//
+//	           0   1       7   0   1       7
+//	segment  ┌───┬───┬───┬───┬───┬───┬───┬───┐
+//	         │ K │ K │ … │ K │ V │ V │ … │ V │
+//	         └───┴───┴───┴───┴───┴───┴───┴───┘
 //	K block  [Dim][64]            rotated keys are columns: a Gemm panel that queries multiply
 //	V block  [panels][64][width]  values are rows (see values.go): a Gemm panel that weights multiply
 //	BF16     [ceil(Dim/2)][64][2] and [panels][32][width][2], rounded to nearest even
@@ -23,9 +29,7 @@ import (
 type CacheSpec struct {
 	KVHeads, Dim int
 	Format       Format
-	Blocks       int
-	Ring         bool
-	Window       int // Ring: positions that stay visible
+	Window       int // of a ring: positions that stay visible
 }
 
 // A Format is how the numbers of a cache are kept.
@@ -38,89 +42,105 @@ const (
 	Q8
 )
 
-// A Cache is the memory of a cache: the one of the slices that its format uses.
+// A Cache is where a cache lies: a ring's own memory, or the table of a session's spans and the place in each.
 type Cache struct {
-	F32  []float32
-	BF16 []uint16
-	Q8   []byte
+	ring   []byte
+	spans  *Spans
+	offset int
 }
 
-// CacheBlocks is the number of blocks for a context of so many tokens.
-func CacheBlocks(context int) int { return (context + blockTokens - 1) / blockTokens }
+// ringBlocks is the number of blocks of a ring: from the first to the last position that the rows of one block
+// see.
+func (s *CacheSpec) ringBlocks() int { return blocksOf(s.Window-1, blockTokens) + 1 }
 
-// RingBlocks is the number of blocks for a window: from the first to the last position that the
-// rows of one block see.
-func RingBlocks(window int) int { return CacheBlocks(window-1) + 1 }
+// isRing reports whether the cache is one.
+func (s *CacheSpec) isRing() bool { return s.Window > 0 }
 
 // keyRows is the number of rows of a K block.
 func (s *CacheSpec) keyRows() int {
 	return roundUp(s.Dim, [...]int{F32: 1, BF16: 2, Q8: 4}[s.Format])
 }
 
-// keyUnits is the number of elements, float32, uint16 or byte, of a K block.
-func (s *CacheSpec) keyUnits() int {
+// elemBytes is the size of an element.
+func (s *CacheSpec) elemBytes() int { return [...]int{F32: 4, BF16: 2, Q8: 1}[s.Format] }
+
+// keyBytes is the size of a K block.
+func (s *CacheSpec) keyBytes() int {
+	n := s.elemBytes() * blockTokens * s.keyRows()
 	if s.Format == Q8 {
-		return blockTokens*s.keyRows() + scaleBytes
+		n += scaleBytes
 	}
-	return blockTokens * s.keyRows()
+	return n
 }
 
-// valueUnits is the number of elements of a V block.
-func (s *CacheSpec) valueUnits() int {
+// valueBytes is the size of a V block.
+func (s *CacheSpec) valueBytes() int {
+	n := s.elemBytes() * blockTokens * valueCols(s.Dim)
 	if s.Format == Q8 {
-		return blockTokens*valueCols(s.Dim) + scaleBytes
+		n += scaleBytes
 	}
-	return blockTokens * valueCols(s.Dim)
+	return n
 }
 
 // segmentBlocks is the number of blocks of a segment.
 func (s *CacheSpec) segmentBlocks() int {
-	if s.Ring {
+	if s.isRing() {
 		return 1
 	}
 	return segmentTokens / blockTokens
 }
 
-// headUnits is the number of elements of a kv head: of whole segments.
-func (s *CacheSpec) headUnits() int {
-	return roundUp(s.Blocks, s.segmentBlocks()) * (s.keyUnits() + s.valueUnits())
+// segmentBytes is the size of a segment of a kv head.
+func (s *CacheSpec) segmentBytes() int { return s.segmentBlocks() * (s.keyBytes() + s.valueBytes()) }
+
+// Bytes is the size of a ring, or what a cache that grows takes of a span. It is whole cache lines.
+func (s *CacheSpec) Bytes() int {
+	n := s.KVHeads * s.segmentBytes()
+	if s.isRing() {
+		n *= s.ringBlocks()
+	}
+	return n
 }
 
-// Bytes is the size of the cache's memory.
-func (s *CacheSpec) Bytes() int64 {
-	size := [...]int64{F32: 4, BF16: 2, Q8: 1}[s.Format]
-	return size * int64(s.KVHeads) * int64(s.headUnits())
+// View returns the next cache of a session's states.
+func (s *CacheSpec) View(at *States) Cache {
+	if s.isRing() {
+		return Cache{ring: at.take(s.Bytes())}
+	}
+	spans, offset := at.grow(s.Bytes())
+	return Cache{spans: spans, offset: offset}
 }
 
-// View returns the cache kept in buf: zeroed memory of Bytes bytes that starts on a cache line.
-func (s *CacheSpec) View(buf []byte) Cache {
-	n := s.KVHeads * s.headUnits()
-	if int64(len(buf)) < s.Bytes() {
-		panic(fmt.Sprintf("BUG: cache has %d bytes, want %d", len(buf), s.Bytes()))
+// segment is the segment in which a head's block b lies.
+func (s *CacheSpec) segment(c *Cache, head, b int) []byte {
+	n := s.segmentBytes()
+	if s.isRing() {
+		slots := s.ringBlocks()
+		return c.ring[(head*slots+b%slots)*n:][:n]
 	}
-	at := unsafe.Pointer(unsafe.SliceData(buf))
-	if uintptr(at)%64 != 0 {
-		panic("BUG: cache is not aligned to 64 bytes")
-	}
-	switch s.Format {
-	case BF16:
-		return Cache{BF16: unsafe.Slice((*uint16)(at), n)}
-	case Q8:
-		return Cache{Q8: unsafe.Slice((*byte)(at), n)}
-	}
-	return Cache{F32: unsafe.Slice((*float32)(at), n)}
+	return (*c.spans)[b/s.segmentBlocks()][c.offset+head*n:][:n]
 }
 
-// unit returns the offset of the K block and of the V block of a head's block b.
-func (s *CacheSpec) unit(head, b int) (k, v int) {
-	if s.Ring {
-		b %= s.Blocks
-	} else if b >= s.Blocks {
-		panic(fmt.Sprintf("BUG: cache block %d of %d", b, s.Blocks))
-	}
+// key is a head's K block b.
+func (s *CacheSpec) key(c *Cache, head, b int) []byte {
+	n := s.keyBytes()
+	return s.segment(c, head, b)[b%s.segmentBlocks()*n:][:n]
+}
+
+// values are a head's V blocks from b to the end of its segment.
+func (s *CacheSpec) values(c *Cache, head, b int) []byte {
 	n := s.segmentBlocks()
-	segment := head*s.headUnits() + b/n*n*(s.keyUnits()+s.valueUnits())
-	return segment + b%n*s.keyUnits(), segment + n*s.keyUnits() + b%n*s.valueUnits()
+	return s.segment(c, head, b)[n*s.keyBytes()+b%n*s.valueBytes():]
+}
+
+// floatsOf are bytes as floats, of which they are whole ones.
+func floatsOf(b []byte) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
+}
+
+// halvesOf are bytes as bfloat16 numbers.
+func halvesOf(b []byte) []uint16 {
+	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/2)
 }
 
 // fetched is how many bytes behind what it reads a kernel asks for: so much of a segment's values has been
@@ -130,16 +150,11 @@ const fetched = 4 << 10
 // ahead are the bytes of the values from a head's block b on that are to be fetched next, if a single row waits
 // for them: those behind what is on its way already. Chunks find blocks in the caches.
 func (s *CacheSpec) ahead(c *Cache, head, b, rows int) []byte {
-	if rows > 1 || s.Ring {
+	if rows > 1 || s.isRing() {
 		return nil
 	}
-	_, v := s.unit(head, b)
-	if s.Format == BF16 {
-		rest := c.BF16[min(v+fetched/2, len(c.BF16)):]
-		return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(rest))), 2*len(rest))
-	}
-	rest := c.F32[min(v+fetched/4, len(c.F32)):]
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(rest))), 4*len(rest))
+	values := s.values(c, head, b)
+	return values[min(fetched, len(values)):]
 }
 
 // Append writes the keys, rotated, and values of rows tokens from position pos on. k and v are
@@ -160,7 +175,7 @@ func (s *CacheSpec) put(w *Worker, c *Cache, head int, k, v Rows, r *Rope, ph Ph
 	free := pieces(w.Scratch)
 	key, spare, col := free.take(s.Dim), free.take(spareFloats(s.Dim)), head*s.Dim
 	k, v = k.Cols(col), v.Cols(col)
-	ku, vu := s.unit(head, pos/blockTokens)
+	keys, values := s.key(c, head, pos/blockTokens), s.values(c, head, pos/blockTokens)
 	for j := pos % blockTokens; n > 0; j, row, n = j+1, row+1, n-1 {
 		r.apply(w.Set, key, k.Row(row, s.Dim), ph, row)
 		value := v.Row(row, s.Dim)
@@ -169,14 +184,14 @@ func (s *CacheSpec) put(w *Worker, c *Cache, head int, k, v Rows, r *Rope, ph Ph
 			s.putQ8(w.Set, s.segmentQ8(c, head, pos/blockTokens), key, value, (pos/blockTokens*blockTokens+j)%segmentTokens, spare)
 		case BF16:
 			for d, x := range key {
-				c.BF16[ku+pair(d, j, blockTokens)] = Float32ToBF16(x)
+				halvesOf(keys)[pair(d, j, blockTokens)] = Float32ToBF16(x)
 			}
-			s.putValuesBF16(c.BF16[vu:], value, j)
+			s.putValuesBF16(halvesOf(values), value, j)
 		default:
 			for d, x := range key {
-				c.F32[ku+d*blockTokens+j] = x
+				floatsOf(keys)[d*blockTokens+j] = x
 			}
-			putValues(c.F32[vu:], value, j, valueCols(s.Dim))
+			putValues(floatsOf(values), value, j, valueCols(s.Dim))
 		}
 	}
 }
@@ -195,26 +210,25 @@ func (s *CacheSpec) putValuesBF16(v []uint16, x []float32, j int) {
 
 // scores multiplies rows of q, [rows][Dim], by a K block of floats: dst is [rows][64], rows ldd apart.
 func (s *CacheSpec) scores(set Set, c *Cache, head, b int, dst []float32, ldd int, q []float32, rows int) {
-	k, _ := s.unit(head, b)
+	k := s.key(c, head, b)
 	if s.Format == BF16 {
-		set.GemmBF16(dst, ldd, q, s.Dim, c.BF16[k:][:s.keyUnits()], blockTokens, s.Dim, rows, false)
+		set.GemmBF16(dst, ldd, q, s.Dim, halvesOf(k), blockTokens, s.Dim, rows, false)
 	} else {
-		set.GemmF32(dst, ldd, q, s.Dim, c.F32[k:][:s.keyUnits()], blockTokens, s.Dim, rows, false)
+		set.GemmF32(dst, ldd, q, s.Dim, floatsOf(k), blockTokens, s.Dim, rows, false)
 	}
 }
 
 // weigh adds rows of p, ldp apart, times the first n tokens of a V block of floats to dst, rows ldd
 // apart.
 func (s *CacheSpec) weigh(set Set, c *Cache, head, b, n int, dst []float32, ldd int, p []float32, ldp, rows int) {
-	_, v := s.unit(head, b)
-	cols := valueCols(s.Dim)
+	v, cols := s.values(c, head, b), valueCols(s.Dim)
 	for col, width := 0, 0; col < cols; col += width {
 		width = panelWidth(cols - col)
-		from, to := v+col*blockTokens, v+(col+width)*blockTokens
+		from, to := col*blockTokens, (col+width)*blockTokens
 		if s.Format == BF16 {
-			set.GemmBF16(dst[col:], ldd, p, ldp, c.BF16[from:to], width, n, rows, true)
+			set.GemmBF16(dst[col:], ldd, p, ldp, halvesOf(v)[from:to], width, n, rows, true)
 		} else {
-			set.GemmF32(dst[col:], ldd, p, ldp, c.F32[from:to], width, n, rows, true)
+			set.GemmF32(dst[col:], ldd, p, ldp, floatsOf(v)[from:to], width, n, rows, true)
 		}
 	}
 }
@@ -222,16 +236,16 @@ func (s *CacheSpec) weigh(set Set, c *Cache, head, b, n int, dst []float32, ldd 
 // Export returns k and v, [tokens KVHeads Dim], of all pos tokens, or of the last Window in a ring.
 func (s *CacheSpec) Export(c *Cache, pos int) []Tensor {
 	from := 0
-	if s.Ring {
+	if s.isRing() {
 		from = max(0, pos-s.Window)
 	}
-	k, v := s.values(c, from, pos)
+	k, v := s.read(c, from, pos)
 	shape := []int{pos - from, s.KVHeads, s.Dim}
 	return []Tensor{{"k", shape, k}, {"v", shape, v}}
 }
 
-// values returns the keys, as rotated, and values of positions [from, to), [to-from][KVHeads][Dim].
-func (s *CacheSpec) values(c *Cache, from, to int) (k, v []float32) {
+// read returns the keys, as rotated, and values of positions [from, to), [to-from][KVHeads][Dim].
+func (s *CacheSpec) read(c *Cache, from, to int) (k, v []float32) {
 	for pos := from; pos < to; pos++ {
 		for head := range s.KVHeads {
 			for d := range s.Dim {
@@ -245,17 +259,17 @@ func (s *CacheSpec) values(c *Cache, from, to int) (k, v []float32) {
 
 // at is element d of a head's key and of its value at a position.
 func (s *CacheSpec) at(c *Cache, head, pos, d int) (k, v float32) {
-	ku, vu := s.unit(head, pos/blockTokens)
+	keys, values := s.key(c, head, pos/blockTokens), s.values(c, head, pos/blockTokens)
 	j, cols := pos%blockTokens, valueCols(s.Dim)
 	col, width := panelOf(d, cols)
 	switch s.Format {
 	case Q8:
 		return s.atQ8(s.segmentQ8(c, head, pos/blockTokens), pos%segmentTokens, d)
 	case BF16:
-		k = BF16ToFloat32(c.BF16[ku+pair(d, j, blockTokens)])
-		v = BF16ToFloat32(c.BF16[vu+col*blockTokens+pair(j, d-col, width)])
+		k = BF16ToFloat32(halvesOf(keys)[pair(d, j, blockTokens)])
+		v = BF16ToFloat32(halvesOf(values)[col*blockTokens+pair(j, d-col, width)])
 	default:
-		k, v = c.F32[ku+d*blockTokens+j], c.F32[vu+col*blockTokens+j*width+d-col]
+		k, v = floatsOf(keys)[d*blockTokens+j], floatsOf(values)[col*blockTokens+j*width+d-col]
 	}
 	return k, v
 }

@@ -52,12 +52,13 @@ type segmentQ8 struct{ keys, scales, values []byte }
 
 // segmentQ8 is the segment that a head's block b lies in.
 func (s *CacheSpec) segmentQ8(c *Cache, head, b int) segmentQ8 {
-	if s.Ring {
+	if s.isRing() {
 		panic("BUG: a ring of integers")
 	}
+	segment := s.segment(c, head, b)
 	const n = segmentTokens / blockTokens
-	k, v := s.unit(head, b/n*n)
-	return segmentQ8{c.Q8[k:v], c.Q8[v:][:n*scaleBytes], c.Q8[v+n*scaleBytes:][:segmentTokens*valueCols(s.Dim)]}
+	keys, values := n*s.keyBytes(), n*s.keyBytes()+n*scaleBytes
+	return segmentQ8{segment[:keys], segment[keys:values], segment[values:]}
 }
 
 // putQ8 writes a key and a value as token j of a segment. spare is scratch, spareFloats of the head's size.
@@ -66,7 +67,7 @@ func (s *CacheSpec) putQ8(set Set, to segmentQ8, key, value []float32, j int, sp
 
 	scale := set.QuantizeRow(q, sum, key, len(q), 0)
 	rows := s.keyRows()
-	block := to.keys[j/blockTokens*s.keyUnits():][:s.keyUnits()]
+	block := to.keys[j/blockTokens*s.keyBytes():][:s.keyBytes()]
 	for i, x := range q[:rows] {
 		block[quadAt(i, j%blockTokens, blockTokens)] = byte(int(x) + q8Zero)
 	}
@@ -86,7 +87,7 @@ func (s *CacheSpec) putQ8(set Set, to segmentQ8, key, value []float32, j int, sp
 
 // atQ8 is element d of the key and of the value of token j of a segment.
 func (s *CacheSpec) atQ8(x segmentQ8, j, d int) (k, v float32) {
-	block := x.keys[j/blockTokens*s.keyUnits():][:s.keyUnits()]
+	block := x.keys[j/blockTokens*s.keyBytes():][:s.keyBytes()]
 	col, width := panelOf(d, valueCols(s.Dim))
 	at := j % blockTokens
 	k = float32(int(block[quadAt(d, at, blockTokens)])-q8Zero) * f32At(block[blockTokens*s.keyRows():], at)

@@ -5,7 +5,7 @@ package kernel
 //
 //	Scratch(rows)          the private memory of a worker for chunks of so many rows, in floats
 //	StateFloats, State     the size of a layer's state, and the state in so much zeroed memory;
-//	                       of caches Bytes and View
+//	                       of caches Bytes and View (see spans.go)
 //	Export(state, pos)     what the state says after pos tokens: tensors named after its parts
 
 // A Tensor is a named array of numbers, as exported for comparison.

@@ -116,11 +116,27 @@ func close64(t *testing.T, what string, got float32, want, bound float64) {
 	}
 }
 
-// empty returns an empty cache.
-func empty(s *CacheSpec) Cache {
-	buf := make([]byte, s.Bytes()+63)
-	at := -uintptr(unsafe.Pointer(unsafe.SliceData(buf))) % 64
-	return s.View(buf[at:][:s.Bytes()])
+// empty returns an empty cache for so many tokens, which lies behind another one in its spans.
+func empty(s *CacheSpec, tokens int) Cache {
+	if s.isRing() {
+		at := NewStates(cacheLines(s.Bytes()), nil)
+		return s.View(&at)
+	}
+	const before = 3 * lineBytes
+	var spans Spans
+	for range (tokens + SpanTokens - 1) / SpanTokens {
+		spans = append(spans, cacheLines(before+s.Bytes()))
+	}
+	at := NewStates(nil, &spans)
+	at.grow(before - 1)
+	return s.View(&at)
+}
+
+// cacheLines are n zeros that begin on a cache line.
+func cacheLines(n int) []byte {
+	buf := make([]byte, n+lineBytes-1)
+	at := -uintptr(unsafe.Pointer(unsafe.SliceData(buf))) % lineBytes
+	return buf[at:][:n:n]
 }
 
 // phases returns the rotations of positions 0 … rows-1.

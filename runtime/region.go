@@ -1,0 +1,46 @@
+package runtime
+
+import "sync/atomic"
+
+// A region is the memory of all states of a session that do not grow, so that they are copied, saved and shared
+// as one. One that is shared is never written.
+type region struct {
+	owners atomic.Int32
+	memory *Memory
+	bytes  []byte
+}
+
+// newRegion returns a region of zeros that has one owner.
+func newRegion(size int) (r *region, err error) {
+	defer catch(&err)
+	r = &region{memory: NewMemory()}
+	r.owners.Store(1)
+	r.bytes = r.memory.Bytes(size)
+	return r, nil
+}
+
+// share adds an owner.
+func (r *region) share() *region {
+	r.owners.Add(1)
+	return r
+}
+
+// shared reports whether another owner has it too. Where it is not, only its owner can make it so.
+func (r *region) shared() bool { return r.owners.Load() > 1 }
+
+// release ends the part of one owner.
+func (r *region) release() {
+	if r.owners.Add(-1) == 0 {
+		r.memory.Free()
+	}
+}
+
+// copy is a region of one owner that says the same.
+func (r *region) copy() (*region, error) {
+	c, err := newRegion(len(r.bytes))
+	if err != nil {
+		return nil, err
+	}
+	copy(c.bytes, r.bytes)
+	return c, nil
+}

@@ -1,0 +1,59 @@
+package runtime
+
+import (
+	"github.com/yococ/yococ/runtime/kernel"
+)
+
+// states are all that tokens change of a session. Whatever the memory holds of positions from pos on is dead: it is
+// overwritten before anything looks at it.
+type states struct {
+	pos    int
+	region *region // nil before anything is computed
+	spans  []*span // at least those of the tokens before pos
+	table  kernel.Spans
+}
+
+// grow makes room for n more tokens: spans of the session's own from pos on. What others have too it copies.
+// If memory runs out the states say what they said.
+func (s *states) grow(pool *spanPool, n int) error {
+	for i := s.pos / kernel.SpanTokens; i*kernel.SpanTokens < s.pos+n; i++ {
+		if i < len(s.spans) && !s.spans[i].shared() {
+			continue
+		}
+		span, err := pool.take()
+		if err != nil {
+			return err
+		}
+		if i == len(s.spans) {
+			s.spans, s.table = append(s.spans, span), append(s.table, span.bytes)
+			continue
+		}
+		if i*kernel.SpanTokens < s.pos {
+			span.fill(s.spans[i])
+		}
+		s.spans[i].release()
+		s.spans[i], s.table[i] = span, span.bytes
+	}
+	return nil
+}
+
+// advance notes that tokens have been added, for which there was room.
+func (s *states) advance(tokens []int32) {
+	for len(tokens) > 0 {
+		n := copy(s.spans[s.pos/kernel.SpanTokens].tokens[s.pos%kernel.SpanTokens:], tokens)
+		s.pos, tokens = s.pos+n, tokens[n:]
+	}
+}
+
+// clear gives all memory back.
+func (s *states) clear() {
+	for _, span := range s.spans {
+		span.release()
+	}
+	if s.region != nil {
+		s.region.release()
+	}
+	clear(s.spans)
+	clear(s.table)
+	*s = states{spans: s.spans[:0], table: s.table[:0]}
+}
