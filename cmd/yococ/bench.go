@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,7 @@ func benchCommand(s *screen) *cobra.Command {
 	fs.IntSliceVarP(&o.PP, "prompt", "p", []int{512}, "prefill of `N,…` tokens; 0 for none")
 	fs.IntSliceVarP(&o.TG, "tokens", "n", []int{128}, "`N,…` single decodes; 0 for none")
 	fs.IntSliceVarP(&o.Depths, "depth", "d", []int{0}, "with `DEPTH,…` tokens before")
+	fs.BoolVar(&o.Synthetic, "synthetic-depth", false, "make up the states and caches of depths instead of prefilling them: speed and memory are those of a real depth")
 	fs.IntSliceVar(&o.Threads, "threads", []int{0}, "with `N,…` workers; 0 for all processors, at most 16")
 	fs.IntSliceVar(&o.Batch, "batch", []int{1}, "decodes by `N,…` sessions together")
 	fs.IntVarP(&o.Reps, "reps", "r", 5, "every test `N` times")
@@ -98,6 +100,9 @@ func printBench(w io.Writer, m *driver.Model, b *driver.Bench) {
 		if r.Depth > 0 {
 			test += fmt.Sprintf(" @ d%d", r.Depth)
 		}
+		if r.Synthetic {
+			test += "*"
+		}
 		if r.LimitFraction != nil {
 			limit = fmt.Sprintf("%.1f", 100**r.LimitFraction)
 		}
@@ -105,6 +110,9 @@ func printBench(w io.Writer, m *driver.Model, b *driver.Bench) {
 			count(m.Spec.Params()), r.Threads, test, r.TokensPerS, r.Stddev, r.GFLOPs, r.GBytesPerS, limit)
 	}
 	fmt.Fprintf(w, "\n%% limit: of prefill (pp) against the peak of its instruction, %s; of decoding (tg) against a loop that only reads the weights.\n", strings.Join(b.Instructions, ", "))
+	if slices.ContainsFunc(b.Results, func(r driver.BenchResult) bool { return r.Synthetic }) {
+		fmt.Fprintln(w, "* synthetic depth: the caches repeat those of the first 512 tokens, and no others have gone through the model.")
+	}
 	if b.HugeBytes > 0 {
 		fmt.Fprintf(w, "weights in huge pages: %s of %s\n", size(b.HugeBytes), size(b.WeightsBytes))
 	} else {

@@ -28,6 +28,7 @@ type Bench struct {
 type BenchResult struct {
 	Test          string   `json:"test"` // pp512: prefill of 512 tokens and logits; tg128: 128 single decodes; tg128@b4: of 4 sessions each, together
 	Depth         int      `json:"depth"`
+	Synthetic     bool     `json:"synthetic_depth"` // the tokens before are made up, and have not gone through the model
 	Threads       int      `json:"threads"`
 	TokensPerS    float64  `json:"tokens_per_s"`
 	Stddev        float64  `json:"stddev"`
@@ -41,6 +42,7 @@ type BenchOptions struct {
 	PP, TG, Depths, Threads []int
 	Batch                   []int // sessions that decode together; none: one alone
 	Reps                    int   // of every test, after a warm-up
+	Synthetic               bool  // depths are made up
 	RunOptions
 }
 
@@ -58,7 +60,7 @@ func (r *Runner) Bench(o BenchOptions, p Progress) (*Bench, error) {
 				if err := r.ctx.Err(); err != nil {
 					return nil, err
 				}
-				test.Depth, test.Reps, test.Arithmetic = depth, o.Reps, arithmetic(r.Model.Package.Plan)
+				test.Depth, test.Synthetic, test.Reps, test.Arithmetic = depth, o.Synthetic && depth > 0, o.Reps, arithmetic(r.Model.Package.Plan)
 				p.tell(fmt.Sprintf("%s at depth %d with %d threads", label(test), depth, Threads(threads)), 0, 0)
 				run := o.RunOptions
 				run.Threads, run.Context = Threads(threads), room(test)
@@ -139,7 +141,7 @@ func result(p *plan.Plan, t host.BenchRequest, measured host.BenchResult, thread
 	mean, stddev := spread(speeds)
 	tokens := float64(n * sessions * len(reps))
 	r := BenchResult{
-		Test: label(t), Depth: t.Depth, Threads: threads, TokensPerS: mean, Stddev: stddev,
+		Test: label(t), Depth: t.Depth, Synthetic: t.Synthetic, Threads: threads, TokensPerS: mean, Stddev: stddev,
 		GFLOPs: all.flops / tokens * mean / 1e9, GBytesPerS: all.bytes / tokens * mean / 1e9,
 	}
 	if len(parts) > 0 {

@@ -229,6 +229,9 @@ func (b *bencher) measure(t trial) ([]BenchRep, error) {
 
 // fill adds so many tokens to an empty session.
 func (b *bencher) fill(s *rt.Session, n int) error {
+	if b.q.Synthetic {
+		return s.Synthesize(b.ctx, n)
+	}
 	for at := 0; at < n; at += fillBy {
 		if err := s.Prefill(b.ctx, b.tokens(at, min(fillBy, n-at))); err != nil {
 			return err

@@ -69,10 +69,11 @@ type Choice struct {
 // settled. With a Batch of more than one, so many sessions decode together: TG tokens each.
 //
 // At depth 0 every repetition begins with an empty session. At another depth the session is
-// filled once, by prefill, and the repetitions follow one another: the i-th is at about
+// filled once, by prefill or, if Synthetic is set, as Session.Synthesize does, and the repetitions follow one another: the i-th is at about
 // Depth + i*PP or Depth + i*TG tokens, and the context has to have room for all of them.
 type BenchRequest struct {
 	PP, TG, Depth, Reps, Batch int
+	Synthetic                  bool
 	Arithmetic                 []Arithmetic // of the matrices
 }
 
