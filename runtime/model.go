@@ -82,6 +82,8 @@ type Options struct {
 	Threads int    // workers; default: GOMAXPROCS, at most 16
 	Chunk   int    // tokens that go through the model together in Prefill; default: 256
 	ISA     string // highest instruction-set level: avx512, avx2, portable; default: the best
+
+	Overcommit bool // open the session even if a full context may not find the memory
 }
 
 const (

@@ -80,7 +80,8 @@ const (
 	computed
 )
 
-// NewSession opens a session.
+// NewSession opens a session. If its memory could exceed what can be had, by what the system says, a control group
+// or GOMEMLIMIT, that is a MemoryError; each session is looked at alone, whatever others may come to need.
 func (m *Model) NewSession(o Options) (*Session, error) {
 	o, err := m.complete(o)
 	if err != nil {
@@ -95,7 +96,14 @@ func (m *Model) NewSession(o Options) (*Session, error) {
 	}
 	s := &Session{model: m, options: o, vocab: m.info.Vocab, set: set, memory: NewMemory(), scratch: NewMemory()}
 	s.run = s.work
-	if err := s.wake(); err != nil {
+	err = s.wake()
+	if err == nil && !o.Overcommit {
+		err = s.refuse()
+	}
+	if err != nil {
+		if s.team != nil {
+			s.team.stop()
+		}
 		s.states.clear()
 		s.memory.Free()
 		s.scratch.Free()

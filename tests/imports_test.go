@@ -42,7 +42,7 @@ var rules = map[string]rule{
 	"asm":                       {ours: []string{"ir/plan"}, others: []string{"github.com/mmcloughlin/avo"}, without: noFiles},
 	"codegen":                   {ours: []string{"ir", "ir/plan"}, others: []string{"github.com/dave/jennifer"}, without: noFiles},
 	"codegen/pack":              {ours: []string{"ir", "ir/plan", "runtime/kernel", "runtime/weights"}, without: noFiles},
-	"runtime":                   {ours: []string{"runtime/kernel", "runtime/snapshot", "runtime/weights"}, without: noTools},
+	"runtime":                   {ours: []string{"runtime/kernel", "runtime/room", "runtime/snapshot", "runtime/weights"}, without: noTools},
 	"runtime/kernel":            {without: noTools},
 	"runtime/snapshot":          {without: noTools},
 	"runtime/room":              {without: noTools},

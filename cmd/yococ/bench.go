@@ -69,7 +69,9 @@ func benchCommand(s *screen) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r, err := cache.Run(cmd.Context(), m, *run, s.progress)
+		opening := *run
+		opening.Context = 1 // each test has its own
+		r, err := cache.Run(cmd.Context(), m, opening, s.progress)
 		if err != nil {
 			return err
 		}

@@ -64,6 +64,7 @@ func addRunFlags(cmd *cobra.Command, threads bool) *driver.RunOptions {
 	o := &driver.RunOptions{}
 	cmd.Flags().StringVar(&o.ISA, "isa", "", "highest instruction-set `LEVEL`: avx512, avx2 or portable (default the best)")
 	cmd.Flags().Var(&o.HugePages, "huge-pages", "move the weights to huge pages `WHEN`: background, now or off")
+	cmd.Flags().BoolVar(&o.Overcommit, "overcommit", false, "run even if a full context may not find the memory")
 	if threads {
 		cmd.Flags().IntVar(&o.Threads, "threads", 0, "`N` workers (default all processors, at most 16)")
 	}

@@ -30,7 +30,8 @@ type RunOptions struct {
 	ISA     string // highest instruction-set level; "" is the best
 	Verify  bool   // compare the packed weights with their checksums and the checkpoint first
 
-	HugePages HugePages
+	HugePages  HugePages
+	Overcommit bool // run even if a full context may not find the memory
 }
 
 // HugePages says when weights are moved to huge pages; the zero value is in the background.
@@ -110,7 +111,7 @@ func (r *Runner) Open(o RunOptions) (err error) {
 		o.Context = r.Model.Spec.Context
 	}
 	r.Info, err = r.Client.Open(host.OpenRequest{Weights: r.weights, HugePages: weights.Huge(o.HugePages), Options: rt.Options{
-		Context: o.Context, Threads: Threads(o.Threads), Chunk: Chunk, ISA: o.ISA,
+		Context: o.Context, Threads: Threads(o.Threads), Chunk: Chunk, ISA: o.ISA, Overcommit: o.Overcommit,
 	}})
 	return err
 }
