@@ -42,6 +42,7 @@ func (g *generator) engine() {
 	g.run(f)
 	g.newEngine(f)
 	g.bindStates(f)
+	g.rewindable(f)
 	g.place(f)
 	for i := range p.Entries {
 		g.entry(f, &p.Entries[i])
@@ -145,6 +146,32 @@ func (g *generator) bindStates(f *jen.File) {
 				b.Id("e").Dot(st.Name).Op("=").Add(view)
 			}
 		}
+	})
+	f.Line()
+}
+
+// rewindable writes the method that asks the layouts of all states.
+func (g *generator) rewindable(f *jen.File) {
+	comment(f, "Rewindable reports whether the states after from tokens serve as those after the first to of them.")
+	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id("Rewindable").Params(jen.List(jen.Id("from"), jen.Id("to")).Int()).Bool().BlockFunc(func(b *jen.Group) {
+		var all *jen.Statement
+		var asked []string
+		for _, st := range g.plan.States {
+			if slices.Contains(asked, st.Object) {
+				continue
+			}
+			asked = append(asked, st.Object)
+			one := jen.Id("e").Dot(st.Object).Dot("Rewindable").Call(jen.Id("from"), jen.Id("to"))
+			if all == nil {
+				all = one
+			} else {
+				all.Op("&&").Line().Add(one)
+			}
+		}
+		if all == nil {
+			all = jen.True()
+		}
+		b.Return(all)
 	})
 	f.Line()
 }

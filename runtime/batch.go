@@ -48,7 +48,7 @@ func (m *Model) DecodeBatch(ctx context.Context, sessions []*Session, tokens []i
 		if err := s.admit(s.one[:]); err != nil {
 			return refusal(sessions, i, err)
 		}
-		if err := s.prepare(1); err != nil {
+		if err := s.own(1); err != nil {
 			return refusal(sessions, i, err)
 		}
 	}
@@ -60,6 +60,9 @@ func (m *Model) DecodeBatch(ctx context.Context, sessions []*Session, tokens []i
 	}
 	// The leader's own logits are row 0 of those that it computes: its pass comes last.
 	leader := sessions[0]
+	if err := leader.gather(); err != nil {
+		return refusal(sessions, 0, err)
+	}
 	for end := len(sessions); end > 0; {
 		from := (end - 1) / leader.options.Chunk * leader.options.Chunk
 		part := logits

@@ -21,3 +21,22 @@ func InjectMemory(t testing.TB, system []room.Limit, heap *room.Limit) {
 
 // Promise is what a session has when its context is full.
 func (s *Session) Promise() int64 { return s.promise() }
+
+// Slabs is the number of slabs of memory that sessions of the model have, and of spans in use.
+func (m *Model) Slabs() (slabs, spans int) {
+	m.spans.mu.Lock()
+	defer m.spans.mu.Unlock()
+	for _, l := range m.spans.slabs {
+		spans += l.used
+	}
+	return len(m.spans.slabs), spans
+}
+
+// SessionAt opens a session that goes on from where another one stands, with other options.
+func SessionAt(s *Session, o Options) (*Session, error) {
+	at, err := s.freeze()
+	if err != nil {
+		return nil, err
+	}
+	return s.model.newSessionAt(at, o)
+}

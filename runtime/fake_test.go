@@ -44,6 +44,8 @@ func (f *fake) after(pos int) *uint64 {
 	return (*uint64)(unsafe.Pointer(&(*f.spans)[pos/kernel.SpanTokens][pos%kernel.SpanTokens*8]))
 }
 
+func (f *fake) Rewindable(from, to int) bool { return from == to }
+
 func (f *fake) Place(runs []rt.Run) { f.runs = append(f.runs[:0], runs...) }
 
 func (f *fake) chunk(w *kernel.Worker, tokens []int32) {

@@ -30,13 +30,16 @@ type Info struct {
 }
 
 // An Engine is the generated half of a session: the model's stages over one arena, and the states that are
-// bound to it. All workers of a team run each method together with the same arguments, Bind, Place, Logits and
-// Export excepted, and the methods end synchronised.
+// bound to it. All workers of a team run each method together with the same arguments, Bind, Rewindable, Place,
+// Logits and Export excepted, and the methods end synchronised.
 type Engine interface {
 	// Bind says where the states are: those of a fixed size in Info.RegionBytes of region, caches that grow in
 	// the spans, Info.SpanBytes each, of all tokens before the next pass and in it. Zeros are the states before
 	// any token. It allocates nothing.
 	Bind(region []byte, spans *kernel.Spans)
+	// Rewindable reports whether the states after from tokens serve as those after the first to of them, to <= from,
+	// if nothing is changed.
+	Rewindable(from, to int) bool
 	// Place says what the rows of the next pass are: of Prefill and a Last after it for the same
 	// row, of Score, or of a Last alone.
 	Place(runs []Run)

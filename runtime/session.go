@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/yococ/yococ/runtime/kernel"
@@ -24,10 +25,11 @@ type Session struct {
 	vocab   int
 	set     kernel.Set
 	states  states
-	engine  Engine
-	memory  *Memory // of the engine
-	scratch *Memory // of the workers
-	team    *team
+	moment  *moment              // at which the session stands, if anybody has it; states may be its alone
+	engine  Engine               // nil before anything is computed
+	memory  *Memory              // of the engine
+	scratch *Memory              // of the workers
+	team    *team                // nil before this session's workers are needed
 	run     func(*kernel.Worker) // s.work, bound once: binding allocates
 	job     job
 	one     [1]int32
@@ -78,11 +80,31 @@ const (
 	needLast               // one Engine.Last away
 	needHead               // one Engine.Head away
 	computed
+	frozen // the moment's
 )
 
 // NewSession opens a session. If its memory could exceed what can be had, by what the system says, a control group
 // or GOMEMLIMIT, that is a MemoryError; each session is looked at alone, whatever others may come to need.
 func (m *Model) NewSession(o Options) (*Session, error) {
+	s, err := m.newSession(o)
+	if err != nil {
+		return nil, err
+	}
+	if err = s.wake(); err == nil {
+		err = s.gather()
+	}
+	if err == nil && !s.options.Overcommit {
+		err = s.refuse()
+	}
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("model %s: %w", m.info.Name, err)
+	}
+	return s, nil
+}
+
+// newSession opens a session that has no engine and no workers yet.
+func (m *Model) newSession(o Options) (*Session, error) {
 	o, err := m.complete(o)
 	if err != nil {
 		return nil, err
@@ -96,24 +118,19 @@ func (m *Model) NewSession(o Options) (*Session, error) {
 	}
 	s := &Session{model: m, options: o, vocab: m.info.Vocab, set: set, memory: NewMemory(), scratch: NewMemory()}
 	s.run = s.work
-	err = s.wake()
-	if err == nil && !o.Overcommit {
-		err = s.refuse()
-	}
-	if err != nil {
-		if s.team != nil {
-			s.team.stop()
-		}
-		s.states.clear()
-		s.memory.Free()
-		s.scratch.Free()
-		m.release()
-		return nil, fmt.Errorf("model %s: %w", m.info.Name, err)
-	}
 	return s, nil
 }
 
-// wake makes what a session needs to compute: an engine over its states, and workers.
+// gather starts the workers, if there are none yet.
+func (s *Session) gather() (err error) {
+	defer catch(&err)
+	if s.team == nil {
+		s.team = newTeam(s.options.Threads, s.set, s.model.info.ScratchFloats(s.options.Chunk), s.scratch)
+	}
+	return nil
+}
+
+// wake makes an engine over the session's states, if there is none yet.
 func (s *Session) wake() (err error) {
 	defer catch(&err)
 	if s.engine == nil {
@@ -127,15 +144,19 @@ func (s *Session) wake() (err error) {
 			return err
 		}
 	}
-	if s.states.region == nil {
+	switch {
+	case s.states.region != nil:
+	case s.moment != nil && s.moment.pos > 0:
+		s.states.adopt(s.moment)
+		s.bind(s.moment.region.share())
+		copy(s.engine.Logits().Row(0, s.vocab), s.moment.logits)
+		s.logits = source{computed, 0}
+	default:
 		r, err := newRegion(s.model.info.RegionBytes)
 		if err != nil {
 			return err
 		}
 		s.bind(r)
-	}
-	if s.team == nil {
-		s.team = newTeam(s.options.Threads, s.set, s.model.info.ScratchFloats(s.options.Chunk), s.scratch)
 	}
 	return nil
 }
@@ -146,11 +167,20 @@ func (s *Session) bind(r *region) {
 	s.engine.Bind(r.bytes, &s.states.table)
 }
 
-// prepare comes before a pass that adds n tokens: it makes all memory that the pass writes the session's own.
+// prepare comes before a pass of the session's own workers that adds n tokens.
 func (s *Session) prepare(n int) error {
+	if err := s.own(n); err != nil {
+		return err
+	}
+	return s.gather()
+}
+
+// own comes before a pass that adds n tokens: it makes all memory that the pass writes the session's own.
+func (s *Session) own(n int) error {
 	if err := s.wake(); err != nil {
 		return err
 	}
+	s.move()
 	if r := s.states.region; r.shared() {
 		own, err := r.copy()
 		if err != nil {
@@ -160,6 +190,14 @@ func (s *Session) prepare(n int) error {
 		s.bind(own)
 	}
 	return s.states.grow(s.model.spans, n)
+}
+
+// move leaves the moment at which the session stands.
+func (s *Session) move() {
+	if s.moment != nil {
+		s.moment.release()
+		s.moment = nil
+	}
 }
 
 // catch turns the panic of a reservation that failed into an error.
@@ -281,6 +319,9 @@ func (s *Session) Logits() ([]float32, error) {
 	if s.logits.from == nowhere {
 		return nil, ErrNoTokens
 	}
+	if s.logits.from == frozen {
+		return slices.Clone(s.moment.logits), nil // others have them too
+	}
 	return s.answer(), nil
 }
 
@@ -293,6 +334,8 @@ func (s *Session) answer() []float32 {
 	case needHead:
 		s.do(job{do: head, row: s.logits.row, rows: 1})
 		s.logits = source{computed, 0}
+	case frozen:
+		return s.moment.logits
 	}
 	return s.engine.Logits().Row(s.logits.row, s.vocab)
 }
@@ -348,6 +391,7 @@ func (s *Session) Reset() error {
 		return err
 	}
 	defer s.leave()
+	s.move()
 	s.states.clear()
 	s.logits = source{}
 	return nil
@@ -367,6 +411,7 @@ func (s *Session) Close() error {
 		s.team.stop()
 	}
 	s.engine = nil
+	s.move()
 	s.states.clear()
 	s.memory.Free()
 	s.scratch.Free()

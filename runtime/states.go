@@ -37,6 +37,13 @@ func (s *states) grow(pool *spanPool, n int) error {
 	return nil
 }
 
+// adopt makes the spans of a moment those of states that have none.
+func (s *states) adopt(m *moment) {
+	for _, span := range m.spans {
+		s.spans, s.table = append(s.spans, span.share()), append(s.table, span.bytes)
+	}
+}
+
 // advance notes that tokens have been added, for which there was room.
 func (s *states) advance(tokens []int32) {
 	for len(tokens) > 0 {

@@ -99,6 +99,17 @@ func (e *engine) Bind(region []byte, spans *kernel.Spans) {
 	}
 }
 
+// Rewindable reports whether the states after from tokens serve as those after the first to of them.
+func (e *engine) Rewindable(from, to int) bool {
+	return e.conv.Rewindable(from, to) &&
+		e.conv2.Rewindable(from, to) &&
+		e.conv3.Rewindable(from, to) &&
+		e.deltaRule.Rewindable(from, to) &&
+		e.self0Window1Layout.Rewindable(from, to) &&
+		e.deltaRule2.Rewindable(from, to) &&
+		e.self2AttentionLayout.Rewindable(from, to)
+}
+
 // Place says whose tokens the rows of the next pass are, one run after another.
 func (e *engine) Place(runs []rt.Run) {
 	clear(e.runs) // keep no other session's memory

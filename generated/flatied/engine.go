@@ -63,6 +63,12 @@ func (e *engine) Bind(region []byte, spans *kernel.Spans) {
 	}
 }
 
+// Rewindable reports whether the states after from tokens serve as those after the first to of them.
+func (e *engine) Rewindable(from, to int) bool {
+	return e.cacheLayout.Rewindable(from, to) &&
+		e.retain.Rewindable(from, to)
+}
+
 // Place says whose tokens the rows of the next pass are, one run after another.
 func (e *engine) Place(runs []rt.Run) {
 	clear(e.runs) // keep no other session's memory

@@ -69,6 +69,8 @@ func (f *fake) Bind(region []byte, _ *kernel.Spans) {
 	f.sum = (*int32)(unsafe.Pointer(unsafe.SliceData(region)))
 }
 
+func (f *fake) Rewindable(from, to int) bool { return from == to }
+
 func (f *fake) Place([]rt.Run) {}
 
 func (f *fake) Prefill(w *kernel.Worker, tokens []int32) {

@@ -111,6 +111,12 @@ func (s *CacheSpec) View(at *States) Cache {
 	return Cache{spans: spans, offset: offset}
 }
 
+// Rewindable: every position has a place of its own, in a ring until the position comes that replaces it. The last
+// Window positions must be there.
+func (s *CacheSpec) Rewindable(from, to int) bool {
+	return !s.isRing() || to == 0 || from <= max(0, to-s.Window)+s.ringBlocks()*blockTokens
+}
+
 // segment is the segment in which a head's block b lies.
 func (s *CacheSpec) segment(c *Cache, head, b int) []byte {
 	n := s.segmentBytes()

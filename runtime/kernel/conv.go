@@ -31,6 +31,9 @@ func (s *ConvSpec) State(buf []float32) ConvState {
 	return ConvState{buf[:s.StateFloats()]}
 }
 
+// Rewindable: the rows move with every token.
+func (s *ConvSpec) Rewindable(from, to int) bool { return from == to }
+
 // convChannels is how many channels a worker takes at a time: few enough that the rows which taps look at
 // stay in the first cache.
 const convChannels = 256

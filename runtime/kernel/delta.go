@@ -81,6 +81,9 @@ func (s *DeltaSpec) State(buf []float32) DeltaState {
 	return DeltaState{s: cut(s.Dim * cols), k: cut(s.Dim * blockTokens), u: cut(blockTokens * cols), g: cut(blockTokens), r: cut(blockTokens)}
 }
 
+// Rewindable: S moves where a block ends, and rows of the open block are one token's each.
+func (s *DeltaSpec) Rewindable(from, to int) bool { return sameBlock(from, to) }
+
 // head returns the state of one value head.
 func (st *DeltaState) head(h, dim, valueDim int) DeltaState {
 	cols := valueCols(valueDim)

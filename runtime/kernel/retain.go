@@ -72,6 +72,9 @@ func (s *RetainSpec) State(buf []float32) Retention {
 	return Retention{s: cut(s.Dim * cols), k: cut(s.Dim * blockTokens), v: cut(blockTokens * cols), g: cut(blockTokens)}
 }
 
+// Rewindable: S moves where a block ends, and rows of the open block are one token's each.
+func (s *RetainSpec) Rewindable(from, to int) bool { return sameBlock(from, to) }
+
 // head returns the state of one head.
 func (st *Retention) head(h, dim int) Retention {
 	cols := valueCols(dim)

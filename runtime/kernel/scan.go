@@ -34,6 +34,9 @@ func (s *ScanSpec) State(buf []float32) Scanned {
 	return Scanned{buf[:s.StateFloats():s.StateFloats()]}
 }
 
+// Rewindable: S moves with every token.
+func (s *ScanSpec) Rewindable(from, to int) bool { return from == to }
+
 // Export returns S after any number of tokens, [Channels States].
 func (s *ScanSpec) Export(st *Scanned, _ int) []Tensor {
 	out := make([]float32, 0, s.Channels*s.States)

@@ -6,6 +6,8 @@ package kernel
 //	Scratch(rows)          the private memory of a worker for chunks of so many rows, in floats
 //	StateFloats, State     the size of a layer's state, and the state in so much zeroed memory;
 //	                       of caches Bytes and View (see spans.go)
+//	Rewindable(from, to)   whether the state after from tokens serves as that after the first to of them: what it
+//	                       keeps of the others is overwritten before anything looks at it
 //	Export(state, pos)     what the state says after pos tokens: tensors named after its parts
 
 // A Tensor is a named array of numbers, as exported for comparison.
@@ -22,6 +24,9 @@ func Named(prefix string, ts []Tensor) []Tensor {
 	}
 	return ts
 }
+
+// sameBlock reports whether the same block is open after so many tokens and after so many others.
+func sameBlock(from, to int) bool { return from/blockTokens == to/blockTokens }
 
 // Scratch is the scratch of the attention routines and of Append, in floats.
 func (s AttendSpec) Scratch(rows int) int { return AttendScratch(s.Heads, s.KVHeads, s.Dim, rows) }
