@@ -43,6 +43,7 @@ func (g *generator) engine() {
 	g.newEngine(f)
 	g.bindStates(f)
 	g.rewindable(f)
+	g.forget(f)
 	g.place(f)
 	for i := range p.Entries {
 		g.entry(f, &p.Entries[i])
@@ -172,6 +173,25 @@ func (g *generator) rewindable(f *jen.File) {
 			all = jen.True()
 		}
 		b.Return(all)
+	})
+	f.Line()
+}
+
+// forget writes the method that makes states equal bytes which say the same.
+func (g *generator) forget(f *jen.File) {
+	comment(f, "Forget makes zero what the states hold and no token from position pos on looks at.")
+	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id("Forget").Params(jen.Id("pos").Int()).BlockFunc(func(b *jen.Group) {
+		for _, st := range g.plan.States {
+			state := jen.Op("&").Id("e").Dot(st.Name)
+			if st.Layers > 0 {
+				state.Index(jen.Id("l"))
+			}
+			call := jen.Id("e").Dot(st.Object).Dot("Forget").Call(state, jen.Id("pos"))
+			if st.Layers > 0 {
+				call = jen.For(jen.Id("l").Op(":=").Range().Id("e").Dot(st.Name)).Block(call)
+			}
+			b.Add(call)
+		}
 	})
 	f.Line()
 }

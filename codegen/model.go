@@ -83,6 +83,8 @@ func (g *generator) info() []jen.Code {
 		{"Vocab", jen.Lit(p.Vocab)},
 		{"Dim", jen.Lit(p.Dim)},
 		{"Context", jen.Lit(p.Context)},
+		{"Identity", jen.Lit(p.Identity())},
+		{"Formats", jen.Lit(fmt.Sprintf("weights %s, cache %v", p.Precision(), p.CacheElem))},
 		{"SelfLayers", jen.Lit(p.Self)},
 		{"CrossLayers", jen.Lit(p.Cross)},
 		{"HeadRows", jen.Lit(plan.HeadRows)},

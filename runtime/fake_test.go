@@ -39,6 +39,13 @@ func (f *fake) Bind(region []byte, spans *kernel.Spans) {
 	f.kept, f.spans = (*kept)(unsafe.Pointer(unsafe.SliceData(region))), spans
 }
 
+// Forget clears what the spans say of tokens from pos on.
+func (f *fake) Forget(pos int) {
+	for i := pos; i/kernel.SpanTokens < len(*f.spans); i++ {
+		*f.after(i) = 0
+	}
+}
+
 // after is where a session's spans say what the state is after the token at a position.
 func (f *fake) after(pos int) *uint64 {
 	return (*uint64)(unsafe.Pointer(&(*f.spans)[pos/kernel.SpanTokens][pos%kernel.SpanTokens*8]))
@@ -132,7 +139,7 @@ var errNoEngine = errors.New("no engine today")
 // newModel returns a model of fakes; each is shown to made, if that is given.
 func newModel(made func(*fake) error) *rt.Model {
 	info := rt.Info{
-		Name: "fake", Vocab: vocab, Dim: 8, Context: 100, SelfLayers: 1, CrossLayers: 1, HeadRows: headRows,
+		Name: "fake", Vocab: vocab, Dim: 8, Context: 100, SelfLayers: 1, CrossLayers: 1, HeadRows: headRows, Identity: "fake", Formats: "none",
 		RegionBytes: int(unsafe.Sizeof(kept{})), SpanBytes: fakeSpan,
 		ScratchFloats: func(chunk int) int { return chunk },
 		Sets:          func(string) kernel.Set { return kernel.Portable{} },

@@ -20,6 +20,10 @@ type Info struct {
 	CrossLayers int
 	HeadRows    int // rows of logits that one Engine.Head computes
 
+	// Identity is a hash of all that states depend on but the weights' values; Formats are those of weights and
+	// cache, for people.
+	Identity, Formats string
+
 	RegionBytes int // memory of a session's states of a fixed size
 	SpanBytes   int // of its caches that grow, for each span of kernel.SpanTokens tokens
 
@@ -30,8 +34,8 @@ type Info struct {
 }
 
 // An Engine is the generated half of a session: the model's stages over one arena, and the states that are
-// bound to it. All workers of a team run each method together with the same arguments, Bind, Rewindable, Place,
-// Logits and Export excepted, and the methods end synchronised.
+// bound to it. All workers of a team run each method together with the same arguments, Bind, Rewindable, Forget,
+// Place, Logits and Export excepted, and the methods end synchronised.
 type Engine interface {
 	// Bind says where the states are: those of a fixed size in Info.RegionBytes of region, caches that grow in
 	// the spans, Info.SpanBytes each, of all tokens before the next pass and in it. Zeros are the states before
@@ -40,6 +44,9 @@ type Engine interface {
 	// Rewindable reports whether the states after from tokens serve as those after the first to of them, to <= from,
 	// if nothing is changed.
 	Rewindable(from, to int) bool
+	// Forget makes zero what the states hold and no token from position pos on looks at, so that states after the
+	// same tokens are equal bytes.
+	Forget(pos int)
 	// Place says what the rows of the next pass are: of Prefill and a Last after it for the same
 	// row, of Score, or of a Last alone.
 	Place(runs []Run)

@@ -110,6 +110,31 @@ func (e *engine) Rewindable(from, to int) bool {
 		e.self2AttentionLayout.Rewindable(from, to)
 }
 
+// Forget makes zero what the states hold and no token from position pos on looks at.
+func (e *engine) Forget(pos int) {
+	for l := range e.self0ConvQ0 {
+		e.conv.Forget(&e.self0ConvQ0[l], pos)
+	}
+	for l := range e.self0ConvK0 {
+		e.conv2.Forget(&e.self0ConvK0[l], pos)
+	}
+	for l := range e.self0ConvV0 {
+		e.conv3.Forget(&e.self0ConvV0[l], pos)
+	}
+	for l := range e.self0Delta0 {
+		e.deltaRule.Forget(&e.self0Delta0[l], pos)
+	}
+	for l := range e.self0Window1 {
+		e.self0Window1Layout.Forget(&e.self0Window1[l], pos)
+	}
+	for l := range e.self1Delta {
+		e.deltaRule2.Forget(&e.self1Delta[l], pos)
+	}
+	for l := range e.self2Attention {
+		e.self2AttentionLayout.Forget(&e.self2Attention[l], pos)
+	}
+}
+
 // Place says whose tokens the rows of the next pass are, one run after another.
 func (e *engine) Place(runs []rt.Run) {
 	clear(e.runs) // keep no other session's memory

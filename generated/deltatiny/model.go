@@ -58,6 +58,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		Vocab:         250,
 		Dim:           48,
 		Context:       2048,
+		Identity:      "0cde98d36b1b3c269e4e6e549ab229ec",
+		Formats:       "weights f32, cache f32",
 		SelfLayers:    6,
 		CrossLayers:   0,
 		HeadRows:      8,

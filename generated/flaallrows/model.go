@@ -58,6 +58,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		Vocab:         307,
 		Dim:           64,
 		Context:       2048,
+		Identity:      "5c0828de0159e48e515b5fbb7b24d2db",
+		Formats:       "weights f32, cache f32",
 		SelfLayers:    2,
 		CrossLayers:   3,
 		HeadRows:      8,

@@ -71,6 +71,14 @@ func (e *engine) Rewindable(from, to int) bool {
 		e.retain.Rewindable(from, to)
 }
 
+// Forget makes zero what the states hold and no token from position pos on looks at.
+func (e *engine) Forget(pos int) {
+	e.cacheLayout.Forget(&e.cache, pos)
+	for l := range e.retention {
+		e.retain.Forget(&e.retention[l], pos)
+	}
+}
+
 // Place says whose tokens the rows of the next pass are, one run after another.
 func (e *engine) Place(runs []rt.Run) {
 	clear(e.runs) // keep no other session's memory

@@ -58,6 +58,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		Vocab:         307,
 		Dim:           64,
 		Context:       2048,
+		Identity:      "3f8f9b4c9a2387f9978c6d83c7231d4b",
+		Formats:       "weights f32, cache f32",
 		SelfLayers:    2,
 		CrossLayers:   3,
 		HeadRows:      8,

@@ -92,6 +92,23 @@ func (e *engine) Rewindable(from, to int) bool {
 		e.deltaRule.Rewindable(from, to)
 }
 
+// Forget makes zero what the states hold and no token from position pos on looks at.
+func (e *engine) Forget(pos int) {
+	e.cacheLayout.Forget(&e.cache, pos)
+	for l := range e.convQ {
+		e.conv.Forget(&e.convQ[l], pos)
+	}
+	for l := range e.convK {
+		e.conv2.Forget(&e.convK[l], pos)
+	}
+	for l := range e.convV {
+		e.conv3.Forget(&e.convV[l], pos)
+	}
+	for l := range e.delta {
+		e.deltaRule.Forget(&e.delta[l], pos)
+	}
+}
+
 // Place says whose tokens the rows of the next pass are, one run after another.
 func (e *engine) Place(runs []rt.Run) {
 	clear(e.runs) // keep no other session's memory

@@ -58,6 +58,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		Vocab:         256,
 		Dim:           64,
 		Context:       2048,
+		Identity:      "0aaec4852b46a627e77a8b85e8eb5667",
+		Formats:       "weights f32, cache f32",
 		SelfLayers:    2,
 		CrossLayers:   2,
 		HeadRows:      8,

@@ -58,6 +58,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		Vocab:         256,
 		Dim:           64,
 		Context:       2048,
+		Identity:      "416c00e00ace5c916bd60f9e82d4a33b",
+		Formats:       "weights q8, cache f32",
 		SelfLayers:    2,
 		CrossLayers:   2,
 		HeadRows:      8,

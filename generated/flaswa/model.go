@@ -58,6 +58,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		Vocab:         256,
 		Dim:           64,
 		Context:       2048,
+		Identity:      "72e62c323934fbce24f69782265840ce",
+		Formats:       "weights f32, cache f32",
 		SelfLayers:    2,
 		CrossLayers:   2,
 		HeadRows:      8,

@@ -58,6 +58,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		Vocab:         256,
 		Dim:           64,
 		Context:       2048,
+		Identity:      "0b9318ff4e414944ced47f0e366de27d",
+		Formats:       "weights q8, cache f32",
 		SelfLayers:    2,
 		CrossLayers:   2,
 		HeadRows:      8,

@@ -58,6 +58,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		Vocab:         200,
 		Dim:           64,
 		Context:       2048,
+		Identity:      "b39319e5252bd71c1aafa1335b2daf59",
+		Formats:       "weights f32, cache f32",
 		SelfLayers:    1,
 		CrossLayers:   2,
 		HeadRows:      8,

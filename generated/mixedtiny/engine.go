@@ -106,6 +106,23 @@ func (e *engine) Rewindable(from, to int) bool {
 		e.self2WindowLayout.Rewindable(from, to)
 }
 
+// Forget makes zero what the states hold and no token from position pos on looks at.
+func (e *engine) Forget(pos int) {
+	e.cacheLayout.Forget(&e.cache, pos)
+	for l := range e.self0Window0 {
+		e.self0Window0Layout.Forget(&e.self0Window0[l], pos)
+	}
+	for l := range e.self0Retention1 {
+		e.retain.Forget(&e.self0Retention1[l], pos)
+	}
+	for l := range e.self1Attention {
+		e.self1AttentionLayout.Forget(&e.self1Attention[l], pos)
+	}
+	for l := range e.self2Window {
+		e.self2WindowLayout.Forget(&e.self2Window[l], pos)
+	}
+}
+
 // Place says whose tokens the rows of the next pass are, one run after another.
 func (e *engine) Place(runs []rt.Run) {
 	clear(e.runs) // keep no other session's memory

@@ -58,6 +58,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		Vocab:         256,
 		Dim:           64,
 		Context:       2048,
+		Identity:      "e5388704fe4ecd8ad857304481e45b29",
+		Formats:       "weights f32, cache f32",
 		SelfLayers:    7,
 		CrossLayers:   3,
 		HeadRows:      8,

@@ -75,6 +75,16 @@ func (e *engine) Rewindable(from, to int) bool {
 		e.attentionLastLayout.Rewindable(from, to)
 }
 
+// Forget makes zero what the states hold and no token from position pos on looks at.
+func (e *engine) Forget(pos int) {
+	for l := range e.attention {
+		e.attentionLayout.Forget(&e.attention[l], pos)
+	}
+	for l := range e.attentionLast {
+		e.attentionLastLayout.Forget(&e.attentionLast[l], pos)
+	}
+}
+
 // Place says whose tokens the rows of the next pass are, one run after another.
 func (e *engine) Place(runs []rt.Run) {
 	clear(e.runs) // keep no other session's memory

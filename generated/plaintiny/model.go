@@ -58,6 +58,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		Vocab:         256,
 		Dim:           64,
 		Context:       2048,
+		Identity:      "182a1e10c063dc844dd4b9329fdca2d6",
+		Formats:       "weights f32, cache f32",
 		SelfLayers:    3,
 		CrossLayers:   0,
 		HeadRows:      8,

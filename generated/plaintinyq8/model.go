@@ -58,6 +58,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		Vocab:         256,
 		Dim:           64,
 		Context:       2048,
+		Identity:      "d6421f62a3d0c8add002fc9537e948a0",
+		Formats:       "weights q8, cache q8",
 		SelfLayers:    3,
 		CrossLayers:   0,
 		HeadRows:      8,

@@ -58,6 +58,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		Vocab:         300,
 		Dim:           64,
 		Context:       2048,
+		Identity:      "c207908c33a511e4c7f9b639fb484c80",
+		Formats:       "weights f32, cache f32",
 		SelfLayers:    6,
 		CrossLayers:   2,
 		HeadRows:      8,

@@ -97,6 +97,26 @@ func (e *engine) Rewindable(from, to int) bool {
 		e.self0Window1Layout.Rewindable(from, to)
 }
 
+// Forget makes zero what the states hold and no token from position pos on looks at.
+func (e *engine) Forget(pos int) {
+	e.cacheLayout.Forget(&e.cache, pos)
+	for l := range e.self0Conv0 {
+		e.conv.Forget(&e.self0Conv0[l], pos)
+	}
+	for l := range e.self0Ssm0 {
+		e.selectiveScan.Forget(&e.self0Ssm0[l], pos)
+	}
+	for l := range e.self0Window1 {
+		e.self0Window1Layout.Forget(&e.self0Window1[l], pos)
+	}
+	for l := range e.self1Conv {
+		e.conv.Forget(&e.self1Conv[l], pos)
+	}
+	for l := range e.self1Ssm {
+		e.selectiveScan.Forget(&e.self1Ssm[l], pos)
+	}
+}
+
 // Place says whose tokens the rows of the next pass are, one run after another.
 func (e *engine) Place(runs []rt.Run) {
 	clear(e.runs) // keep no other session's memory

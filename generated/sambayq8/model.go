@@ -58,6 +58,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		Vocab:         300,
 		Dim:           64,
 		Context:       2048,
+		Identity:      "80b1ea6943c3588e4d3ec7c126455b23",
+		Formats:       "weights q8, cache f32",
 		SelfLayers:    6,
 		CrossLayers:   2,
 		HeadRows:      8,

@@ -58,6 +58,8 @@ func runtimeModel(f *weights.File) *rt.Model {
 		Vocab:         4096,
 		Dim:           256,
 		Context:       2048,
+		Identity:      "2c2a2c52fc91a5f966278ed4325551ca",
+		Formats:       "weights bf16, cache f32",
 		SelfLayers:    4,
 		CrossLayers:   4,
 		HeadRows:      8,

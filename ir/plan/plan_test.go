@@ -230,6 +230,31 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
+// TestIdentity: it changes with all that results and states depend on, but for the weights' values, and not with
+// where things are or how long a session may be.
+func TestIdentity(t *testing.T) {
+	want := small().Identity()
+	for i, edit := range []func(p *plan.Plan){
+		func(p *plan.Plan) { p.Package = "other" },
+		func(p *plan.Plan) { p.CacheElem = ir.Q8 },
+		func(p *plan.Plan) { p.Weights[1].Elem = ir.BF16 },
+		func(p *plan.Plan) { p.Objects[0].Fields[1].Value = 100.00000000000001 },
+		func(p *plan.Plan) { p.States[1].Layers = 3 },
+		func(p *plan.Plan) { p.Stages[0].Repeat = 2 },
+		func(p *plan.Plan) { p.Stages[1].Steps = p.Stages[1].Steps[:1] },
+	} {
+		p := small()
+		if edit(p); p.Identity() == want {
+			t.Errorf("edit %d leaves the identity", i)
+		}
+	}
+	p := small()
+	p.Source, p.Context, p.Slots[1].Offset = "elsewhere.yaml", 9, 0
+	if p.Identity() != want {
+		t.Error("the identity depends on more than states and results")
+	}
+}
+
 // TestMeet: slots meet where some stage has a step of both.
 func TestMeet(t *testing.T) {
 	in := func(lives ...plan.Live) *plan.Slot { return &plan.Slot{Live: lives} }

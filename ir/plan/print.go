@@ -20,33 +20,28 @@ func (p *Plan) Fingerprint() string {
 	return hex.EncodeToString(sum[:16])
 }
 
+// Identity is a hash of all that the states of a session depend on, values of weights apart: what was
+// computed by one package may be gone on with by another that has the same.
+func (p *Plan) Identity() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "yococ states 1\n%s %d %d %d %d %v\n", p.Package, p.Vocab, p.Dim, p.Self, p.Cross, p.CacheElem)
+	p.printObjects(&b)
+	p.printStates(&b)
+	p.printWeights(&b)
+	p.printStages(&b)
+	sum := sha256.Sum256([]byte(b.String()))
+	return hex.EncodeToString(sum[:16])
+}
+
 // String is the plan as text: what codegen prints as Go, for people and for tests.
 func (p *Plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "plan %s: vocab %d, dim %d, %d+%d layers, weights %s, cache %v, context %d\n",
 		p.Package, p.Vocab, p.Dim, p.Self, p.Cross, p.Precision(), p.CacheElem, p.Context)
 	b.WriteString("\nobjects\n")
-	for _, o := range p.Objects {
-		fmt.Fprintf(&b, "  %s %s", o.Name, o.Type)
-		for _, f := range o.Fields {
-			fmt.Fprintf(&b, " %s=%s", f.Name, printField(f.Value))
-		}
-		b.WriteByte('\n')
-	}
+	p.printObjects(&b)
 	b.WriteString("\nstates\n")
-	for _, s := range p.States {
-		fmt.Fprintf(&b, "  %s %v layout=&%s", s.Name, s.Kind, s.Object)
-		if s.Layers > 0 {
-			fmt.Fprintf(&b, " layers=%d", s.Layers)
-		}
-		if s.First > 0 {
-			fmt.Fprintf(&b, " first=%d", s.First)
-		}
-		if s.Step > 1 {
-			fmt.Fprintf(&b, " step=%d", s.Step)
-		}
-		b.WriteByte('\n')
-	}
+	p.printStates(&b)
 	b.WriteString("\nweights\n")
 	p.printWeights(&b)
 	fmt.Fprintf(&b, "\nscratch for %d inputs", p.Scratch.Inputs)
@@ -57,22 +52,7 @@ func (p *Plan) String() string {
 	for _, s := range p.Slots {
 		fmt.Fprintf(&b, "  %7d +%-6d %-14s %-16s %s\n", s.Offset, s.Stride, s.Name, s.Value, s.When())
 	}
-	for _, s := range p.Stages {
-		fmt.Fprintf(&b, "\nstage %s ×%d\n", s.Name, s.Repeat)
-		for _, st := range s.Steps {
-			if st.Sync {
-				b.WriteString("  sync\n")
-			}
-			fmt.Fprintf(&b, "  %s(", st.Routine.Name)
-			for i, o := range st.Operands {
-				if i > 0 {
-					b.WriteString(", ")
-				}
-				b.WriteString(printOperand(o))
-			}
-			fmt.Fprintf(&b, ")  ; %s\n", st.Value)
-		}
-	}
+	p.printStages(&b)
 	b.WriteString("\nentries\n")
 	for _, e := range p.Entries {
 		fmt.Fprintf(&b, "  %s:", e.Name)
@@ -87,6 +67,51 @@ func (p *Plan) String() string {
 	}
 	b.WriteByte('\n')
 	return b.String()
+}
+
+func (p *Plan) printObjects(b *strings.Builder) {
+	for _, o := range p.Objects {
+		fmt.Fprintf(b, "  %s %s", o.Name, o.Type)
+		for _, f := range o.Fields {
+			fmt.Fprintf(b, " %s=%s", f.Name, printField(f.Value))
+		}
+		b.WriteByte('\n')
+	}
+}
+
+func (p *Plan) printStates(b *strings.Builder) {
+	for _, s := range p.States {
+		fmt.Fprintf(b, "  %s %v layout=&%s", s.Name, s.Kind, s.Object)
+		if s.Layers > 0 {
+			fmt.Fprintf(b, " layers=%d", s.Layers)
+		}
+		if s.First > 0 {
+			fmt.Fprintf(b, " first=%d", s.First)
+		}
+		if s.Step > 1 {
+			fmt.Fprintf(b, " step=%d", s.Step)
+		}
+		b.WriteByte('\n')
+	}
+}
+
+func (p *Plan) printStages(b *strings.Builder) {
+	for _, s := range p.Stages {
+		fmt.Fprintf(b, "\nstage %s ×%d\n", s.Name, s.Repeat)
+		for _, st := range s.Steps {
+			if st.Sync {
+				b.WriteString("  sync\n")
+			}
+			fmt.Fprintf(b, "  %s(", st.Routine.Name)
+			for i, o := range st.Operands {
+				if i > 0 {
+					b.WriteString(", ")
+				}
+				b.WriteString(printOperand(o))
+			}
+			fmt.Fprintf(b, ")  ; %s\n", st.Value)
+		}
+	}
 }
 
 func (p *Plan) printWeights(b *strings.Builder) {

@@ -70,8 +70,8 @@ func (f *fake) Bind(region []byte, _ *kernel.Spans) {
 }
 
 func (f *fake) Rewindable(from, to int) bool { return from == to }
-
-func (f *fake) Place([]rt.Run) {}
+func (f *fake) Forget(int)                   {}
+func (f *fake) Place([]rt.Run)               {}
 
 func (f *fake) Prefill(w *kernel.Worker, tokens []int32) {
 	if w.ID == 0 {

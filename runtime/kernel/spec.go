@@ -9,6 +9,7 @@ package kernel
 //	Rewindable(from, to)   whether the state after from tokens serves as that after the first to of them: what it
 //	                       keeps of the others is overwritten before anything looks at it
 //	Export(state, pos)     what the state says after pos tokens: tensors named after its parts
+//	Forget(state, pos)     makes zero what no token from pos on looks at (see forget.go)
 
 // A Tensor is a named array of numbers, as exported for comparison.
 type Tensor struct {

@@ -21,6 +21,7 @@ type File struct {
 	tensors []tensor // in order, offsets in data
 	byName  map[string]*tensor
 	sums    map[string]string // of the payloads, hexadecimal
+	sum     string            // of the header, likewise
 	file    *os.File          // open until the pages are settled; nil for a file in memory
 	settle  settling
 }
@@ -138,6 +139,10 @@ func (f *File) Name() string { return f.name }
 
 // Bytes is the whole file.
 func (f *File) Bytes() []byte { return f.data }
+
+// Sum is the SHA-256 of the header, hexadecimal. Since that holds the tensors' own, files with the same Sum have the
+// same weights.
+func (f *File) Sum() string { return f.sum }
 
 // Entries are the tensors of the file, in order, without padding.
 func (f *File) Entries() []Entry {

@@ -73,7 +73,7 @@ func (f *File) readHeader() (fingerprint string, err error) {
 	if at != int64(len(f.data)) {
 		return fail(at, "the tensors end here, the file has %d bytes", len(f.data))
 	}
-	f.tensors = r.tensors
+	f.tensors, f.sum = r.tensors, meta[headerSum]
 	return meta["fingerprint"], nil
 }
 

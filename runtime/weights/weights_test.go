@@ -87,6 +87,9 @@ func TestRoundTrip(t *testing.T) {
 		if err := f.Verify(ctx); err != nil {
 			t.Error(err)
 		}
+		if s := f.Sum(); len(s) != hexDigits || !bytes.Contains(data, []byte(`"header":"`+s+`"`)) {
+			t.Errorf("sum is %q", s)
+		}
 		if got := fmt.Sprint(f.Entries()); got != fmt.Sprint(entries) {
 			t.Errorf("entries %v", got)
 		}
