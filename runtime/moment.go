@@ -105,9 +105,14 @@ func (s *Session) Tokens() []int32 {
 	if s.moment != nil {
 		spans = s.moment.spans
 	}
-	tokens := make([]int32, 0, s.states.pos)
+	return tokensOf(spans, s.states.pos)
+}
+
+// tokensOf are the first n tokens of spans.
+func tokensOf(spans []*span, n int) []int32 {
+	tokens := make([]int32, 0, n)
 	for _, span := range spans {
-		tokens = append(tokens, span.tokens[:min(kernel.SpanTokens, s.states.pos-len(tokens))]...)
+		tokens = append(tokens, span.tokens[:min(kernel.SpanTokens, n-len(tokens))]...)
 	}
 	return tokens
 }

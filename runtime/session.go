@@ -90,7 +90,16 @@ func (m *Model) NewSession(o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = s.wake(); err == nil {
+	if err := s.ready(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// ready makes all that a new session needs to compute, or closes it.
+func (s *Session) ready() error {
+	err := s.wake()
+	if err == nil {
 		err = s.gather()
 	}
 	if err == nil && !s.options.Overcommit {
@@ -98,9 +107,9 @@ func (m *Model) NewSession(o Options) (*Session, error) {
 	}
 	if err != nil {
 		s.Close()
-		return nil, fmt.Errorf("model %s: %w", m.info.Name, err)
+		return fmt.Errorf("model %s: %w", s.model.info.Name, err)
 	}
-	return s, nil
+	return nil
 }
 
 // newSession opens a session that has no engine and no workers yet.

@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -31,18 +32,21 @@ func runCommand(s *screen) *cobra.Command {
 	var prompt string
 	var tokens int
 	var special bool
+	var save string
 	fs := cmd.Flags()
 	fs.StringVarP(&prompt, "prompt", "p", "", "the `PROMPT`; @FILE reads a file and - standard input, but for a newline at the end")
-	fs.IntVarP(&tokens, "tokens", "n", 128, "at most `N` tokens; -1 for no limit")
+	fs.IntVarP(&tokens, "tokens", "n", 128, "at most `N` tokens; -1 for no limit, 0 with --save for none")
 	fs.Float32Var(&sampling.Temperature, "temp", sampling.Temperature, "temperature `T`; 0 always takes the most probable token")
 	fs.IntVar(&sampling.TopK, "top-k", sampling.TopK, "choose among the `K` most probable tokens; 0 for all")
 	fs.Float32Var(&sampling.TopP, "top-p", sampling.TopP, "… among the most probable tokens of probability `P` together; 0 or 1 for all")
 	fs.Float32Var(&sampling.MinP, "min-p", sampling.MinP, "… among tokens at least `P` times as probable as the first")
 	fs.Uint64Var(&sampling.Seed, "seed", 0, "of the random numbers, `S` (default a random one, which is printed; none at --temp 0)")
 	fs.IntVarP(&o.Context, "context", "c", 0, "`CONTEXT` of the session in tokens (default the spec's)")
+	fs.StringVar(&o.Restore, "restore", "", "go on with the session in `FILE`: the prompt, which may be empty, follows its tokens")
+	fs.StringVar(&save, "save", "", "save the session to `FILE` at the end, with all tokens that it then has")
 	fs.BoolVar(&special, "special", false, "names of special tokens in the prompt mean the tokens")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if tokens == 0 || tokens < -1 {
+		if tokens == 0 && save == "" || tokens < -1 {
 			return fmt.Errorf("-n %d: want 1 or more, or -1 for no limit", tokens)
 		}
 		if fs.Changed("context") && o.Context < 1 {
@@ -52,6 +56,9 @@ func runCommand(s *screen) *cobra.Command {
 			return err
 		}
 		if err := checkSampling(sampling); err != nil {
+			return err
+		}
+		if err := checkSave(save); err != nil {
 			return err
 		}
 		if !fs.Changed("seed") {
@@ -71,12 +78,16 @@ func runCommand(s *screen) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		ids, err := codec.Prompt(text, special)
+		read := codec.Prompt
+		if o.Restore != "" {
+			read = codec.Continue
+		}
+		ids, err := read(text, special)
 		if err != nil {
 			return err
 		}
 		sampling.Stop = codec.Ends()
-		return generate(cmd.Context(), s, cmd.OutOrStdout(), m, o, codec, ids, sampling)
+		return generate(cmd.Context(), s, cmd.OutOrStdout(), m, o, codec, ids, sampling, save)
 	}
 	return cmd
 }
@@ -96,6 +107,20 @@ func checkSampling(p rt.Sampling) error {
 	}
 	if p.MinP > 1 {
 		return fmt.Errorf("--min-p %v: want a number from 0 to 1", p.MinP)
+	}
+	return nil
+}
+
+// checkSave refuses a file that could not be written, before hours have gone into what it should hold.
+func checkSave(file string) error {
+	if file == "" {
+		return nil
+	}
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("--save %s: not a regular file", file)
+	}
+	if _, err := os.Stat(filepath.Dir(file)); err != nil {
+		return fmt.Errorf("--save %s: %w", file, err)
 	}
 	return nil
 }
@@ -135,8 +160,8 @@ func readText(file string) (string, error) {
 	return text.String(), err
 }
 
-// generate streams the continuation to standard output, and the statistics to standard error.
-func generate(ctx context.Context, s *screen, w io.Writer, m *driver.Model, o *driver.RunOptions, codec *driver.Text, prompt []int32, sampling rt.Sampling) error {
+// generate runs the model. It saves the session to a file in the end, if there is to be one.
+func generate(ctx context.Context, s *screen, w io.Writer, m *driver.Model, o *driver.RunOptions, codec *driver.Text, prompt []int32, sampling rt.Sampling, save string) error {
 	cache, err := driver.OpenCache()
 	if err != nil {
 		return err
@@ -150,11 +175,46 @@ func generate(ctx context.Context, s *screen, w io.Writer, m *driver.Model, o *d
 		return err
 	}
 	s.clear()
+	if o.Restore != "" {
+		fmt.Fprintf(os.Stderr, "restored %7d tokens in %.1f ms\n", r.Info.Pos, 1e3*r.Info.RestoreTime.Seconds())
+	}
+	s.generating.Store(true)
+	stats, err := stream(s, w, r, codec, prompt, sampling)
+	var full *rt.ContextFullError
+	switch {
+	case errors.As(err, &full) && stats.Tokens > 0:
+		fmt.Fprintf(os.Stderr, "the context of %d tokens is full\n", full.Context)
+	case errors.Is(err, context.Canceled):
+		stats.Reason = host.Canceled
+	case err != nil:
+		return err
+	}
+	report(r, stats)
+	if save == "" {
+		return nil
+	}
+	tokens, err := r.Save(save)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(save)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "saved    %7d tokens, %s\n", tokens, size(info.Size()))
+	return nil
+}
+
+// stream writes the continuation of a prompt to w as it comes, and the seed to standard error.
+func stream(s *screen, w io.Writer, r *driver.Runner, codec *driver.Text, prompt []int32, sampling rt.Sampling) (host.GenerateStats, error) {
+	if sampling.MaxTokens == 0 {
+		stats, err := r.Read(prompt, s.progress)
+		s.clear()
+		return stats, err
+	}
 	if sampling.Temperature > 0 { // else nothing is drawn
 		fmt.Fprintf(os.Stderr, "seed %d\n", sampling.Seed)
 	}
-
-	s.generating.Store(true)
 	push, flush := codec.Decoder()
 	open := false // the last line has no end yet
 	write := func(text string) error {
@@ -177,17 +237,7 @@ func generate(ctx context.Context, s *screen, w io.Writer, m *driver.Model, o *d
 	case open: // what follows may go to the same file
 		fmt.Fprintln(os.Stderr)
 	}
-	var full *rt.ContextFullError
-	switch {
-	case errors.As(err, &full) && stats.Tokens > 0:
-		fmt.Fprintf(os.Stderr, "the context of %d tokens is full\n", full.Context)
-	case errors.Is(err, context.Canceled):
-		stats.Reason = host.Canceled
-	case err != nil:
-		return err
-	}
-	report(r, stats)
-	return nil
+	return stats, err
 }
 
 // report prints speed and memory.

@@ -31,7 +31,8 @@ type RunOptions struct {
 	Verify  bool   // compare the packed weights with their checksums and the checkpoint first
 
 	HugePages  HugePages
-	Overcommit bool // run even if a full context may not find the memory
+	Overcommit bool   // run even if a full context may not find the memory
+	Restore    string // file of a saved session to go on with
 }
 
 // HugePages says when weights are moved to huge pages; the zero value is in the background.
@@ -112,7 +113,7 @@ func (r *Runner) Open(o RunOptions) (err error) {
 	}
 	r.Info, err = r.Client.Open(host.OpenRequest{Weights: r.weights, HugePages: weights.Huge(o.HugePages), Options: rt.Options{
 		Context: o.Context, Threads: Threads(o.Threads), Chunk: Chunk, ISA: o.ISA, Overcommit: o.Overcommit,
-	}})
+	}, Restore: o.Restore})
 	return err
 }
 
@@ -123,33 +124,46 @@ func (r *Runner) Close() error {
 	return r.Client.Close()
 }
 
-// fits returns an error if the session has no room for a prompt and a token after it.
-func (r *Runner) fits(tokens int) error {
-	if limit := r.Info.Options.Context; tokens >= limit {
-		return fmt.Errorf("the prompt has %d tokens, the context %d: want -c %d or more", tokens, limit, tokens+1)
+// fits returns an error if a session that was just opened has no room for a prompt and so many tokens after it.
+func (r *Runner) fits(prompt, more int) error {
+	limit, want := r.Info.Options.Context, r.Info.Pos+prompt+more
+	switch {
+	case want <= limit:
+		return nil
+	case r.Info.Pos > 0:
+		return fmt.Errorf("the saved session has %d tokens, the prompt %d, the context %d: want -c %d or more", r.Info.Pos, prompt, limit, want)
 	}
-	return nil
+	return fmt.Errorf("the prompt has %d tokens, the context %d: want -c %d or more", prompt, limit, want)
 }
 
-// Generate adds a prompt to an empty session and calls each for every token that follows it. The
-// statistics are right even with an error.
-func (r *Runner) Generate(prompt []int32, s rt.Sampling, p Progress, each func(token int32) error) (host.GenerateStats, error) {
-	if err := r.fits(len(prompt)); err != nil {
+// Read adds a prompt to a session that was just opened, and nothing after it.
+func (r *Runner) Read(prompt []int32, p Progress) (host.GenerateStats, error) {
+	if err := r.fits(len(prompt), 0); err != nil {
 		return host.GenerateStats{}, err
 	}
 	took, err := r.Prefill(prompt, func(done, total int) { p.tell("prompt", int64(done), int64(total)) })
+	p.tell("", 0, 0)
+	return host.GenerateStats{PromptTokens: len(prompt), PrefillTime: took}, err
+}
+
+// Generate adds a prompt to a session that was just opened and calls each for every token that follows it. The
+// statistics are right even with an error.
+func (r *Runner) Generate(prompt []int32, s rt.Sampling, p Progress, each func(token int32) error) (host.GenerateStats, error) {
+	if err := r.fits(len(prompt), 1); err != nil {
+		return host.GenerateStats{}, err
+	}
+	read, err := r.Read(prompt, p)
 	if err != nil {
 		return host.GenerateStats{}, err
 	}
-	p.tell("", 0, 0)
 	stats, err := r.Client.Generate(host.GenerateRequest{Sampling: s}, func(token int32) error {
 		if err := r.ctx.Err(); err != nil {
 			return err
 		}
 		return each(token)
 	})
-	stats.PromptTokens = len(prompt)
-	stats.PrefillTime += took
+	stats.PromptTokens = read.PromptTokens
+	stats.PrefillTime += read.PrefillTime
 	return stats, unusable(err)
 }
 

@@ -55,6 +55,17 @@ func (t *Text) Prompt(text string, special bool) ([]int32, error) {
 	return nil, errors.New("the prompt is empty, and the tokenizer has no end token to begin with")
 }
 
+// Continue gives the tokens of a text that follows others, which may be none.
+func (t *Text) Continue(text string, special bool) ([]int32, error) {
+	switch {
+	case text == "":
+		return nil, nil
+	case t.tok == nil:
+		return t.numbers(text)
+	}
+	return t.tok.Encode(text, special), nil
+}
+
 func (t *Text) numbers(text string) ([]int32, error) {
 	var ids []int32
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || r == ',' }) {

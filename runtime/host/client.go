@@ -6,7 +6,8 @@ import (
 	rt "github.com/yococ/yococ/runtime"
 )
 
-// Open maps weights and begins a session, in place of the one before. Every other method needs it.
+// Open maps weights and begins a session, or goes on with a saved one, in place of the one before. Every other
+// method needs it.
 func (c *Client) Open(r OpenRequest) (Info, error) {
 	last, err := c.call(request{Do: doOpen, Open: r}, nil)
 	if err != nil {
@@ -116,6 +117,12 @@ func (c *Client) Bench(r BenchRequest) (BenchResult, error) {
 		return BenchResult{}, err
 	}
 	return *last.Bench, nil
+}
+
+// Save writes the session to a file, as Session.Save does, and returns the number of its tokens.
+func (c *Client) Save(path string) (tokens int, err error) {
+	last, err := c.call(request{Do: doSave, Path: path}, nil)
+	return last.At, err
 }
 
 // Stats tells about the memory of the process.

@@ -18,6 +18,7 @@ type OpenRequest struct {
 	Verify    bool   // check their payload too
 	HugePages weights.Huge
 	Options   rt.Options
+	Restore   string // path of a saved session to go on with; "" begins an empty one
 }
 
 // Info is what was opened.
@@ -29,6 +30,9 @@ type Info struct {
 	SelfLayers  int
 	CrossLayers int
 	Options     rt.Options // as they are after defaults
+
+	Pos         int           // tokens that the session holds
+	RestoreTime time.Duration // until a saved session was read and checked; 0 without one
 
 	WeightsBytes  int64 // the file
 	ReservedBytes int64 // states, cache, arena and scratch of the session, committed or not
@@ -129,6 +133,7 @@ const (
 	doExport
 	doBench
 	doStats
+	doSave
 	doCancel // the request of that serial, if it is under way; has no reply
 )
 
@@ -136,6 +141,7 @@ type request struct {
 	Serial   uint64
 	Do       command
 	Open     OpenRequest
+	Path     string
 	Tokens   []int32
 	Targets  []int32
 	Sampling rt.Sampling

@@ -138,6 +138,8 @@ func (s *server) do(w *work) (*reply, error) {
 		err = s.export()
 	case doBench:
 		r.Bench, err = s.bench(w.ctx, w.Bench)
+	case doSave:
+		r.At, err = s.session.Pos(), s.session.Save(w.Path)
 	case doStats:
 		r.Stats = stats()
 		r.Stats.ReservedBytes = s.session.Reserved()
@@ -168,7 +170,8 @@ func (s *server) doOpen(w *work, r *reply) error {
 			return err
 		}
 	}
-	session, err := s.model.NewSession(w.Open.Options)
+	start := time.Now()
+	session, err := s.begin(w.Open)
 	if err != nil {
 		return err
 	}
@@ -177,11 +180,22 @@ func (s *server) doOpen(w *work, r *reply) error {
 	r.Info = &Info{
 		Name: m.Name, Vocab: m.Vocab, Dim: m.Dim, Context: m.Context,
 		SelfLayers: m.SelfLayers, CrossLayers: m.CrossLayers,
-		Options:       session.Options(),
+		Options: session.Options(), Pos: session.Pos(),
 		WeightsBytes:  s.model.WeightsBytes(),
 		ReservedBytes: session.Reserved(),
 	}
+	if w.Open.Restore != "" {
+		r.Info.RestoreTime = time.Since(start)
+	}
 	return nil
+}
+
+// begin makes the session that a request asks for.
+func (s *server) begin(r OpenRequest) (*rt.Session, error) {
+	if r.Restore != "" {
+		return s.model.Restore(r.Restore, r.Options)
+	}
+	return s.model.NewSession(r.Options)
 }
 
 func (s *server) close() {

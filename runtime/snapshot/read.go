@@ -69,6 +69,9 @@ func shorter(name string, offset int64, err error) error {
 	return err
 }
 
+// Name is the path that the file was opened by.
+func (f *File) Name() string { return f.name }
+
 // Description is what the file says of itself. It may not be written to.
 func (f *File) Description() []byte { return f.header.description }
 
