@@ -48,6 +48,9 @@ func newCrew(set kernel.Set, n, scratch int) *crew {
 	return c
 }
 
+// set is the kernels that the workers use.
+func (c *crew) set() kernel.Set { return c.workers[0].Set }
+
 func (c *crew) run(task func(*kernel.Worker)) time.Duration {
 	w := c.workers[0]
 	c.task = task

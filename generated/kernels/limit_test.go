@@ -1,71 +1,14 @@
-//go:build amd64 && !purego
+//go:build linux && amd64 && !purego
 
 package kernels
 
 import (
 	"fmt"
-	"slices"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/yococ/yococ/asm"
 	rt "github.com/yococ/yococ/runtime"
 	"github.com/yococ/yococ/runtime/kernel"
 )
-
-// Benchmarks of whole routines beside the limit of the machine. The two take turns, because what
-// else the machine does moves both: the figures are the median of the rounds' ratios, "of-limit", and
-// the ratio of the two best rounds, "best".
-
-// A squad runs a job on every worker of a team at once.
-type squad []*kernel.Worker
-
-// newSquad is n workers of a set, with scratch for rows of k inputs.
-func newSquad(m *rt.Memory, set kernel.Set, n, k, rows int) squad {
-	var c squad
-	barrier := new(kernel.Barrier)
-	for id := range n {
-		c = append(c, kernel.NewWorker(id, n, set, m.Floats(kernel.LinearScratch(k, rows)), barrier))
-	}
-	return c
-}
-
-// clock is the time since some moment.
-var clock = func() time.Duration { return time.Since(begin) }
-
-var begin = time.Now()
-
-// time is how long the job takes until the last worker has done it.
-func (c squad) time(job func(*kernel.Worker)) time.Duration {
-	var group sync.WaitGroup
-	start := clock()
-	for _, w := range c[1:] {
-		group.Go(func() { job(w) })
-	}
-	job(c[0])
-	group.Wait()
-	return clock() - start
-}
-
-// beside reports the rate of work beside that of limit; both do so much in whatever unit a call, and
-// rates are in 10⁹ of them a second.
-func beside(b *testing.B, c squad, unit string, limitSize, workSize float64, limit, work func(*kernel.Worker)) {
-	const enough = 15
-	var ratios []float64
-	var top, best, sum float64
-	c.time(work)
-	for range max(b.N, enough) {
-		l := limitSize / float64(c.time(limit).Nanoseconds())
-		w := workSize / float64(c.time(work).Nanoseconds())
-		ratios = append(ratios, w/l)
-		top, best, sum = max(top, l), max(best, w), sum+w
-	}
-	slices.Sort(ratios)
-	b.ReportMetric(ratios[len(ratios)/2], "of-limit")
-	b.ReportMetric(best/top, "best")
-	b.ReportMetric(sum/float64(len(ratios)), unit)
-}
 
 // shapes are the matrices of a model with three billion weights: outputs and inputs.
 var shapes = [][2]int{{3072, 3072}, {3072, 8192}}
@@ -98,26 +41,22 @@ var denseFormats = []struct {
 
 // BenchmarkDense multiplies the rows of a chunk, beside the peak of the arithmetic units.
 func BenchmarkDense(b *testing.B) {
-	eachDense(b, []int{512}, func(b *testing.B, l *dense) {
-		const rounds = 200_000
-		lanes, probe := probes[l.set.Level()].lanes, probes[l.set.Level()].fma
-		if l.m.Rounds && l.set.Level() == "avx512" && kernel.HasBF16Dots() {
-			lanes, probe = 2*lanes, pairPeak_avx512bf16
+	eachDense(b, []int{512}, func(b *testing.B, c *crew, l *dense) {
+		const rounds = 200_000 // some milliseconds
+		peak, flops := fmaPeak(c.set().Level())
+		if l.m.Rounds {
+			peak, flops = pairPeak(c.set().Level())
 		}
-		flops := 2 * float64(l.rows) * float64(l.m.N) * float64(l.m.K)
-		beside(b, l.squad, "GFLOP/s", float64(len(l.squad)*rounds*asm.ProbeFMAs*lanes*2), flops,
-			func(*kernel.Worker) { probe(rounds) }, l.run)
+		paired(b, c, "GFLOP/s", 2*l.rows*l.m.N*l.m.K, len(c.workers)*rounds*flops,
+			func(w *kernel.Worker, _ int) { l.run(w) }, func(*kernel.Worker, int) { peak(rounds) })
 	})
 }
 
 // A dense is a product to be measured.
 type dense struct {
-	set    kernel.Set
-	squad  squad
-	m      kernel.Matrix
-	x, tmp kernel.Rows
-	dst    kernel.Rows
-	rows   int
+	m           kernel.Matrix
+	x, tmp, dst kernel.Rows
+	rows        int
 }
 
 func (l *dense) run(w *kernel.Worker) {
@@ -125,7 +64,7 @@ func (l *dense) run(w *kernel.Worker) {
 }
 
 // eachDense runs a benchmark for every format, level, shape, number of rows and of workers.
-func eachDense(b *testing.B, rows []int, run func(b *testing.B, l *dense)) {
+func eachDense(b *testing.B, rows []int, run func(b *testing.B, c *crew, l *dense)) {
 	for _, f := range denseFormats {
 		for _, shape := range shapes {
 			m := rt.NewMemory()
@@ -142,7 +81,9 @@ func eachDense(b *testing.B, rows []int, run func(b *testing.B, l *dense)) {
 							}
 							x, tmp, dst := block(k), block(k/2), block(n)
 							fill(x.Data)
-							run(b, &dense{set, newSquad(more, set, workers, k, r), matrix, x, tmp, dst, r})
+							c := newCrew(set, workers, kernel.LinearScratch(k, r))
+							defer c.stop()
+							run(b, c, &dense{matrix, x, tmp, dst, r})
 						})
 					}
 				}
