@@ -15,6 +15,9 @@ import (
 // others of its round: enough to hide the latency of two units.
 const ProbeFMAs = 12
 
+// ProbePairs is the same for products of bfloat16 pairs, which take longer.
+const ProbePairs = 24
+
 // ProbeDots is the same for vectors of products of bytes, of which a vector has four a lane.
 const ProbeDots = 12
 
@@ -30,7 +33,7 @@ const ProbeBlocks = 6 * 8
 //	sumPeak_LEVEL(rounds)  the same sums left in 16 bits, as products of 4 bits may be; AVX2 alone
 //	signPeak_LEVEL(rounds)   what dotPeak does, with weights that have a sign; AVX2 alone
 //	blockPeak_LEVEL(rounds)  rounds × ProbeBlocks of what sumPeak does, with what ends a block; AVX2 alone
-//	pairPeak_LEVEL(rounds) rounds × ProbeFMAs sums of products of bfloat16 pairs, if the level has them
+//	pairPeak_LEVEL(rounds) rounds × ProbePairs sums of products of bfloat16 pairs, if the level has them
 //	readPeak_LEVEL(p)      whole groups of eight vectors of p, xored together
 func EmitProbes(pkg string, level plan.Level) (File, error) {
 	ctx := build.NewContext()
@@ -136,7 +139,7 @@ func EmitProbes(pkg string, level plan.Level) (File, error) {
 
 	if level.Bonus != nil {
 		begin("pairPeak", "func(rounds int)", "does rounds of independent VDPBF16PS.", level.With())
-		acc, one := e.vecs(ProbeFMAs), e.vec()
+		acc, one := e.vecs(ProbePairs), e.vec()
 		e.zero(acc...)
 		e.zero(one)
 		e.times(e.integer("rounds"), func() {
@@ -180,7 +183,7 @@ func Probes(level plan.Level) []Probe {
 	if level.Lanes == 16 {
 		list = append(list, Probe{"Bytes", "dotPeak_" + level.Name, "VPDPBUSD", dots})
 		if level.Bonus != nil {
-			list = append(list, Probe{"Pairs", "pairPeak_" + level.With().Name, "VDPBF16PS", 2 * fma})
+			list = append(list, Probe{"Pairs", "pairPeak_" + level.With().Name, "VDPBF16PS", 2 * 2 * ProbePairs * level.Lanes})
 		}
 		return list
 	}

@@ -106,7 +106,7 @@ func fmaPeak(level string) (func(rounds int), int) {
 
 func pairPeak(level string) (func(rounds int), int) {
 	if level == "avx512" && kernel.HasBF16Dots() {
-		return pairPeak_avx512bf16, 4 * asm.ProbeFMAs * probes[level].lanes
+		return pairPeak_avx512bf16, 4 * asm.ProbePairs * probes[level].lanes
 	}
 	return fmaPeak(level)
 }

@@ -14,6 +14,6 @@ var assembly = map[string]loops{
 	"avx512": {readPeak_avx512, map[Kind]peak{
 		FMA:   {"VFMADD231PS", fmaPeak_avx512, 384},
 		Bytes: {"VPDPBUSD", dotPeak_avx512, 1536},
-		Pairs: {"VDPBF16PS", pairPeak_avx512bf16, 768},
+		Pairs: {"VDPBF16PS", pairPeak_avx512bf16, 1536},
 	}},
 }
