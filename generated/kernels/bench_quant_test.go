@@ -43,12 +43,6 @@ func threadTime() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// started is when the process did.
-var started = time.Now()
-
-// wallTime is what several threads are measured by, on a machine that has nothing else to do.
-func wallTime() time.Duration { return time.Since(started) }
-
 // huge is n bytes of memory in pages as large as the system has.
 func huge(b *testing.B, n int) []byte {
 	const page = 2 << 20
