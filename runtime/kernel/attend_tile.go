@@ -67,6 +67,22 @@ func (t *tile) see(from, to int) (a, b int) {
 	return a, max(a, b)
 }
 
+// alike returns the number of rows from r to below end that see the same positions [from, to) of a segment,
+// counted from its start: all rows see the whole of one that lies behind them and within their windows.
+func (t *tile) alike(seg, r, end int) (n, from, to int) {
+	sees := func(r int) (from, to int) {
+		start := seg * segmentTokens
+		return max(start, t.first(t.pos+r)) - start, min(start+segmentTokens, t.pos+r+1) - start
+	}
+	from, to = sees(r)
+	for n = 1; r+n < end; n++ {
+		if a, b := sees(r + n); a != from || b != to {
+			break
+		}
+	}
+	return n, from, to
+}
+
 // blocks returns the blocks [first, end) of a segment that any row sees.
 func (t *tile) blocks(seg int) (first, end int) {
 	const n = segmentTokens / blockTokens
@@ -101,13 +117,13 @@ func (t *tile) segment(seg int) {
 	}
 	lo, hi := t.see(start, start+segmentTokens)
 	clear(t.part[lo*t.group*t.size : hi*t.group*t.size])
-	for r := lo; r < hi; r++ {
-		from := max(start, t.first(t.pos+r)) - start
-		to := min(start+segmentTokens, t.pos+r+1) - start
+	for r, n := lo, 0; r < hi; r += n {
+		var from, to int
+		n, from, to = t.alike(seg, r, hi)
 		p, stats := t.p[r*t.group*scoreStride:], t.part[(r*t.group+1)*t.size-tail:]
 		base := from / blockTokens * blockTokens
 		ahead := t.Cache.ahead(t.c, t.head, (start+from)/blockTokens, t.rows)
-		t.w.Set.Softmax(p[base:], scoreStride, t.group, blocksOf(to-base, blockTokens), from-base, to-base, stats, t.size, ahead)
+		t.w.Set.Softmax(p[base:], scoreStride, n*t.group, blocksOf(to-base, blockTokens), from-base, to-base, stats, t.size, ahead)
 	}
 	for b, n := firstBlock, 0; b < endBlock; b += n {
 		var lo, hi int
@@ -130,10 +146,11 @@ func (t *tile) segmentQ8(seg int) {
 	if t.rows == 1 {
 		ahead = x.values[aheadQ8-segmentTokens*4:]
 	}
-	for r := lo; r < hi; r++ {
-		from, to := max(start, t.first(t.pos+r))-start, min(start+segmentTokens, t.pos+r+1)-start
+	for r, n := lo, 0; r < hi; r += n {
+		var from, to int
+		n, from, to = t.alike(seg, r, hi)
 		p, stats := t.p[r*t.group*scoreStride:], t.part[(r*t.group+1)*t.size-tail:]
-		t.w.Set.SoftmaxQ8(bytesOf(p), p, scoreStride, t.group, blocks, from, to, stats, t.size, x.scales, ahead)
+		t.w.Set.SoftmaxQ8(bytesOf(p), p, scoreStride, n*t.group, blocks, from, to, stats, t.size, x.scales, ahead)
 	}
 	t.w.Set.WeighQ8(part, t.size, bytesOf(p), 4*scoreStride, part[t.size-tail+2:], t.size, x.values, segmentTokens, valueCols(t.Dim), blocks, rows)
 }
@@ -161,14 +178,12 @@ func (t *tile) weigh(b, n, lo, hi, at int) {
 func (t *tile) merge(seg int) {
 	lo, hi := t.see(seg*segmentTokens, (seg+1)*segmentTokens)
 	n := t.group * t.size
-	for r := lo; r < hi; r++ {
-		out, part := t.out[r*n:][:n], t.part[r*n:][:n]
-		if seg == t.first(t.pos+r)/segmentTokens {
-			copy(out, part)
-		} else {
-			t.w.Set.MergeParts(out, part, t.size)
-		}
+	seen := lo // rows before it have seen a segment
+	for seen < hi && t.first(t.pos+seen)/segmentTokens < seg {
+		seen++
 	}
+	t.w.Set.MergeParts(t.out[lo*n:seen*n], t.part[lo*n:seen*n], t.size)
+	copy(t.out[seen*n:hi*n], t.part[seen*n:hi*n])
 }
 
 // divide writes the tile's outputs to dst, from row r on.
