@@ -8,7 +8,7 @@ import (
 )
 
 // Attention over a cache of 8-bit integers, whose layout kernel/cache_q8.go defines. The other factor
-// x is integers of 14 bits, split as split.go says.
+// x is integers of 8 bits, or of 14 and split as split.go says.
 //
 //	scoreQ8: dst[r][c] = (float32(sums[r] + Σ_i q[r][i]*u[i][c]) * s[c]) * scale[r]
 //	weighQ8: dst[r][c] = float32(Σ_j p[r][j]*w[j][c]) * scale[r]
@@ -25,7 +25,7 @@ import (
 // sweep over memory from 0.6 to 0.95 of a plain loop's rate.
 //
 // A dot multiplies bytes of which one is unsigned, the key's or the weight's half. With VNNI it is one
-// instruction, and halves have accumulators of their own: 2RV of them, V of w and one of x for R rows and
+// instruction, and halves have accumulators of their own: RV or 2RV of them, V of w and one of x for R rows and
 // V vectors. Else bytes of w are widened to words, the even ones and the odd ones of fours, and multiplied
 // by words of x, which add up in pairs to 32 bits: RV accumulators, two of w and of products, 2R of x.
 
@@ -55,11 +55,25 @@ func (g *splitGemm) highest() int {
 	return 3
 }
 
+// halves reports whether x comes in halves: weights do, where dots multiply bytes.
+func (g *splitGemm) halves() bool { return g.masked() && g.signed }
+
+// quad is how many bytes of x are four inputs.
+func (g *splitGemm) quad() int {
+	if g.masked() && !g.halves() {
+		return quadBytes / 2
+	}
+	return quadBytes
+}
+
 // vectors is how many vectors wide a tile is.
 func (g *splitGemm) vectors(rows int) int {
 	n := []int{1: 8, 2: 4, 3: 2}
-	if g.masked() {
+	switch {
+	case g.halves():
 		n = []int{1: 4, 2: 4, 3: 4, 4: 2, 5: 2, 6: 2}
+	case g.masked():
+		n = []int{1: 4, 2: 4, 3: 4, 4: 4, 5: 4, 6: 4}
 	}
 	return min(n[rows], g.width/g.level.Lanes)
 }
@@ -109,12 +123,12 @@ func (g *splitGemm) panel(steps func(left reg.GPVirtual), start func(r int, acc 
 // tile writes the sums of a strip. steps loads their number; start writes what a row's sum begins with.
 func (g *splitGemm) tile(rows, col int, steps func(reg.GPVirtual), start func(r int, acc []reg.VecVirtual)) [][]reg.VecVirtual {
 	n := g.vectors(rows)
-	high, low := make([][]reg.VecVirtual, rows), make([][]reg.VecVirtual, rows)
+	var high, low [][]reg.VecVirtual
 	for r := range rows {
-		low[r] = g.vecs(n)
+		low = append(low, g.vecs(n))
 		start(r, low[r])
-		if g.masked() {
-			high[r] = g.vecs(n)
+		if g.halves() {
+			high = append(high, g.vecs(n))
 			g.zero(high[r]...)
 		}
 	}
@@ -126,13 +140,16 @@ func (g *splitGemm) tile(rows, col int, steps func(reg.GPVirtual), start func(r 
 	for line := 0; line < 4*n*g.level.Lanes; line += 64 {
 		g.PREFETCHT0(operand.Mem{Base: w, Disp: aheadQ8 + 4*col + line})
 	}
-	if g.masked() {
+	switch {
+	case g.halves():
 		g.dots(w, col, in, high, low)
-	} else {
+	case g.masked():
+		g.dots(w, col, in, low)
+	default:
 		g.words(w, col, in, low)
 	}
 	for _, p := range moving {
-		g.ADDQ(operand.Imm(quadBytes), p)
+		g.ADDQ(operand.Imm(uint64(g.quad())), p)
 	}
 	g.ADDQ(operand.I32(4*g.width), w)
 	g.DECQ(left)
@@ -152,21 +169,21 @@ func (g *splitGemm) rowsFrom(base, stride reg.GPVirtual, rows int) ([]operand.Me
 	return (&gemm{emitter: g.emitter}).rowsMoving(base, stride, rows)
 }
 
-// dots adds the products of four inputs by VNNI.
-func (g *splitGemm) dots(w reg.GPVirtual, col int, x []operand.Mem, high, low [][]reg.VecVirtual) {
-	ws := g.vecs(len(low[0]))
+// dots adds the products of four inputs by VNNI, those of each half to accumulators of its own.
+func (g *splitGemm) dots(w reg.GPVirtual, col int, x []operand.Mem, halves ...[][]reg.VecVirtual) {
+	ws := g.vecs(len(halves[0][0]))
 	for v := range ws {
 		g.VMOVDQU32(operand.Mem{Base: w, Disp: 4*col + v*g.bytes()}, ws[v])
 	}
-	for r := range low {
-		for half, acc := range [][]reg.VecVirtual{high[r], low[r]} {
+	for r := range x {
+		for half, acc := range halves {
 			xs := g.vec()
 			g.VPBROADCASTD(x[r].Offset(4*half), xs)
 			for v := range ws {
 				if g.signed {
-					g.VPDPBUSD(ws[v], xs, acc[v])
+					g.VPDPBUSD(ws[v], xs, acc[r][v])
 				} else {
-					g.VPDPBUSD(xs, ws[v], acc[v])
+					g.VPDPBUSD(xs, ws[v], acc[r][v])
 				}
 			}
 		}

@@ -7,18 +7,18 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Numbers rounded to integers of 14 bits, as the products of attend.go want them: eight bytes for each four.
+// Numbers rounded to integers, as the products of attend.go want them, four at a time.
 //
-//	splitQuery: v[i] = rint(x[i]*(8191/max|x|))
+//	splitQuery: v[i] = rint(x[i]*(127/max|x|))
 //	splitRows:  t[j] = p[j]*s[j], v[j] = rint(t[j]*(16383/max t))
 //
-// With dots the eight bytes are two halves of 7 bits, four high ones and four low ones: of a query (v+64)>>7
-// and the rest, of weights v>>7 and v&127. Else they are words, the second and the third exchanged.
+// With dots queries are bytes, and weights two halves of 7 bits, four high ones and four low ones: v>>7 and
+// v&127. Else both are words, the second and the third exchanged.
 //
 // What is not finite is left to the conversion, which makes it 1<<31, and that becomes 0.
 
 const (
-	quadBytes = 8             // of four integers
+	quadBytes = 8             // of four integers of 14 bits, or as words
 	straight  = 0b11_01_10_00 // quarters 0, 2, 1, 3
 )
 
@@ -49,14 +49,14 @@ func (e *emitter) splitFactor(m reg.VecVirtual, name string, most float32, scale
 // splitQuery splits one row.
 func splitQuery(e *emitter) {
 	q, x, left := e.ptr("q"), e.ptr("x"), e.length("x")
-	inverse := e.spread(e.splitFactor(e.maxAbs(x, left), "queryMax", 1<<13-1, e.result("scale")))
+	inverse := e.spread(e.splitFactor(e.maxAbs(x, left), "queryMax", 127, e.result("scale")))
 	sum := e.vecs(e.parts())
 	e.zero(sum...)
 	off := e.GP64()
 	e.XORQ(off, off)
-	var half reg.VecVirtual
+	quad := quadBytes
 	if e.masked() {
-		half = e.inRegister(e.constant("half", 1<<(halfBits-1)))
+		quad = 4
 	}
 	group16 := func(masks func(part int) reg.Register) reg.VecVirtual {
 		var vs []reg.VecVirtual
@@ -70,7 +70,8 @@ func splitQuery(e *emitter) {
 			vs = append(vs, v)
 		}
 		if e.masked() {
-			return e.queryHalves(vs[0], half)
+			e.VPMOVDB(vs[0], vs[0].AsX())
+			return vs[0]
 		}
 		e.VPACKSSDW(vs[1], vs[0], vs[0])
 		return e.exchanged(vs[0])
@@ -79,9 +80,13 @@ func splitQuery(e *emitter) {
 	e.CMPQ(left, operand.Imm(group))
 	e.JLT(operand.LabelRef(tail))
 	e.Label(loop)
-	e.VMOVDQU(group16(func(int) reg.Register { return nil }).AsY(), operand.Mem{Base: q})
+	if v := group16(func(int) reg.Register { return nil }); e.masked() {
+		e.VMOVDQU(v.AsX(), operand.Mem{Base: q})
+	} else {
+		e.VMOVDQU(v, operand.Mem{Base: q})
+	}
 	e.ADDQ(operand.Imm(4*group), off)
-	e.ADDQ(operand.Imm(2*group), q)
+	e.ADDQ(operand.Imm(uint64(group/4*quad)), q)
 	e.SUBQ(operand.Imm(group), left)
 	e.CMPQ(left, operand.Imm(group))
 	e.JGE(operand.LabelRef(loop))
@@ -91,9 +96,14 @@ func splitQuery(e *emitter) {
 	e.JLE(operand.LabelRef(done))
 	quads, v := e.label("quads"), group16(func(part int) reg.Register { return e.below(left, part) })
 	e.Label(quads)
-	e.VMOVQ(v.AsX(), operand.Mem{Base: q})
-	e.VPERMQ(operand.Imm(0b00_11_10_01), v.AsY(), v.AsY())
-	e.ADDQ(operand.Imm(quadBytes), q)
+	if e.masked() {
+		e.VMOVD(v.AsX(), operand.Mem{Base: q})
+		e.VPSRLDQ(operand.Imm(4), v.AsX(), v.AsX())
+	} else {
+		e.VMOVQ(v.AsX(), operand.Mem{Base: q})
+		e.VPERMQ(operand.Imm(0b00_11_10_01), v.AsY(), v.AsY())
+	}
+	e.ADDQ(operand.Imm(uint64(quad)), q)
 	e.SUBQ(operand.Imm(4), left)
 	e.JG(operand.LabelRef(quads))
 	e.Label(done)
@@ -102,22 +112,6 @@ func splitQuery(e *emitter) {
 	e.SHLL(operand.Imm(7), words)
 	e.NEGL(words)
 	e.MOVL(words, e.result("sum"))
-}
-
-// queryHalves are sixteen integers, of either sign, as fours of high and low halves.
-func (e *emitter) queryHalves(v, half reg.VecVirtual) reg.VecVirtual {
-	h, shifted, all := e.vec(), e.vec(), e.vec()
-	high, low, second := e.XMM(), e.XMM(), e.XMM()
-	e.VPADDD(half, v, h)
-	e.VPSRAD(operand.Imm(halfBits), h, h)
-	e.VPSLLD(operand.Imm(halfBits), h, shifted)
-	e.VPSUBD(shifted, v, v)
-	e.VPMOVDB(h, high)
-	e.VPMOVDB(v, low)
-	e.VPUNPCKHDQ(low, high, second)
-	e.VPUNPCKLDQ(low, high, high)
-	e.VINSERTI32X4(operand.Imm(1), second, high.AsY(), all.AsY())
-	return all
 }
 
 // exchanged puts two packed vectors of eight integers in order and exchanges, of each four, the second

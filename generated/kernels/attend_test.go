@@ -17,7 +17,7 @@ const blockTokens = kernel.PanelCols
 
 // Largest integers that are split.
 const (
-	queryMax  = 1<<13 - 1
+	queryMax  = 127
 	weightMax = 1<<14 - 1
 )
 

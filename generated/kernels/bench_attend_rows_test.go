@@ -29,7 +29,9 @@ func BenchmarkAttendRows(b *testing.B) {
 				}
 				for _, threads := range []int{1, 2} {
 					name := fmt.Sprintf("%s/%s/group=%d/dim=%d/window=%d/pos=%d/threads=%d", format.name, set.Level(), shape.group, shape.dim, shape.window, shape.pos, threads)
-					b.Run(name, func(b *testing.B) { attendRows(b, set, format.Format, shape.group, shape.dim, shape.window, shape.pos, rows, kvHeads, threads) })
+					b.Run(name, func(b *testing.B) {
+						attendRows(b, set, format.Format, shape.group, shape.dim, shape.window, shape.pos, rows, kvHeads, threads)
+					})
 				}
 			}
 		}
@@ -37,14 +39,14 @@ func BenchmarkAttendRows(b *testing.B) {
 }
 
 func attendRows(b *testing.B, set kernel.Set, format kernel.Format, group, dim, window, pos, rows, kvHeads, threads int) {
-	context := pos + rows
-	spec := &kernel.CacheSpec{KVHeads: kvHeads, Dim: dim, Format: format, Blocks: kernel.CacheBlocks(context)}
-	if window > 0 {
-		spec.Blocks, spec.Ring, spec.Window = kernel.RingBlocks(window), true, window
+	spec := &kernel.CacheSpec{KVHeads: kvHeads, Dim: dim, Format: format, Window: window}
+	size := spec.Bytes()
+	if window == 0 {
+		size *= (pos + rows) / kernel.SpanTokens
 	}
 	heads := group * kvHeads
 	attend := &kernel.AttendSpec{Heads: heads, KVHeads: kvHeads, Dim: dim, Scale: 0.1, Window: window, Cache: spec}
-	cache := spec.View(hugePages(b, int(spec.Bytes())))
+	cache := cacheIn(spec, hugePages(b, size))
 	c := newCrew(set, threads, kernel.AttendScratch(heads, kvHeads, dim, rows))
 	defer c.stop()
 	input := func(n int) kernel.Rows {

@@ -3649,7 +3649,7 @@ done9:
 	VZEROUPPER
 	RET
 
-DATA queryMax_avx2<>+0(SB)/4, $0x45fff800
+DATA queryMax_avx2<>+0(SB)/4, $0x42fe0000
 GLOBL queryMax_avx2<>(SB), RODATA|NOPTR, $4
 
 DATA exchange_avx2<>+0(SB)/4, $0x05040100

@@ -19,7 +19,7 @@ func gemmQ4_avx512(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds 
 //go:noescape
 func quantizeRow_avx512(q []int8, sums []int32, x []float32, block int, zero int) (scale float32)
 
-// splitQuery_avx512 rounds a query to integers of 14 bits; kernel.Portable.SplitQuery is the reference.
+// splitQuery_avx512 rounds a query to integers of 8 bits; kernel.Portable.SplitQuery is the reference.
 //
 //go:noescape
 func splitQuery_avx512(q []int8, x []float32) (scale float32, sum int32)

@@ -106,7 +106,7 @@ func (AVX2) Softmax(p []float32, ldp, rows, blocks, lo, hi int, stats []float32,
 	softmax_avx2(p, ldp, rows, blocks, lo, hi, stats, lds, ahead)
 }
 
-// SplitQuery rounds a query to integers of 14 bits.
+// SplitQuery rounds a query to integers of 8 bits.
 func (AVX2) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
 	return splitQuery_avx2(q, x)
 }
@@ -282,7 +282,7 @@ func (AVX512) Softmax(p []float32, ldp, rows, blocks, lo, hi int, stats []float3
 	softmax_avx512(p, ldp, rows, blocks, lo, hi, stats, lds, ahead)
 }
 
-// SplitQuery rounds a query to integers of 14 bits.
+// SplitQuery rounds a query to integers of 8 bits.
 func (AVX512) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
 	return splitQuery_avx512(q, x)
 }

@@ -179,9 +179,9 @@ func TestAttendFormats(t *testing.T) {
 	}
 }
 
-// cacheIn is the cache whose spans follow one another in memory, which it fills.
+// cacheIn is the cache whose spans follow one another in memory, which it fills, or the ring that lies there.
 func cacheIn(spec *kernel.CacheSpec, memory []byte) kernel.Cache {
 	spans := kernel.Spans(slices.Collect(slices.Chunk(memory, spec.Bytes())))
-	at := kernel.NewStates(nil, &spans)
+	at := kernel.NewStates(memory, &spans)
 	return spec.View(&at)
 }

@@ -57,7 +57,7 @@ func (avx2Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps float
 	rmsNorm_avx2(dst, x, gain, eps)
 }
 
-// SplitQuery rounds a query to integers of 14 bits.
+// SplitQuery rounds a query to integers of 8 bits.
 func (avx2Kernels) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
 	return splitQuery_avx2(q, x)
 }
@@ -137,7 +137,7 @@ func (avx512Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps flo
 	rmsNorm_avx512(dst, x, gain, eps)
 }
 
-// SplitQuery rounds a query to integers of 14 bits.
+// SplitQuery rounds a query to integers of 8 bits.
 func (avx512Kernels) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
 	return splitQuery_avx512(q, x)
 }

@@ -34,7 +34,7 @@ func tileSwiGLU_avx512(dst []float32, ldd int, tile []float32, scale []float32, 
 //go:noescape
 func rmsNorm_avx512(dst []float32, x []float32, gain []float32, eps float32)
 
-// splitQuery_avx512 rounds a query to integers of 14 bits; kernel.Portable.SplitQuery is the reference.
+// splitQuery_avx512 rounds a query to integers of 8 bits; kernel.Portable.SplitQuery is the reference.
 //
 //go:noescape
 func splitQuery_avx512(q []int8, x []float32) (scale float32, sum int32)

@@ -99,7 +99,7 @@ var (
 
 	MergeParts = &Kernel{Name: "MergeParts", Doc: "merges partial attention results", Params: params("dst", f32s, "x", f32s, "size", "int")}
 
-	SplitQuery = &Kernel{Name: "SplitQuery", Doc: "rounds a query to integers of 14 bits", Params: params("q", i8s, "x", f32s), Results: params("scale", "float32", "sum", "int32")}
+	SplitQuery = &Kernel{Name: "SplitQuery", Doc: "rounds a query to integers of 8 bits", Params: params("q", i8s, "x", f32s), Results: params("scale", "float32", "sum", "int32")}
 	ScoreQ8    = &Kernel{Name: "ScoreQ8", Doc: "multiplies split queries by blocks of quantized keys", Params: params("dst", f32s, "ldd", "int", "q", i8s, "ldq", "int", "scale", f32s, "sums", i32s, "k", u8s, "dim", "int", "blocks", "int", "rows", "int")}
 	SoftmaxQ8  = &Kernel{Name: "SoftmaxQ8", Doc: "turns rows of scores into split weights, their maxima and sums", Params: slices.Concat(params("q", i8s), softmax, params("s", u8s, "ahead", u8s))}
 	WeighQ8    = &Kernel{Name: "WeighQ8", Doc: "multiplies split weights by quantized values", Params: params("dst", f32s, "ldd", "int", "p", i8s, "ldp", "int", "scale", f32s, "lds", "int", "v", u8s, "tokens", "int", "cols", "int", "blocks", "int", "rows", "int")}

@@ -16,12 +16,13 @@ import (
 //
 // in the order in which attention reads it: what lay far ahead would be waited for.
 //
-// The other factor of both products is rounded to integers too, but to 14 bits, so that it is the cache's
-// 8 bits that decide how exact attention is. Levels keep the 14 bits as their instructions want them: as two
-// halves of 7 bits, a byte each, where an instruction multiplies four bytes, or as words. Sums are exact, and
-// thus equal however they are made; float32 comes after the sum of a head's elements or of a segment's tokens.
+// The other factor of both products is rounded to integers too: queries to 8 bits, as exact as the keys that they
+// meet, and the weights of a segment to 14, since one of them may be a thousand times the others, which would
+// all be rounded to nothing. Levels keep 14 bits as their instructions want them: as two halves of 7 bits,
+// a byte each, where an instruction multiplies four bytes, or as words. Sums are exact, and thus equal however
+// they are made; float32 comes after the sum of a head's elements or of a segment's tokens.
 const (
-	queryMax  = 1<<13 - 1 // of a query's element, of either sign
+	queryMax  = 127       // of a query's element, of either sign
 	weightMax = 1<<14 - 1 // of a token's weight
 
 	aheadQ8 = 8 << 10 // what WeighQ8 and ScoreQ8 fetch behind what they read

@@ -124,9 +124,9 @@ type Set interface {
 	// ahead, which is read next, into the caches; it is at least as long as the rows, or else ignored.
 	Softmax(p []float32, ldp, rows, blocks, lo, hi int, stats []float32, lds int, ahead []byte)
 
-	// SplitQuery rounds a query to integers of 14 bits: with m = max|x| and v[i] = rint(x[i]*(8191/m)), to
-	// nearest even, q holds v as the level's ScoreQ8 wants it, two bytes for each element and for up to three
-	// zeros behind x, which make four. The results are scale = m/8191 and sum = -128 times the sum of v. If
+	// SplitQuery rounds a query to integers of 8 bits: with m = max|x| and v[i] = rint(x[i]*(127/m)), to nearest
+	// even, q holds v as the level's ScoreQ8 wants it, in up to two bytes for each element and for up to three
+	// zeros behind x, which make four. The results are scale = m/127 and sum = -128 times the sum of v. If
 	// m < 2^-100, scale is +0 and v zero; if m is infinite or not a number, so is scale, and v is zero.
 	SplitQuery(q []int8, x []float32) (scale float32, sum int32)
 
