@@ -49,7 +49,8 @@ func tileHeight(group, rows int) int { return min(rows, max(1, tileQueries/group
 func AttendScratch(heads, kvHeads, dim, rows int) int {
 	group := heads / kvHeads
 	n := tileHeight(group, rows) * group
-	return roundUp(dim, line) + roundUp(max(dim, spareFloats(dim)), line) + roundUp(n*roundUp(dim, 2), line) + 2*roundUp(n, line) +
+	queries := max(n, heads) // of a tile, or all of a single row
+	return roundUp(dim, line) + roundUp(max(dim, spareFloats(dim)), line) + roundUp(queries*roundUp(dim, 2), line) + 2*roundUp(queries, line) +
 		n*scoreStride + 2*n*(valueCols(dim)+tail)
 }
 
@@ -105,7 +106,7 @@ func Attend(w *Worker, s *AttendSpec, dst, q Rows, qgain []float32, c *Cache, ph
 func (s *AttendSpec) rows(w *Worker, dst, q Rows, qgain []float32, c *Cache, ph Phases, head, r, pos, n int) {
 	height := tileHeight(s.group(), n)
 	for end := r + n; r < end; r, pos = r+height, pos+height {
-		t := s.newTile(w, c, head, pos, min(height, end-r))
+		t := s.newTile(w, c, head, 1, pos, min(height, end-r))
 		t.queries(q, qgain, ph, r)
 		for seg := s.first(pos) / segmentTokens; seg <= t.last()/segmentTokens && !w.GiveUp(); seg++ {
 			t.segment(seg)
@@ -122,25 +123,29 @@ func (s *AttendSpec) parts(pos int) (first, n, size int) {
 	return first, pos/segmentTokens - first + 1, s.group() * (valueCols(s.Dim) + tail)
 }
 
-// split does the worker's share of the segments of a single row. The worker that has a head's first
-// segment merges those that follow it; the others leave a result a segment.
+// split does the worker's share of the segments of a single row, in the order in which they lie in memory: those
+// of all kv heads at the same positions, then the next ones. The worker that has a head's first segment merges those
+// that follow it; the others leave a result a segment.
 func (s *AttendSpec) split(w *Worker, q Rows, qgain []float32, c *Cache, ph Phases, partial []float32, pos int) {
 	first, segs, size := s.parts(pos)
 	lo, hi := w.Share(s.KVHeads * segs)
-	var t tile
+	t := s.newTile(w, c, 0, s.KVHeads, pos, 1)
+	part := t.part
 	for u := lo; u < hi && !w.GiveUp(); u++ {
-		if u == lo || u%segs == 0 {
-			t = s.newTile(w, c, u/segs, pos, 1)
+		seg, head := u/s.KVHeads, u%s.KVHeads
+		results := partial[head*segs*size:][:segs*size]
+		t.turn(head)
+		if u < lo+s.KVHeads {
 			t.queries(q, qgain, ph, 0)
-			t.out = partial[u*size:][:size]
 		}
-		if u%segs > 0 && lo > u/segs*segs { // not the head's first: join merges them
-			t.part = partial[u*size:][:size]
-			t.segment(first + u%segs)
+		if head < lo { // not the one that has the head's first: join merges them
+			t.part = results[seg*size:][:size]
+			t.segment(first + seg)
 			continue
 		}
-		t.segment(first + u%segs)
-		t.merge(first + u%segs)
+		t.part, t.out = part, results[:size]
+		t.segment(first + seg)
+		t.merge(first + seg)
 	}
 }
 
@@ -156,10 +161,11 @@ func (s *AttendSpec) join(w *Worker, dst Rows, partial []float32, pos int) {
 	group := s.group()
 	lo, hi := w.Share(s.Heads)
 	for h := lo; h < hi; h++ {
-		unit := h / group * segs
-		at, n := unit*size+h%group*(size/group), size/group
+		head := h / group
+		at, n := head*segs*size+h%group*(size/group), size/group
 		out := partial[at:][:n]
-		for seg := shareEnd(w, s.KVHeads*segs, unit) - unit; seg < segs; seg++ {
+		merged := blocksOf(shareEnd(w, s.KVHeads*segs, head)-head, s.KVHeads)
+		for seg := merged; seg < segs; seg++ {
 			w.Set.MergeParts(out, partial[at+seg*size:][:n], n)
 		}
 		dividePart(w.Set, dst.Row(0, (h+1)*s.Dim)[h*s.Dim:], out)

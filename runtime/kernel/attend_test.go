@@ -101,6 +101,7 @@ func attendCases() []*attendCase {
 		newAttendCase(rng, 4, 1, 24, 0, 1100, Q8),
 		newAttendCase(rng, 2, 2, 112, 0, 90, Q8),
 		newAttendCase(rng, 50, 1, 2, 0, 90, Q8),
+		newAttendCase(rng, 60, 60, 2, 0, 90, F32), newAttendCase(rng, 52, 26, 4, 0, 530, Q8), // more heads than a tile has rows
 	}
 }
 

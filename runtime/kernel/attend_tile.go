@@ -1,7 +1,8 @@
 package kernel
 
 // tile is the work of one worker on rows of a chunk and the query heads of one kv head. Between
-// rows it has no order: only what a row sees decides its result.
+// rows it has no order: only what a row sees decides its result. It may have room for the queries of
+// several kv heads that take turns.
 type tile struct {
 	*AttendSpec
 	w         *Worker
@@ -11,6 +12,9 @@ type tile struct {
 	group     int       // q rows a row
 	size      int       // floats of a result: [cols | m l]
 	x, y      []float32 // [Dim] each
+	of        []float32 // [heads][rows*group][Dim]: room for q of all kv heads
+	scales    []float32 // [heads][rows*group]: likewise for scale
+	sumsOf    []int32   // likewise for sums
 	q         []float32 // [rows*group][Dim], or split queries in its place
 	scale     []float32 // [rows*group] of split queries
 	sums      []int32   // likewise
@@ -18,15 +22,26 @@ type tile struct {
 	part, out []float32 // [rows*group][size] of one segment; merged
 }
 
-func (s *AttendSpec) newTile(w *Worker, c *Cache, head, pos, rows int) tile {
+// newTile is a tile at the first of some kv heads.
+func (s *AttendSpec) newTile(w *Worker, c *Cache, head, heads, pos, rows int) tile {
 	free := pieces(w.Scratch)
 	n, size := rows*s.group(), valueCols(s.Dim)+tail
-	return tile{
-		AttendSpec: s, w: w, c: c, head: head, pos: pos, rows: rows, group: s.group(), size: size,
-		x: free.take(s.Dim), y: free.take(s.Dim), q: free.take(n * roundUp(s.Dim, 2)),
-		scale: free.take(n), sums: wordsOf(free.take(n)), p: free.take(n * scoreStride),
+	t := tile{
+		AttendSpec: s, w: w, c: c, pos: pos, rows: rows, group: s.group(), size: size,
+		x: free.take(s.Dim), y: free.take(s.Dim), of: free.take(heads * n * roundUp(s.Dim, 2)),
+		scales: free.take(heads * n), sumsOf: wordsOf(free.take(heads * n)), p: free.take(n * scoreStride),
 		part: free.take(n * size), out: free.take(n * size),
 	}
+	t.turn(0)
+	t.head = head
+	return t
+}
+
+// turn makes it the turn of a kv head whose queries the tile has room for.
+func (t *tile) turn(head int) {
+	n := t.rows * t.group
+	t.head = head
+	t.q, t.scale, t.sums = t.of[head*n*roundUp(t.Dim, 2):][:n*roundUp(t.Dim, 2)], t.scales[head*n:][:n], t.sumsOf[head*n:][:n]
 }
 
 // last is the position of the last row.
