@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -29,10 +30,11 @@ func (s *server) choose(ctx context.Context, choices []Choice) ([]float64, error
 type chooser struct {
 	ctx     context.Context
 	session *rt.Session
-	holds   []int32 // the tokens of the session; nil if others came behind
+	holds   []int32 // the tokens of the session; nil if they are others
 }
 
-// score is the sum of the log-likelihoods of a choice's tokens.
+// score is the sum of the log-likelihoods of a choice's tokens. The session stays behind the context, and a fork of
+// it goes on.
 func (c *chooser) score(choice Choice) (float64, error) {
 	if err := c.stand(choice.Context); err != nil {
 		return 0, err
@@ -46,9 +48,8 @@ func (c *chooser) score(choice Choice) (float64, error) {
 		return 0, &rt.TokenError{Token: target, Vocab: len(logits)}
 	}
 	sum := rt.NLL(logits, target)
-	if last := len(choice.Tokens) - 1; last > 0 {
-		c.holds = nil
-		nll, err := c.session.Score(c.ctx, choice.Tokens[:last], choice.Tokens[1:])
+	if len(choice.Tokens) > 1 {
+		nll, err := c.behind(choice.Tokens)
 		if err != nil {
 			return 0, err
 		}
@@ -76,4 +77,14 @@ func (c *chooser) stand(context []int32) error {
 	}
 	c.holds = context
 	return nil
+}
+
+// behind adds all tokens but the last, and gives what each says of the next.
+func (c *chooser) behind(tokens []int32) (nll []float64, err error) {
+	f, err := c.session.Fork()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return f.Score(c.ctx, tokens[:len(tokens)-1], tokens[1:])
 }

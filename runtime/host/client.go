@@ -91,7 +91,7 @@ func (c *Client) ScoreRows(tokens []int32, each func(row int, logits []float32) 
 }
 
 // Choose empties the session and returns of every choice the log-likelihood of its tokens behind its context.
-// What all contexts begin with is added once. The session is of no use after it until it is Reset.
+// A context that several have, one after another, is added once. The session is of no use after it until it is Reset.
 func (c *Client) Choose(choices []Choice) ([]float64, error) {
 	last, err := c.call(request{Do: doChoose, Choices: choices}, nil)
 	if err != nil {
