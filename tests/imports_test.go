@@ -67,6 +67,7 @@ var rules = map[string]rule{
 	"tests/bench/gguf":      {ours: []string{"models"}},
 	"tests/bench/readspeed": {ours: []string{"runtime/host/probe", "runtime/kernel"}},
 	"tests/bench/table":     {},
+	"tests/bench/paper":     {},
 }
 
 // listed is what the go command says of a package.
