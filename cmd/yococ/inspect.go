@@ -77,6 +77,7 @@ func printMemory(w io.Writer, m *driver.Model, mem *driver.Memory, contexts, bat
 	if mem.OpenBlock > 0 {
 		row("open block", mem.OpenBlock, "of the self-decoder, at any length")
 	}
+	row("fork", mem.Fork, "of a session that has left another: states, 512 tokens of cache, logits; and scratch, out of a batch")
 	row("scratch", mem.Scratch, fmt.Sprintf("activations of %d tokens, logits, %d workers", driver.Chunk, mem.Threads))
 	fmt.Fprintln(w)
 	for _, n := range contexts {

@@ -17,6 +17,7 @@ type Memory struct {
 	OwnCaches     bool  // there are some of those
 	State         int64 // what does not grow: retention matrices, window rings, …
 	OpenBlock     int64 // what retention keeps of the tokens since the last block of 64 ended
+	Fork          int64 // what a session takes that has gone its own way from another's past, beside scratch
 	Scratch       int64 // activations, logits, private memory of the workers; at the default context
 	Threads       int   // workers of the session
 	span          int64 // what 512 tokens take of all caches that grow
@@ -30,6 +31,9 @@ const process = 8 << 20
 // chooser is what the sampler needs for one entry of the vocabulary, beside the logits on both
 // ends of the pipe.
 const chooser = 16 + 8 + 4*4
+
+// forkHeap is what a session is beside its states: the objects that describe them, and pages begun.
+const forkHeap = 48 << 10
 
 // NewMemory works out the memory of a model with sessions of so many threads.
 func NewMemory(m *Model, threads int) *Memory {
@@ -47,6 +51,7 @@ func NewMemory(m *Model, threads int) *Memory {
 		}
 	}
 	mem.CachePerToken = mem.span / kernel.SpanTokens
+	mem.Fork = pages(mem.State+mem.OpenBlock) + mem.span + rt.SpanHeap + mem.logits() + forkHeap
 	mem.Scratch = mem.scratch(p.Context)
 	return mem
 }
@@ -73,6 +78,7 @@ type Report struct {
 	CachePerToken int64   `json:"cache_bytes_per_token"`
 	State         int64   `json:"state_bytes"`
 	OpenBlock     int64   `json:"open_block_bytes"`
+	Fork          int64   `json:"fork_bytes"` // scratch not included
 	Scratch       int64   `json:"scratch_bytes"`
 	Contexts      []Total `json:"contexts"`
 
@@ -88,7 +94,7 @@ type Total struct {
 
 // Report gives the figures for some context lengths and numbers of sessions.
 func (m *Memory) Report(contexts, batch []int, prefill []PrefillRows) Report {
-	r := Report{Params: m.Params, Weights: m.Weights, CachePerToken: m.CachePerToken, State: m.State, OpenBlock: m.OpenBlock, Scratch: m.Scratch, Prefill: prefill}
+	r := Report{Params: m.Params, Weights: m.Weights, CachePerToken: m.CachePerToken, State: m.State, OpenBlock: m.OpenBlock, Fork: m.Fork, Scratch: m.Scratch, Prefill: prefill}
 	for _, n := range contexts {
 		for _, b := range batch {
 			r.Contexts = append(r.Contexts, Total{n, b, m.Batch(n, b)})
@@ -100,7 +106,7 @@ func (m *Memory) Report(contexts, batch []int, prefill []PrefillRows) Report {
 // scratch is what a session of a context needs beside its states.
 func (m *Memory) scratch(context int) int64 {
 	p, chunk := m.plan, min(Chunk, context)
-	n := pages(4*int64(p.ArenaFloats())*int64(chunk)) + pages(4*plan.HeadRows*int64(p.Vocab))
+	n := pages(4*int64(p.ArenaFloats())*int64(chunk)) + m.logits()
 	worker, partial := kernel.LinearScratch(p.Scratch.Inputs, chunk), 0
 	for _, r := range p.Scratch.Objects {
 		spec := object(p.Object(string(r)))
@@ -111,6 +117,9 @@ func (m *Memory) scratch(context int) int64 {
 	}
 	return n + pages(4*int64(partial)) + int64(m.Threads)*pages(4*int64(worker))
 }
+
+// logits is what the logits of a session take.
+func (m *Memory) logits() int64 { return pages(4 * plan.HeadRows * int64(m.plan.Vocab)) }
 
 // stateBytes is the memory of all layers of a state that does not grow: of the state as its
 // equations have it, and all of it with the open block.
