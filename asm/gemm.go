@@ -35,7 +35,7 @@ const (
 	// How far ahead w is fetched: a block of runtime/kernel's linear layers of few rows, or, where one
 	// tile reads the panel as a stream, what memory needs to answer.
 	aheadBlock  = 16 << 10
-	aheadStream = 4 << 10
+	aheadStream = 8 << 10
 )
 
 // A format is what the factors of a product are.

@@ -26,7 +26,7 @@ TEXT ·gemmF32_avx512(SB), NOSPLIT, $0-113
 few3:
 	CMPQ DI, $+1
 	JNE  few4
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 1 rows, 64 columns.
 	VXORPS  Z0, Z0, Z0
@@ -71,7 +71,7 @@ last7:
 few4:
 	CMPQ DI, $+2
 	JNE  few9
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 2 rows, 64 columns.
 	VXORPS  Z0, Z0, Z0
@@ -137,7 +137,7 @@ last12:
 few9:
 	CMPQ DI, $+3
 	JNE  few14
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 3 rows, 64 columns.
 	VXORPS  Z0, Z0, Z0
@@ -220,7 +220,7 @@ last17:
 few14:
 	CMPQ DI, $+4
 	JNE  few19
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 4 rows, 64 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -325,7 +325,7 @@ last22:
 few19:
 	CMPQ DI, $+5
 	JNE  few24
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 5 rows, 64 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -447,7 +447,7 @@ last27:
 few24:
 	CMPQ DI, $+6
 	JNE  few29
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 6 rows, 64 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -1102,7 +1102,7 @@ width2:
 few59:
 	CMPQ DI, $+1
 	JNE  few60
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 1 rows, 32 columns.
 	VXORPS  Z0, Z0, Z0
@@ -1137,7 +1137,7 @@ last63:
 few60:
 	CMPQ DI, $+2
 	JNE  few65
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 2 rows, 32 columns.
 	VXORPS  Z0, Z0, Z0
@@ -1183,7 +1183,7 @@ last68:
 few65:
 	CMPQ DI, $+3
 	JNE  few70
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 3 rows, 32 columns.
 	VXORPS  Z0, Z0, Z0
@@ -1238,7 +1238,7 @@ last73:
 few70:
 	CMPQ DI, $+4
 	JNE  few75
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 4 rows, 32 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -1307,7 +1307,7 @@ last78:
 few75:
 	CMPQ DI, $+5
 	JNE  few80
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 5 rows, 32 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -1385,7 +1385,7 @@ last83:
 few80:
 	CMPQ DI, $+6
 	JNE  few85
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 6 rows, 32 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -1829,7 +1829,7 @@ width58:
 few115:
 	CMPQ DI, $+1
 	JNE  few116
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 1 rows, 16 columns.
 	VXORPS  Z0, Z0, Z0
@@ -1859,7 +1859,7 @@ last119:
 few116:
 	CMPQ DI, $+2
 	JNE  few121
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 2 rows, 16 columns.
 	VXORPS  Z0, Z0, Z0
@@ -1895,7 +1895,7 @@ last124:
 few121:
 	CMPQ DI, $+3
 	JNE  few126
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 3 rows, 16 columns.
 	VXORPS  Z0, Z0, Z0
@@ -1936,7 +1936,7 @@ last129:
 few126:
 	CMPQ DI, $+4
 	JNE  few131
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 4 rows, 16 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -1987,7 +1987,7 @@ last134:
 few131:
 	CMPQ DI, $+5
 	JNE  few136
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 5 rows, 16 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -2043,7 +2043,7 @@ last139:
 few136:
 	CMPQ DI, $+6
 	JNE  few141
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 6 rows, 16 columns.
 	LEAQ    (AX)(BX*2), DI

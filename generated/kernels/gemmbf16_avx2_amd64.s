@@ -27,7 +27,7 @@ TEXT ·gemmBF16_avx2(SB), NOSPLIT, $0-113
 few3:
 	CMPQ DI, $+1
 	JNE  few4
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 1 rows, 64 columns.
 	VXORPS  Y1, Y1, Y1
@@ -867,7 +867,7 @@ width2:
 few45:
 	CMPQ DI, $+1
 	JNE  few46
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 1 rows, 32 columns.
 	VXORPS  Y1, Y1, Y1
@@ -944,7 +944,7 @@ store50:
 few46:
 	CMPQ DI, $+2
 	JNE  few51
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 2 rows, 32 columns.
 	VXORPS  Y1, Y1, Y1
@@ -1651,7 +1651,7 @@ width44:
 few86:
 	CMPQ DI, $+1
 	JNE  few87
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 1 rows, 16 columns.
 	VXORPS  Y1, Y1, Y1
@@ -1705,7 +1705,7 @@ store91:
 few87:
 	CMPQ DI, $+2
 	JNE  few92
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 2 rows, 16 columns.
 	VXORPS  Y1, Y1, Y1
@@ -1774,7 +1774,7 @@ store96:
 few92:
 	CMPQ DI, $+3
 	JNE  few97
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 3 rows, 16 columns.
 	VXORPS  Y1, Y1, Y1

@@ -27,7 +27,7 @@ TEXT ·gemmBF16_avx512(SB), NOSPLIT, $0-113
 few3:
 	CMPQ DI, $+1
 	JNE  few4
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 1 rows, 64 columns.
 	VXORPS  Z1, Z1, Z1
@@ -98,7 +98,7 @@ store8:
 few4:
 	CMPQ DI, $+2
 	JNE  few9
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 2 rows, 64 columns.
 	VXORPS  Z1, Z1, Z1
@@ -196,7 +196,7 @@ store13:
 few9:
 	CMPQ DI, $+3
 	JNE  few14
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 3 rows, 64 columns.
 	VXORPS  Z1, Z1, Z1
@@ -321,7 +321,7 @@ store18:
 few14:
 	CMPQ DI, $+4
 	JNE  few19
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 4 rows, 64 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -478,7 +478,7 @@ store23:
 few19:
 	CMPQ DI, $+5
 	JNE  few24
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 5 rows, 64 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -662,7 +662,7 @@ store28:
 few24:
 	CMPQ DI, $+6
 	JNE  few29
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 6 rows, 64 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -1617,7 +1617,7 @@ width2:
 few59:
 	CMPQ DI, $+1
 	JNE  few60
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 1 rows, 32 columns.
 	VXORPS  Z1, Z1, Z1
@@ -1668,7 +1668,7 @@ store64:
 few60:
 	CMPQ DI, $+2
 	JNE  few65
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 2 rows, 32 columns.
 	VXORPS  Z1, Z1, Z1
@@ -1734,7 +1734,7 @@ store69:
 few65:
 	CMPQ DI, $+3
 	JNE  few70
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 3 rows, 32 columns.
 	VXORPS  Z1, Z1, Z1
@@ -1815,7 +1815,7 @@ store74:
 few70:
 	CMPQ DI, $+4
 	JNE  few75
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 4 rows, 32 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -1916,7 +1916,7 @@ store79:
 few75:
 	CMPQ DI, $+5
 	JNE  few80
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 5 rows, 32 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -2032,7 +2032,7 @@ store84:
 few80:
 	CMPQ DI, $+6
 	JNE  few85
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 6 rows, 32 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -2660,7 +2660,7 @@ width58:
 few115:
 	CMPQ DI, $+1
 	JNE  few116
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 1 rows, 16 columns.
 	VXORPS  Z1, Z1, Z1
@@ -2701,7 +2701,7 @@ store120:
 few116:
 	CMPQ DI, $+2
 	JNE  few121
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 2 rows, 16 columns.
 	VXORPS  Z1, Z1, Z1
@@ -2751,7 +2751,7 @@ store125:
 few121:
 	CMPQ DI, $+3
 	JNE  few126
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 3 rows, 16 columns.
 	VXORPS  Z1, Z1, Z1
@@ -2810,7 +2810,7 @@ store130:
 few126:
 	CMPQ DI, $+4
 	JNE  few131
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 4 rows, 16 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -2883,7 +2883,7 @@ store135:
 few131:
 	CMPQ DI, $+5
 	JNE  few136
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 5 rows, 16 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -2965,7 +2965,7 @@ store140:
 few136:
 	CMPQ DI, $+6
 	JNE  few141
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 6 rows, 16 columns.
 	LEAQ    (AX)(BX*2), DI

@@ -28,7 +28,7 @@ TEXT ·gemmBF16Dot_avx512(SB), NOSPLIT, $8-105
 few2:
 	CMPQ DI, $+1
 	JNE  few3
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 1 rows, 64 columns.
 	VXORPS  Z1, Z1, Z1
@@ -88,7 +88,7 @@ last6:
 few3:
 	CMPQ DI, $+2
 	JNE  few8
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 2 rows, 64 columns.
 	VXORPS  Z1, Z1, Z1
@@ -172,7 +172,7 @@ last11:
 few8:
 	CMPQ DI, $+3
 	JNE  few13
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 3 rows, 64 columns.
 	VXORPS  Z1, Z1, Z1
@@ -280,7 +280,7 @@ last16:
 few13:
 	CMPQ DI, $+4
 	JNE  few18
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 4 rows, 64 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -417,7 +417,7 @@ last21:
 few18:
 	CMPQ DI, $+5
 	JNE  few23
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 5 rows, 64 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -578,7 +578,7 @@ last26:
 few23:
 	CMPQ DI, $+6
 	JNE  few28
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 6 rows, 64 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -1433,7 +1433,7 @@ TEXT ·gemmBF16Dot_avx512bf16(SB), NOSPLIT, $0-105
 few2:
 	CMPQ DI, $+1
 	JNE  few3
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 1 rows, 64 columns.
 	VXORPS  Z0, Z0, Z0
@@ -1493,7 +1493,7 @@ last6:
 few3:
 	CMPQ DI, $+2
 	JNE  few8
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 2 rows, 64 columns.
 	VXORPS  Z0, Z0, Z0
@@ -1583,7 +1583,7 @@ last11:
 few8:
 	CMPQ DI, $+3
 	JNE  few13
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 3 rows, 64 columns.
 	VXORPS  Z0, Z0, Z0
@@ -1702,7 +1702,7 @@ last16:
 few13:
 	CMPQ DI, $+4
 	JNE  few18
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 4 rows, 64 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -1855,7 +1855,7 @@ last21:
 few18:
 	CMPQ DI, $+5
 	JNE  few23
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 5 rows, 64 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -2037,7 +2037,7 @@ last26:
 few23:
 	CMPQ DI, $+6
 	JNE  few28
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 6 rows, 64 columns.
 	LEAQ    (AX)(BX*2), DI

@@ -26,7 +26,7 @@ TEXT ·gemmF32_avx2(SB), NOSPLIT, $0-113
 few3:
 	CMPQ DI, $+1
 	JNE  few4
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 1 rows, 64 columns.
 	VXORPS  Y0, Y0, Y0
@@ -605,7 +605,7 @@ width2:
 few45:
 	CMPQ DI, $+1
 	JNE  few46
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 1 rows, 32 columns.
 	VXORPS  Y0, Y0, Y0
@@ -648,7 +648,7 @@ last49:
 few46:
 	CMPQ DI, $+2
 	JNE  few51
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 2 rows, 32 columns.
 	VXORPS  Y0, Y0, Y0
@@ -712,7 +712,7 @@ last54:
 few51:
 	CMPQ DI, $+3
 	JNE  few56
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 3 rows, 32 columns.
 	VXORPS  Y0, Y0, Y0
@@ -1149,7 +1149,7 @@ width44:
 few85:
 	CMPQ DI, $+1
 	JNE  few86
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 1 rows, 16 columns.
 	VXORPS  Y0, Y0, Y0
@@ -1183,7 +1183,7 @@ last89:
 few86:
 	CMPQ DI, $+2
 	JNE  few91
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 2 rows, 16 columns.
 	VXORPS  Y0, Y0, Y0
@@ -1228,7 +1228,7 @@ last94:
 few91:
 	CMPQ DI, $+3
 	JNE  few96
-	MOVQ $+4096, R8
+	MOVQ $+8192, R8
 
 	// Tile of 3 rows, 16 columns.
 	VXORPS  Y0, Y0, Y0
