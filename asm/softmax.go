@@ -9,9 +9,9 @@ import (
 
 // Rows of scores of a segment of a cache turned into weights, and segments' results merged.
 //
-//	softmax:      p[j] = exp(p[j] - m), m the row's greatest, l the sum by lanes of j%16
+//	softmax:      p[j] = 2^(p[j] - m), m the row's greatest, l the sum by lanes of j%16
 //	softmaxQ8:    the same, then t[j] = p[j]*s[j] rounded to integers (see split.go)
-//	mergeParts:   dst[i] = fma(x[i], exp(m of x - M), dst[i]*exp(m of dst - M)), M the greater m
+//	mergeParts:   dst[i] = fma(x[i], 2^(m of x - M), dst[i]*2^(m of dst - M)), M the greater m
 //
 // Loop nest of both softmaxes:
 //
@@ -33,7 +33,7 @@ type weights struct {
 
 	p, left reg.GPVirtual // the block and the blocks left of the row
 	next    reg.GPVirtual // to be fetched
-	exp     *expConstants
+	exp     *exp2Constants
 	m       reg.VecVirtual
 	sum     []reg.VecVirtual
 	s       reg.GPVirtual    // of splitting: the scales of the block's values,
@@ -53,7 +53,7 @@ func (g *weights) rows() {
 		g.nextRow(p, stats)
 	})
 
-	g.exp, g.m, g.sum = g.fallingConstants(), g.vec(), g.vecs(g.parts())
+	g.exp, g.m, g.sum = g.exp2Constants(), g.vec(), g.vecs(g.parts())
 	g.next, g.p, g.left = g.ahead(), g.GP64(), g.GP64()
 	g.Load(g.Param("p").Base(), p)
 	g.Load(g.Param("stats").Base(), stats)
@@ -166,16 +166,16 @@ func (g *weights) weight(i int) reg.VecVirtual {
 	x, sum := g.vec(), g.sum[i%g.parts()]
 	g.VMOVUPS(operand.Mem{Base: g.p, Disp: at}, x)
 	g.VSUBPS(g.m, x, x)
-	y := g.emitter.exp(x, g.exp)
+	y := g.exp2(x, g.exp)
 	g.VADDPS(y, sum, sum)
 	return y
 }
 
-// mergeParts is, for rows of columns, m and l, dst[i] = fma(x[i], exp(m of x - M), dst[i]*exp(m of dst - M)), M the
+// mergeParts is, for rows of columns, m and l, dst[i] = fma(x[i], 2^(m of x - M), dst[i]*2^(m of dst - M)), M the
 // greater m. Both factors come from one vector.
 func mergeParts(e *emitter) {
 	dst, x, n, size := e.ptr("dst"), e.ptr("x"), e.length("dst"), e.integer("size")
-	c, off := e.fallingConstants(), e.GP64()
+	c, off := e.exp2Constants(), e.GP64()
 	e.SHLQ(operand.Imm(2), size)
 	loop, columns, done := e.label("row"), e.label("columns"), e.label("end")
 	end := e.copyOf(n)
@@ -195,7 +195,7 @@ func mergeParts(e *emitter) {
 	e.VMOVSS(m, stats(dst, 0))
 	all := e.spread(m)
 	e.VSUBPS(all, d, d)
-	factors, a, b := e.exp(d, c), e.vec(), e.vec()
+	factors, a, b := e.exp2(d, c), e.vec(), e.vec()
 	e.VBROADCASTSS(factors.AsX(), a)
 	e.VMOVSHDUP(factors.AsX(), b.AsX())
 	e.VBROADCASTSS(b.AsX(), b)

@@ -2133,6 +2133,16 @@ DATA expMin_avx2<>+24(SB)/4, $0xc2ae999a
 DATA expMin_avx2<>+28(SB)/4, $0xc2ae999a
 GLOBL expMin_avx2<>(SB), RODATA|NOPTR, $32
 
+DATA expMax_avx2<>+0(SB)/4, $0x42b00000
+DATA expMax_avx2<>+4(SB)/4, $0x42b00000
+DATA expMax_avx2<>+8(SB)/4, $0x42b00000
+DATA expMax_avx2<>+12(SB)/4, $0x42b00000
+DATA expMax_avx2<>+16(SB)/4, $0x42b00000
+DATA expMax_avx2<>+20(SB)/4, $0x42b00000
+DATA expMax_avx2<>+24(SB)/4, $0x42b00000
+DATA expMax_avx2<>+28(SB)/4, $0x42b00000
+GLOBL expMax_avx2<>(SB), RODATA|NOPTR, $32
+
 DATA log2E_avx2<>+0(SB)/4, $0x3fb8aa3b
 DATA log2E_avx2<>+4(SB)/4, $0x3fb8aa3b
 DATA log2E_avx2<>+8(SB)/4, $0x3fb8aa3b
@@ -2212,16 +2222,6 @@ DATA expC6_avx2<>+20(SB)/4, $0x3ab5120b
 DATA expC6_avx2<>+24(SB)/4, $0x3ab5120b
 DATA expC6_avx2<>+28(SB)/4, $0x3ab5120b
 GLOBL expC6_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA expMax_avx2<>+0(SB)/4, $0x42b00000
-DATA expMax_avx2<>+4(SB)/4, $0x42b00000
-DATA expMax_avx2<>+8(SB)/4, $0x42b00000
-DATA expMax_avx2<>+12(SB)/4, $0x42b00000
-DATA expMax_avx2<>+16(SB)/4, $0x42b00000
-DATA expMax_avx2<>+20(SB)/4, $0x42b00000
-DATA expMax_avx2<>+24(SB)/4, $0x42b00000
-DATA expMax_avx2<>+28(SB)/4, $0x42b00000
-GLOBL expMax_avx2<>(SB), RODATA|NOPTR, $32
 
 DATA sign_avx2<>+0(SB)/4, $0x80000000
 DATA sign_avx2<>+4(SB)/4, $0x80000000
@@ -2730,17 +2730,14 @@ loop14:
 	PREFETCHT0  (BX)
 	VMOVUPS     (SI), Y3
 	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
-	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
-	VROUNDPS    $0x00, Y5, Y5
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y5, Y3
-	VMOVUPS     expC6_avx2<>+0(SB), Y6
-	VFMADD213PS expC5_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
+	VROUNDPS    $0x00, Y3, Y5
+	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
 	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
 	VCVTPS2DQ   Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
@@ -2750,17 +2747,14 @@ loop14:
 	VMOVUPS     Y6, (SI)
 	VMOVUPS     32(SI), Y3
 	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
-	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
-	VROUNDPS    $0x00, Y5, Y5
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y5, Y3
-	VMOVUPS     expC6_avx2<>+0(SB), Y6
-	VFMADD213PS expC5_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
+	VROUNDPS    $0x00, Y3, Y5
+	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
 	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
 	VCVTPS2DQ   Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
@@ -2771,17 +2765,14 @@ loop14:
 	PREFETCHT0  64(BX)
 	VMOVUPS     64(SI), Y3
 	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
-	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
-	VROUNDPS    $0x00, Y5, Y5
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y5, Y3
-	VMOVUPS     expC6_avx2<>+0(SB), Y6
-	VFMADD213PS expC5_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
+	VROUNDPS    $0x00, Y3, Y5
+	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
 	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
 	VCVTPS2DQ   Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
@@ -2791,17 +2782,14 @@ loop14:
 	VMOVUPS     Y6, 64(SI)
 	VMOVUPS     96(SI), Y3
 	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
-	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
-	VROUNDPS    $0x00, Y5, Y5
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y5, Y3
-	VMOVUPS     expC6_avx2<>+0(SB), Y6
-	VFMADD213PS expC5_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
+	VROUNDPS    $0x00, Y3, Y5
+	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
 	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
 	VCVTPS2DQ   Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
@@ -2812,17 +2800,14 @@ loop14:
 	PREFETCHT0  128(BX)
 	VMOVUPS     128(SI), Y3
 	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
-	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
-	VROUNDPS    $0x00, Y5, Y5
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y5, Y3
-	VMOVUPS     expC6_avx2<>+0(SB), Y6
-	VFMADD213PS expC5_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
+	VROUNDPS    $0x00, Y3, Y5
+	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
 	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
 	VCVTPS2DQ   Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
@@ -2832,17 +2817,14 @@ loop14:
 	VMOVUPS     Y6, 128(SI)
 	VMOVUPS     160(SI), Y3
 	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
-	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
-	VROUNDPS    $0x00, Y5, Y5
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y5, Y3
-	VMOVUPS     expC6_avx2<>+0(SB), Y6
-	VFMADD213PS expC5_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
+	VROUNDPS    $0x00, Y3, Y5
+	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
 	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
 	VCVTPS2DQ   Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
@@ -2853,17 +2835,14 @@ loop14:
 	PREFETCHT0  192(BX)
 	VMOVUPS     192(SI), Y3
 	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
-	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
-	VROUNDPS    $0x00, Y5, Y5
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y5, Y3
-	VMOVUPS     expC6_avx2<>+0(SB), Y6
-	VFMADD213PS expC5_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
+	VROUNDPS    $0x00, Y3, Y5
+	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
 	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
 	VCVTPS2DQ   Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
@@ -2873,17 +2852,14 @@ loop14:
 	VMOVUPS     Y6, 192(SI)
 	VMOVUPS     224(SI), Y3
 	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y3, Y4
-	VMULPS      log2E_avx2<>+0(SB), Y3, Y5
-	VROUNDPS    $0x00, Y5, Y5
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y5, Y3
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y5, Y3
-	VMOVUPS     expC6_avx2<>+0(SB), Y6
-	VFMADD213PS expC5_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS expC2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
+	VROUNDPS    $0x00, Y3, Y5
+	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
 	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
 	VCVTPS2DQ   Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
@@ -2918,6 +2894,66 @@ done13:
 
 DATA minusInf_avx2<>+0(SB)/4, $0xff800000
 GLOBL minusInf_avx2<>(SB), RODATA|NOPTR, $4
+
+DATA exp2Min_avx2<>+0(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+4(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+8(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+12(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+16(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+20(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+24(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+28(SB)/4, $0xc2fc0000
+GLOBL exp2Min_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C1_avx2<>+0(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+4(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+8(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+12(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+16(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+20(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+24(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+28(SB)/4, $0x3f317215
+GLOBL exp2C1_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C2_avx2<>+0(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+4(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+8(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+12(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+16(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+20(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+24(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+28(SB)/4, $0x3e75fce1
+GLOBL exp2C2_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C3_avx2<>+0(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+4(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+8(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+12(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+16(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+20(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+24(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+28(SB)/4, $0x3d635b6d
+GLOBL exp2C3_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C4_avx2<>+0(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+4(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+8(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+12(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+16(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+20(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+24(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+28(SB)/4, $0x3c1e7459
+GLOBL exp2C4_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C5_avx2<>+0(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+4(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+8(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+12(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+16(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+20(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+24(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+28(SB)/4, $0x3aadecbe
+GLOBL exp2C5_avx2<>(SB), RODATA|NOPTR, $32
 
 // func expDiff_avx2(dst []float32, g []float32, from float32)
 // Requires: AVX, AVX2, FMA3
@@ -3146,17 +3182,14 @@ row1:
 	VMOVSS       X0, -64(AX)(BX*1)
 	VBROADCASTSS X0, Y0
 	VSUBPS       Y0, Y2, Y2
-	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y2, Y0
-	VMULPS       log2E_avx2<>+0(SB), Y2, Y1
-	VROUNDPS     $0x00, Y1, Y1
-	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y1, Y2
-	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y1, Y2
-	VMOVUPS      expC6_avx2<>+0(SB), Y3
-	VFMADD213PS  expC5_avx2<>+0(SB), Y2, Y3
-	VFMADD213PS  expC4_avx2<>+0(SB), Y2, Y3
-	VFMADD213PS  expC3_avx2<>+0(SB), Y2, Y3
-	VFMADD213PS  expC2_avx2<>+0(SB), Y2, Y3
-	VFMADD213PS  one_avx2<>+0(SB), Y2, Y3
+	VCMPPS       $0x05, exp2Min_avx2<>+0(SB), Y2, Y0
+	VROUNDPS     $0x00, Y2, Y1
+	VSUBPS       Y1, Y2, Y2
+	VMOVUPS      exp2C5_avx2<>+0(SB), Y3
+	VFMADD213PS  exp2C4_avx2<>+0(SB), Y2, Y3
+	VFMADD213PS  exp2C3_avx2<>+0(SB), Y2, Y3
+	VFMADD213PS  exp2C2_avx2<>+0(SB), Y2, Y3
+	VFMADD213PS  exp2C1_avx2<>+0(SB), Y2, Y3
 	VFMADD213PS  one_avx2<>+0(SB), Y2, Y3
 	VCVTPS2DQ    Y1, Y1
 	VPSLLD       $0x17, Y1, Y1

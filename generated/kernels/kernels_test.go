@@ -219,6 +219,27 @@ func TestExp(t *testing.T) {
 	})
 }
 
+// TestExp2 compares every level's powers of two, those of a softmax whose greatest score is zero, with kernel.Exp2
+// over a sweep of all that are not above zero.
+func TestExp2(t *testing.T) {
+	eachSet(t, func(t *testing.T, set kernel.Set) {
+		p, want, stats := make([]float32, 512), make([]float32, 512), make([]float32, 2)
+		for bits := uint32(0x80000000); bits < 0xffff0000; {
+			first := math.Float32frombits(bits)
+			for i := range p {
+				p[i] = math.Float32frombits(bits)
+				if i == len(p)/2 {
+					p[i] = 0
+				}
+				want[i] = kernel.Exp2(p[i])
+				bits = min(bits+0x1357, 0xffff0000)
+			}
+			set.Softmax(p, len(p), 1, len(p)/blockTokens, 0, len(p), stats, 2, nil)
+			kerneltest.Same(t, fmt.Sprintf("powers near %v", first), p, want)
+		}
+	})
+}
+
 func FuzzGemm(f *testing.F) {
 	f.Add(uint64(1), uint8(2), uint8(7), uint8(5), true)
 	f.Fuzz(func(t *testing.T, seed uint64, width, k, rows uint8, acc bool) {

@@ -4613,17 +4613,14 @@ loop15:
 	PREFETCHT0  (DX)
 	VMOVUPS     (BX), Y5
 	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
-	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
-	VROUNDPS    $0x00, Y7, Y7
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
-	VMOVUPS     expC6_avx2<>+0(SB), Y8
-	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
 	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
 	VCVTPS2DQ   Y7, Y7
 	VPSLLD      $0x17, Y7, Y7
@@ -4635,17 +4632,14 @@ loop15:
 	VMOVUPS     Y8, (BX)
 	VMOVUPS     32(BX), Y5
 	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
-	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
-	VROUNDPS    $0x00, Y7, Y7
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
-	VMOVUPS     expC6_avx2<>+0(SB), Y8
-	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
 	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
 	VCVTPS2DQ   Y7, Y7
 	VPSLLD      $0x17, Y7, Y7
@@ -4658,17 +4652,14 @@ loop15:
 	PREFETCHT0  64(DX)
 	VMOVUPS     64(BX), Y5
 	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
-	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
-	VROUNDPS    $0x00, Y7, Y7
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
-	VMOVUPS     expC6_avx2<>+0(SB), Y8
-	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
 	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
 	VCVTPS2DQ   Y7, Y7
 	VPSLLD      $0x17, Y7, Y7
@@ -4680,17 +4671,14 @@ loop15:
 	VMOVUPS     Y8, 64(BX)
 	VMOVUPS     96(BX), Y5
 	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
-	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
-	VROUNDPS    $0x00, Y7, Y7
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
-	VMOVUPS     expC6_avx2<>+0(SB), Y8
-	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
 	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
 	VCVTPS2DQ   Y7, Y7
 	VPSLLD      $0x17, Y7, Y7
@@ -4703,17 +4691,14 @@ loop15:
 	PREFETCHT0  128(DX)
 	VMOVUPS     128(BX), Y5
 	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
-	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
-	VROUNDPS    $0x00, Y7, Y7
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
-	VMOVUPS     expC6_avx2<>+0(SB), Y8
-	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
 	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
 	VCVTPS2DQ   Y7, Y7
 	VPSLLD      $0x17, Y7, Y7
@@ -4725,17 +4710,14 @@ loop15:
 	VMOVUPS     Y8, 128(BX)
 	VMOVUPS     160(BX), Y5
 	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
-	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
-	VROUNDPS    $0x00, Y7, Y7
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
-	VMOVUPS     expC6_avx2<>+0(SB), Y8
-	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
 	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
 	VCVTPS2DQ   Y7, Y7
 	VPSLLD      $0x17, Y7, Y7
@@ -4748,17 +4730,14 @@ loop15:
 	PREFETCHT0  192(DX)
 	VMOVUPS     192(BX), Y5
 	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
-	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
-	VROUNDPS    $0x00, Y7, Y7
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
-	VMOVUPS     expC6_avx2<>+0(SB), Y8
-	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
 	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
 	VCVTPS2DQ   Y7, Y7
 	VPSLLD      $0x17, Y7, Y7
@@ -4770,17 +4749,14 @@ loop15:
 	VMOVUPS     Y8, 192(BX)
 	VMOVUPS     224(BX), Y5
 	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
-	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
-	VROUNDPS    $0x00, Y7, Y7
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
-	VMOVUPS     expC6_avx2<>+0(SB), Y8
-	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
 	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
 	VCVTPS2DQ   Y7, Y7
 	VPSLLD      $0x17, Y7, Y7
@@ -4900,6 +4876,16 @@ next14:
 DATA minusInf_avx2<>+0(SB)/4, $0xff800000
 GLOBL minusInf_avx2<>(SB), RODATA|NOPTR, $4
 
+DATA exp2Min_avx2<>+0(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+4(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+8(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+12(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+16(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+20(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+24(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+28(SB)/4, $0xc2fc0000
+GLOBL exp2Min_avx2<>(SB), RODATA|NOPTR, $32
+
 DATA one_avx2<>+0(SB)/4, $0x3f800000
 DATA one_avx2<>+4(SB)/4, $0x3f800000
 DATA one_avx2<>+8(SB)/4, $0x3f800000
@@ -4910,95 +4896,55 @@ DATA one_avx2<>+24(SB)/4, $0x3f800000
 DATA one_avx2<>+28(SB)/4, $0x3f800000
 GLOBL one_avx2<>(SB), RODATA|NOPTR, $32
 
-DATA expMin_avx2<>+0(SB)/4, $0xc2ae999a
-DATA expMin_avx2<>+4(SB)/4, $0xc2ae999a
-DATA expMin_avx2<>+8(SB)/4, $0xc2ae999a
-DATA expMin_avx2<>+12(SB)/4, $0xc2ae999a
-DATA expMin_avx2<>+16(SB)/4, $0xc2ae999a
-DATA expMin_avx2<>+20(SB)/4, $0xc2ae999a
-DATA expMin_avx2<>+24(SB)/4, $0xc2ae999a
-DATA expMin_avx2<>+28(SB)/4, $0xc2ae999a
-GLOBL expMin_avx2<>(SB), RODATA|NOPTR, $32
+DATA exp2C1_avx2<>+0(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+4(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+8(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+12(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+16(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+20(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+24(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+28(SB)/4, $0x3f317215
+GLOBL exp2C1_avx2<>(SB), RODATA|NOPTR, $32
 
-DATA log2E_avx2<>+0(SB)/4, $0x3fb8aa3b
-DATA log2E_avx2<>+4(SB)/4, $0x3fb8aa3b
-DATA log2E_avx2<>+8(SB)/4, $0x3fb8aa3b
-DATA log2E_avx2<>+12(SB)/4, $0x3fb8aa3b
-DATA log2E_avx2<>+16(SB)/4, $0x3fb8aa3b
-DATA log2E_avx2<>+20(SB)/4, $0x3fb8aa3b
-DATA log2E_avx2<>+24(SB)/4, $0x3fb8aa3b
-DATA log2E_avx2<>+28(SB)/4, $0x3fb8aa3b
-GLOBL log2E_avx2<>(SB), RODATA|NOPTR, $32
+DATA exp2C2_avx2<>+0(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+4(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+8(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+12(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+16(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+20(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+24(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+28(SB)/4, $0x3e75fce1
+GLOBL exp2C2_avx2<>(SB), RODATA|NOPTR, $32
 
-DATA minusLn2Hi_avx2<>+0(SB)/4, $0xbf317218
-DATA minusLn2Hi_avx2<>+4(SB)/4, $0xbf317218
-DATA minusLn2Hi_avx2<>+8(SB)/4, $0xbf317218
-DATA minusLn2Hi_avx2<>+12(SB)/4, $0xbf317218
-DATA minusLn2Hi_avx2<>+16(SB)/4, $0xbf317218
-DATA minusLn2Hi_avx2<>+20(SB)/4, $0xbf317218
-DATA minusLn2Hi_avx2<>+24(SB)/4, $0xbf317218
-DATA minusLn2Hi_avx2<>+28(SB)/4, $0xbf317218
-GLOBL minusLn2Hi_avx2<>(SB), RODATA|NOPTR, $32
+DATA exp2C3_avx2<>+0(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+4(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+8(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+12(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+16(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+20(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+24(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+28(SB)/4, $0x3d635b6d
+GLOBL exp2C3_avx2<>(SB), RODATA|NOPTR, $32
 
-DATA minusLn2Lo_avx2<>+0(SB)/4, $0x3102e308
-DATA minusLn2Lo_avx2<>+4(SB)/4, $0x3102e308
-DATA minusLn2Lo_avx2<>+8(SB)/4, $0x3102e308
-DATA minusLn2Lo_avx2<>+12(SB)/4, $0x3102e308
-DATA minusLn2Lo_avx2<>+16(SB)/4, $0x3102e308
-DATA minusLn2Lo_avx2<>+20(SB)/4, $0x3102e308
-DATA minusLn2Lo_avx2<>+24(SB)/4, $0x3102e308
-DATA minusLn2Lo_avx2<>+28(SB)/4, $0x3102e308
-GLOBL minusLn2Lo_avx2<>(SB), RODATA|NOPTR, $32
+DATA exp2C4_avx2<>+0(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+4(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+8(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+12(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+16(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+20(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+24(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+28(SB)/4, $0x3c1e7459
+GLOBL exp2C4_avx2<>(SB), RODATA|NOPTR, $32
 
-DATA expC2_avx2<>+0(SB)/4, $0x3efffffe
-DATA expC2_avx2<>+4(SB)/4, $0x3efffffe
-DATA expC2_avx2<>+8(SB)/4, $0x3efffffe
-DATA expC2_avx2<>+12(SB)/4, $0x3efffffe
-DATA expC2_avx2<>+16(SB)/4, $0x3efffffe
-DATA expC2_avx2<>+20(SB)/4, $0x3efffffe
-DATA expC2_avx2<>+24(SB)/4, $0x3efffffe
-DATA expC2_avx2<>+28(SB)/4, $0x3efffffe
-GLOBL expC2_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA expC3_avx2<>+0(SB)/4, $0x3e2aaa49
-DATA expC3_avx2<>+4(SB)/4, $0x3e2aaa49
-DATA expC3_avx2<>+8(SB)/4, $0x3e2aaa49
-DATA expC3_avx2<>+12(SB)/4, $0x3e2aaa49
-DATA expC3_avx2<>+16(SB)/4, $0x3e2aaa49
-DATA expC3_avx2<>+20(SB)/4, $0x3e2aaa49
-DATA expC3_avx2<>+24(SB)/4, $0x3e2aaa49
-DATA expC3_avx2<>+28(SB)/4, $0x3e2aaa49
-GLOBL expC3_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA expC4_avx2<>+0(SB)/4, $0x3d2aac79
-DATA expC4_avx2<>+4(SB)/4, $0x3d2aac79
-DATA expC4_avx2<>+8(SB)/4, $0x3d2aac79
-DATA expC4_avx2<>+12(SB)/4, $0x3d2aac79
-DATA expC4_avx2<>+16(SB)/4, $0x3d2aac79
-DATA expC4_avx2<>+20(SB)/4, $0x3d2aac79
-DATA expC4_avx2<>+24(SB)/4, $0x3d2aac79
-DATA expC4_avx2<>+28(SB)/4, $0x3d2aac79
-GLOBL expC4_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA expC5_avx2<>+0(SB)/4, $0x3c091cfa
-DATA expC5_avx2<>+4(SB)/4, $0x3c091cfa
-DATA expC5_avx2<>+8(SB)/4, $0x3c091cfa
-DATA expC5_avx2<>+12(SB)/4, $0x3c091cfa
-DATA expC5_avx2<>+16(SB)/4, $0x3c091cfa
-DATA expC5_avx2<>+20(SB)/4, $0x3c091cfa
-DATA expC5_avx2<>+24(SB)/4, $0x3c091cfa
-DATA expC5_avx2<>+28(SB)/4, $0x3c091cfa
-GLOBL expC5_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA expC6_avx2<>+0(SB)/4, $0x3ab5120b
-DATA expC6_avx2<>+4(SB)/4, $0x3ab5120b
-DATA expC6_avx2<>+8(SB)/4, $0x3ab5120b
-DATA expC6_avx2<>+12(SB)/4, $0x3ab5120b
-DATA expC6_avx2<>+16(SB)/4, $0x3ab5120b
-DATA expC6_avx2<>+20(SB)/4, $0x3ab5120b
-DATA expC6_avx2<>+24(SB)/4, $0x3ab5120b
-DATA expC6_avx2<>+28(SB)/4, $0x3ab5120b
-GLOBL expC6_avx2<>(SB), RODATA|NOPTR, $32
+DATA exp2C5_avx2<>+0(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+4(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+8(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+12(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+16(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+20(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+24(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+28(SB)/4, $0x3aadecbe
+GLOBL exp2C5_avx2<>(SB), RODATA|NOPTR, $32
 
 DATA weightMax_avx2<>+0(SB)/4, $0x467ffc00
 GLOBL weightMax_avx2<>(SB), RODATA|NOPTR, $4

@@ -2324,6 +2324,16 @@ DATA expMin_avx2<>+24(SB)/4, $0xc2ae999a
 DATA expMin_avx2<>+28(SB)/4, $0xc2ae999a
 GLOBL expMin_avx2<>(SB), RODATA|NOPTR, $32
 
+DATA expMax_avx2<>+0(SB)/4, $0x42b00000
+DATA expMax_avx2<>+4(SB)/4, $0x42b00000
+DATA expMax_avx2<>+8(SB)/4, $0x42b00000
+DATA expMax_avx2<>+12(SB)/4, $0x42b00000
+DATA expMax_avx2<>+16(SB)/4, $0x42b00000
+DATA expMax_avx2<>+20(SB)/4, $0x42b00000
+DATA expMax_avx2<>+24(SB)/4, $0x42b00000
+DATA expMax_avx2<>+28(SB)/4, $0x42b00000
+GLOBL expMax_avx2<>(SB), RODATA|NOPTR, $32
+
 DATA log2E_avx2<>+0(SB)/4, $0x3fb8aa3b
 DATA log2E_avx2<>+4(SB)/4, $0x3fb8aa3b
 DATA log2E_avx2<>+8(SB)/4, $0x3fb8aa3b
@@ -2403,16 +2413,6 @@ DATA expC6_avx2<>+20(SB)/4, $0x3ab5120b
 DATA expC6_avx2<>+24(SB)/4, $0x3ab5120b
 DATA expC6_avx2<>+28(SB)/4, $0x3ab5120b
 GLOBL expC6_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA expMax_avx2<>+0(SB)/4, $0x42b00000
-DATA expMax_avx2<>+4(SB)/4, $0x42b00000
-DATA expMax_avx2<>+8(SB)/4, $0x42b00000
-DATA expMax_avx2<>+12(SB)/4, $0x42b00000
-DATA expMax_avx2<>+16(SB)/4, $0x42b00000
-DATA expMax_avx2<>+20(SB)/4, $0x42b00000
-DATA expMax_avx2<>+24(SB)/4, $0x42b00000
-DATA expMax_avx2<>+28(SB)/4, $0x42b00000
-GLOBL expMax_avx2<>(SB), RODATA|NOPTR, $32
 
 DATA sign_avx2<>+0(SB)/4, $0x80000000
 DATA sign_avx2<>+4(SB)/4, $0x80000000
@@ -3673,17 +3673,14 @@ loop15:
 	PREFETCHT0  (DX)
 	VMOVUPS     (BX), Y5
 	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
-	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
-	VROUNDPS    $0x00, Y7, Y7
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
-	VMOVUPS     expC6_avx2<>+0(SB), Y8
-	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
 	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
 	VCVTPS2DQ   Y7, Y7
 	VPSLLD      $0x17, Y7, Y7
@@ -3695,17 +3692,14 @@ loop15:
 	VMOVUPS     Y8, (BX)
 	VMOVUPS     32(BX), Y5
 	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
-	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
-	VROUNDPS    $0x00, Y7, Y7
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
-	VMOVUPS     expC6_avx2<>+0(SB), Y8
-	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
 	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
 	VCVTPS2DQ   Y7, Y7
 	VPSLLD      $0x17, Y7, Y7
@@ -3718,17 +3712,14 @@ loop15:
 	PREFETCHT0  64(DX)
 	VMOVUPS     64(BX), Y5
 	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
-	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
-	VROUNDPS    $0x00, Y7, Y7
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
-	VMOVUPS     expC6_avx2<>+0(SB), Y8
-	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
 	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
 	VCVTPS2DQ   Y7, Y7
 	VPSLLD      $0x17, Y7, Y7
@@ -3740,17 +3731,14 @@ loop15:
 	VMOVUPS     Y8, 64(BX)
 	VMOVUPS     96(BX), Y5
 	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
-	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
-	VROUNDPS    $0x00, Y7, Y7
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
-	VMOVUPS     expC6_avx2<>+0(SB), Y8
-	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
 	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
 	VCVTPS2DQ   Y7, Y7
 	VPSLLD      $0x17, Y7, Y7
@@ -3763,17 +3751,14 @@ loop15:
 	PREFETCHT0  128(DX)
 	VMOVUPS     128(BX), Y5
 	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
-	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
-	VROUNDPS    $0x00, Y7, Y7
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
-	VMOVUPS     expC6_avx2<>+0(SB), Y8
-	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
 	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
 	VCVTPS2DQ   Y7, Y7
 	VPSLLD      $0x17, Y7, Y7
@@ -3785,17 +3770,14 @@ loop15:
 	VMOVUPS     Y8, 128(BX)
 	VMOVUPS     160(BX), Y5
 	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
-	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
-	VROUNDPS    $0x00, Y7, Y7
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
-	VMOVUPS     expC6_avx2<>+0(SB), Y8
-	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
 	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
 	VCVTPS2DQ   Y7, Y7
 	VPSLLD      $0x17, Y7, Y7
@@ -3808,17 +3790,14 @@ loop15:
 	PREFETCHT0  192(DX)
 	VMOVUPS     192(BX), Y5
 	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
-	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
-	VROUNDPS    $0x00, Y7, Y7
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
-	VMOVUPS     expC6_avx2<>+0(SB), Y8
-	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
 	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
 	VCVTPS2DQ   Y7, Y7
 	VPSLLD      $0x17, Y7, Y7
@@ -3830,17 +3809,14 @@ loop15:
 	VMOVUPS     Y8, 192(BX)
 	VMOVUPS     224(BX), Y5
 	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, expMin_avx2<>+0(SB), Y5, Y6
-	VMULPS      log2E_avx2<>+0(SB), Y5, Y7
-	VROUNDPS    $0x00, Y7, Y7
-	VFMADD231PS minusLn2Hi_avx2<>+0(SB), Y7, Y5
-	VFMADD231PS minusLn2Lo_avx2<>+0(SB), Y7, Y5
-	VMOVUPS     expC6_avx2<>+0(SB), Y8
-	VFMADD213PS expC5_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS expC2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
 	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
 	VCVTPS2DQ   Y7, Y7
 	VPSLLD      $0x17, Y7, Y7
@@ -3959,6 +3935,66 @@ next14:
 
 DATA minusInf_avx2<>+0(SB)/4, $0xff800000
 GLOBL minusInf_avx2<>(SB), RODATA|NOPTR, $4
+
+DATA exp2Min_avx2<>+0(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+4(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+8(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+12(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+16(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+20(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+24(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+28(SB)/4, $0xc2fc0000
+GLOBL exp2Min_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C1_avx2<>+0(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+4(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+8(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+12(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+16(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+20(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+24(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+28(SB)/4, $0x3f317215
+GLOBL exp2C1_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C2_avx2<>+0(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+4(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+8(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+12(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+16(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+20(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+24(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+28(SB)/4, $0x3e75fce1
+GLOBL exp2C2_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C3_avx2<>+0(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+4(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+8(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+12(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+16(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+20(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+24(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+28(SB)/4, $0x3d635b6d
+GLOBL exp2C3_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C4_avx2<>+0(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+4(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+8(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+12(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+16(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+20(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+24(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+28(SB)/4, $0x3c1e7459
+GLOBL exp2C4_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C5_avx2<>+0(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+4(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+8(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+12(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+16(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+20(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+24(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+28(SB)/4, $0x3aadecbe
+GLOBL exp2C5_avx2<>(SB), RODATA|NOPTR, $32
 
 DATA weightMax_avx2<>+0(SB)/4, $0x467ffc00
 GLOBL weightMax_avx2<>(SB), RODATA|NOPTR, $4
@@ -5432,17 +5468,14 @@ row1:
 	VMOVSS       X0, -64(AX)(BX*1)
 	VBROADCASTSS X0, Y0
 	VSUBPS       Y0, Y2, Y2
-	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y2, Y0
-	VMULPS       log2E_avx2<>+0(SB), Y2, Y1
-	VROUNDPS     $0x00, Y1, Y1
-	VFMADD231PS  minusLn2Hi_avx2<>+0(SB), Y1, Y2
-	VFMADD231PS  minusLn2Lo_avx2<>+0(SB), Y1, Y2
-	VMOVUPS      expC6_avx2<>+0(SB), Y3
-	VFMADD213PS  expC5_avx2<>+0(SB), Y2, Y3
-	VFMADD213PS  expC4_avx2<>+0(SB), Y2, Y3
-	VFMADD213PS  expC3_avx2<>+0(SB), Y2, Y3
-	VFMADD213PS  expC2_avx2<>+0(SB), Y2, Y3
-	VFMADD213PS  one_avx2<>+0(SB), Y2, Y3
+	VCMPPS       $0x05, exp2Min_avx2<>+0(SB), Y2, Y0
+	VROUNDPS     $0x00, Y2, Y1
+	VSUBPS       Y1, Y2, Y2
+	VMOVUPS      exp2C5_avx2<>+0(SB), Y3
+	VFMADD213PS  exp2C4_avx2<>+0(SB), Y2, Y3
+	VFMADD213PS  exp2C3_avx2<>+0(SB), Y2, Y3
+	VFMADD213PS  exp2C2_avx2<>+0(SB), Y2, Y3
+	VFMADD213PS  exp2C1_avx2<>+0(SB), Y2, Y3
 	VFMADD213PS  one_avx2<>+0(SB), Y2, Y3
 	VCVTPS2DQ    Y1, Y1
 	VPSLLD       $0x17, Y1, Y1

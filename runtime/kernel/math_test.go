@@ -73,6 +73,47 @@ func TestExp(t *testing.T) {
 	}
 }
 
+func TestExp2(t *testing.T) {
+	worst, at := 0.0, float32(0)
+	sweep(1e-9, 127, func(x float32) {
+		if x > 0 {
+			return
+		}
+		got := kernel.Exp2(x)
+		if x < -126 {
+			if got != 0 {
+				t.Fatalf("Exp2(%v) = %v, want 0", x, got)
+			}
+			return
+		}
+		if e := ulps(got, math.Exp2(float64(x))); e > worst {
+			worst, at = e, x
+		}
+	})
+	t.Logf("worst error %.3f ulp, at %v", worst, at)
+	if worst > 2 {
+		t.Errorf("Exp2(%v) is %.3f ulp off, want at most 2", at, worst)
+	}
+	for _, c := range []struct{ x, want float32 }{
+		{0, 1},
+		{float32(math.Copysign(0, -1)), 1},
+		{-1, 0.5},
+		{-126, 0x1p-126},
+		{math.Nextafter32(-126, -127), 0},
+		{float32(math.Inf(-1)), 0},
+	} {
+		if got := kernel.Exp2(c.x); got != c.want {
+			t.Errorf("Exp2(%v) = %v, want %v", c.x, got, c.want)
+		}
+	}
+	if got := kernel.Exp2(math.Nextafter32(-126, 0)); got < 0x1p-126 {
+		t.Errorf("Exp2 above -126 is %v, below the normal range", got)
+	}
+	if got := kernel.Exp2(float32(math.NaN())); got == got {
+		t.Errorf("Exp2 of no number is %v", got)
+	}
+}
+
 func TestLogSigmoid(t *testing.T) {
 	worst, at := 0.0, float32(0)
 	sweep(1e-9, 86, func(x float32) { // above, results leave the normal range

@@ -102,7 +102,7 @@ func (Portable) Softmax(p []float32, ldp, rows, blocks, lo, hi int, stats []floa
 		m += 0 // which makes -0 +0; the compiler keeps the addition
 		var sum lanes
 		for j, v := range row {
-			row[j] = Exp(v - m)
+			row[j] = Exp2(v - m)
 			sum[j%16] += row[j]
 		}
 		stats[r*lds], stats[r*lds+1] = m, sum.total()
@@ -145,7 +145,7 @@ func (Portable) MergeParts(dst, x []float32, size int) {
 		if o[n] > m {
 			m = o[n]
 		}
-		a, b := Exp(o[n]-m), Exp(y[n]-m)
+		a, b := Exp2(o[n]-m), Exp2(y[n]-m)
 		for i := range n {
 			o[i] = FMA(y[i], b, float32(o[i]*a))
 		}

@@ -18,6 +18,9 @@ const u = 0x1p-24
 // are two roundings each.
 const expRoundings = 2.4
 
+// exp2Roundings are those of a power of two: 2 units.
+const exp2Roundings = 4
+
 var portable kernel.Portable
 
 // near reports a failure unless got is within bound of want; where a product vanished below the
@@ -150,10 +153,10 @@ func TestPortableSoftmax(t *testing.T) {
 				continue
 			}
 			// The difference is rounded before the exponential multiplies its error; what
-			// is below e^-87.3 is gone.
+			// is below 2^-126 is gone.
 			diff := float64(scores[j]) - float64(top)
-			want := math.Exp(diff)
-			slack := (expRoundings-diff)*u*want + 1.3e-38
+			want := math.Exp2(diff)
+			slack := (exp2Roundings-diff)*u*want + 1.3e-38
 			near(t, fmt.Sprintf("weight %d of [%d, %d)", j, lo, hi), p[j], want, slack)
 			sum += want
 			bound += slack
@@ -229,12 +232,12 @@ func TestPortableMergeParts(t *testing.T) {
 		if merged[n] != m {
 			t.Errorf("row %d: m is %v, want %v", row, merged[n], m)
 		}
-		a, b := math.Exp(float64(o[n])-float64(m)), math.Exp(float64(x[n])-float64(m))
+		a, b := math.Exp2(float64(o[n])-float64(m)), math.Exp2(float64(x[n])-float64(m))
 		for i := range size {
 			switch {
 			case i < n || i == n+1:
 				first, second := float64(o[i])*a, float64(x[i])*b
-				bound := (expRoundings + 3 + math.Abs(float64(o[n]-x[n]))) * (math.Abs(first) + math.Abs(second))
+				bound := (exp2Roundings + 3 + math.Abs(float64(o[n]-x[n]))) * (math.Abs(first) + math.Abs(second))
 				near(t, fmt.Sprintf("MergeParts, row %d, element %d", row, i), merged[i], first+second, 1.01*u*bound)
 			case i > n+1 && merged[i] != o[i]:
 				t.Errorf("row %d: padding %d changed", row, i)

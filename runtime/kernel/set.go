@@ -118,7 +118,7 @@ type Set interface {
 	SiLU(dst, x []float32)
 
 	// Softmax turns rows of scores into weights in place. With p the scores of row r, blocks of 64 of them
-	// from p[r*ldp] on, and those before lo and from hi on taken for -Inf: m = max(p), p[j] = exp(p[j]-m) and
+	// from p[r*ldp] on, and those before lo and from hi on taken for -Inf: m = max(p), p[j] = 2^(p[j]-m) and
 	// l = sum16 of p after that (lane = j%16). m and l go to stats[r*lds] and stats[r*lds+1].
 	// 0 <= lo < hi <= 64*blocks. A maximum of zero is +0; a NaN takes no part in it. The kernel may fetch
 	// ahead, which is read next, into the caches; it is at least as long as the rows, or else ignored.
@@ -171,8 +171,8 @@ type Set interface {
 
 	// MergeParts brings partial attention results over a later segment, x, into those of the segments before it.
 	// Both are rows of size floats, a multiple of 16 above 16: columns, then m, l and 14 that stay as they
-	// are. With M the m of dst if that is greater, else that of x, a = exp(m of dst - M) and
-	// b = exp(m of x - M), dst[i] = fma(x[i], b, dst[i]*a) for every column and for l, and m is M.
+	// are. With M the m of dst if that is greater, else that of x, a = 2^(m of dst - M) and
+	// b = 2^(m of x - M), dst[i] = fma(x[i], b, dst[i]*a) for every column and for l, and m is M.
 	MergeParts(dst, x []float32, size int)
 
 	// Div is dst[i] = x[i]/s + 0 for i < len(dst); the addition makes a negative zero positive.
