@@ -9,9 +9,12 @@ import (
 //
 //	dst[r][c] = fma(float32(sums[r][b] + Σ_(i in b) x[r][i]*u[i][c]), s[b][c], …), b ascending
 //
+// u being the bytes of q8, or what those of q4 come to when they are unpacked.
+//
 // Loop nest:
 //
 //	for segments of blocks:                    16 KB of weights, which stay in the first cache
+//	    [q4, many rows: the segment is unpacked]
 //	    for rows, a tile of them at a time:
 //	        for blocks:
 //	            for inputs, four at a time:    the bytes of four inputs of a row fill a register
@@ -21,13 +24,15 @@ import (
 // while several tiles pass over a segment, unless the next one is asked for: all tiles together ask for
 // each of its lines, at even intervals. dst, in memory, holds sums from segment to segment.
 //
-// The tile of kernels with VNNI is in gemm_quant_vnni.go, that of 16-bit sums in gemm_quant_words.go.
+// The tile of kernels with VNNI is in gemm_quant_vnni.go, that of 16-bit sums in gemm_quant_words.go; those of q4 in
+// gemm_nibbles.go and the two files named after it.
 
 // Layout of a block, as kernel/quant.go defines it.
 const (
-	halfCols = tileCols / 2
-	q8Inputs = 128
-	q4Inputs = 32
+	halfCols   = tileCols / 2
+	quantBlock = 128 // inputs
+	q8Scales   = quantBlock * halfCols
+	q8Bytes    = q8Scales + 2*halfCols
 )
 
 const (
@@ -38,11 +43,22 @@ const (
 // cacheLine is what a prefetch fetches.
 const cacheLine = 64
 
+// A quantFormat is how weights lie in memory, and how a tile reads them.
+type quantFormat struct {
+	stored   int                               // bytes of a block in memory
+	size     int                               // and as a tile reads it
+	lines    int                               // of memory that a step's weights take
+	sumsEach int                               // sums a block of activations
+	most     int                               // rows of a tile
+	keep     bool                              // a tile's rows of dst stay in registers
+	block    func(x []reg.GPVirtual, rows int) // writes a block of a tile; x moves over it, sums and w do not
+	unpack   func()                            // unpacks a segment from w and points w there, if tiles read unpacked weights
+}
+
 // A gemmQuant is one such product being written.
 type gemmQuant struct {
 	*emitter
-	bits   int // of a weight
-	inputs int // of a block
+	quantFormat
 
 	dst, ldd  reg.GPVirtual // the tile's first row, and the bytes between rows
 	x, ldx    reg.GPVirtual
@@ -51,49 +67,51 @@ type gemmQuant struct {
 	rows      reg.GPVirtual
 	left      operand.Mem // rows to do
 	blocks    operand.Mem // of the segment
+	todo      operand.Mem // blocks that the tile has to do
 
 	ahead, stride reg.GPVirtual      // the next prefetch, and the bytes to the one after
 	out           [][]reg.VecVirtual // the tile's rows of dst
 }
 
-func gemmQ8(e *emitter) { writeGemmQuant(e, 8, q8Inputs) }
-func gemmQ4(e *emitter) { writeGemmQuant(e, 4, q4Inputs) }
-
-// tileBytes is the size of a block's integers; its scales follow.
-func (g *gemmQuant) tileBytes() int { return g.inputs * halfCols * g.bits / 8 }
-
-// blockBytes is the size of a block.
-func (g *gemmQuant) blockBytes() int { return g.tileBytes() + 2*halfCols }
-
-// most is how many rows a tile may have.
-func (g *gemmQuant) most() int {
-	if !g.masked() && g.bits == 8 {
-		return 8
+func gemmQ8(e *emitter) {
+	g := newGemmQuant(e)
+	g.quantFormat = quantFormat{stored: q8Bytes, size: q8Bytes, lines: 2, sumsEach: 1, most: 8, block: g.blockWords}
+	if e.masked() {
+		g.most, g.keep, g.block = 6, true, g.blockVNNI
 	}
-	return 6
+	g.segments()
 }
 
-func writeGemmQuant(e *emitter, bits, inputs int) {
-	g := &gemmQuant{emitter: e, bits: bits, inputs: inputs, dst: e.ptr("dst"), rows: e.integer("rows")}
+// newGemmQuant loads the arguments, and clears dst unless it is to be added to.
+func newGemmQuant(e *emitter) *gemmQuant {
+	g := &gemmQuant{emitter: e, dst: e.ptr("dst"), rows: e.integer("rows")}
 	g.ldd = e.integer("ldd")
 	e.SHLQ(operand.Imm(2), g.ldd)
 	g.clear()
-	g.spread()
 	g.x, g.sums, g.w = e.ptr("x"), e.ptr("sums"), e.ptr("w")
 	g.ldx, g.lds = e.integer("ldx"), e.integer("lds")
+	return g
+}
+
+// segments writes the loop nest.
+func (g *gemmQuant) segments() {
+	e := g.emitter
+	g.spread()
 
 	// Segments are equal but for the last, since one asks for as much as it is itself. A single tile reads all
 	// blocks in one go.
 	n, equal, single := e.integer("blocks"), e.AllocLocal(8), e.label("single")
-	e.MOVQ(n, equal)
-	e.CMPQ(g.rows, operand.Imm(uint64(g.most())))
-	e.JLE(operand.LabelRef(single))
-	segments := g.shares(n, g.literal((segmentBytes+g.blockBytes()/2)/g.blockBytes()))
+	if g.unpack == nil {
+		e.MOVQ(n, equal)
+		e.CMPQ(e.arg("rows"), operand.Imm(uint64(g.most)))
+		e.JLE(operand.LabelRef(single))
+	}
+	segments := g.shares(n, g.literal((segmentBytes+g.size/2)/g.size))
 	e.MOVQ(g.shares(n, segments), equal)
 	e.Label(single)
 
 	loop, whole, asked, done := e.label("segment"), e.label("whole"), e.label("asked"), e.label("done")
-	g.blocks, g.left = e.AllocLocal(8), e.AllocLocal(8)
+	g.blocks, g.left, g.todo = e.AllocLocal(8), e.AllocLocal(8), e.AllocLocal(8)
 	left := e.AllocLocal(8)
 	e.MOVQ(n, left)
 	e.Label(loop)
@@ -105,10 +123,12 @@ func writeGemmQuant(e *emitter, bits, inputs int) {
 	e.Label(whole)
 	e.MOVQ(n, g.blocks)
 	e.SUBQ(n, left)
-	e.MOVQ(operand.I32(aheadQuant), g.ahead)
-	e.CMPQ(e.arg("rows"), operand.Imm(uint64(g.most())))
-	e.JLE(operand.LabelRef(asked))
-	e.IMUL3Q(operand.I32(g.blockBytes()), n, g.ahead)
+	if g.unpack == nil {
+		e.MOVQ(operand.I32(aheadQuant), g.ahead)
+		e.CMPQ(e.arg("rows"), operand.Imm(uint64(g.most)))
+		e.JLE(operand.LabelRef(asked))
+	}
+	e.IMUL3Q(operand.I32(g.stored), n, g.ahead)
 	e.Label(asked)
 	e.ADDQ(g.w, g.ahead)
 
@@ -119,12 +139,15 @@ func writeGemmQuant(e *emitter, bits, inputs int) {
 		e.MOVQ(r, m)
 		saved = append(saved, m)
 	}
+	if g.unpack != nil {
+		g.unpack()
+	}
 	e.Load(e.Param("dst").Base(), g.dst)
 	rows := e.integer("rows")
 	e.MOVQ(rows, g.left)
 	g.tiles()
 
-	for i, bytes := range []int{g.inputs, 4, g.blockBytes()} {
+	for i, bytes := range []int{quantBlock, 4 * g.sumsEach, g.stored} {
 		e.IMUL3Q(operand.I32(bytes), g.blocks, moving[i])
 		e.ADDQ(saved[i], moving[i])
 	}
@@ -152,7 +175,7 @@ func (g *gemmQuant) clear() {
 // spread sets the stride of prefetches: that of a line by the number of tiles, rounded up, since each
 // tile asks for as many as the segment has lines.
 func (g *gemmQuant) spread() {
-	g.stride = g.shares(g.literal(cacheLine), g.shares(g.rows, g.literal(g.most())))
+	g.stride = g.shares(g.literal(cacheLine), g.shares(g.integer("rows"), g.literal(g.most)))
 	g.ahead = g.GP64()
 }
 
@@ -186,18 +209,22 @@ func (g *gemmQuant) tiles() {
 	g.MOVQ(g.left, n)
 	g.TESTQ(n, n)
 	g.JLE(operand.LabelRef(done))
-	g.CMPQ(n, operand.Imm(uint64(g.most())))
+	g.CMPQ(n, operand.Imm(uint64(g.most)))
 	g.JLE(operand.LabelRef(one))
-	g.CMPQ(n, operand.Imm(uint64(2*g.most())))
+	g.CMPQ(n, operand.Imm(uint64(2*g.most)))
 	g.JLE(operand.LabelRef(two))
-	g.MOVQ(operand.I32(g.most()), n)
+	g.MOVQ(operand.I32(g.most), n)
 	g.JMP(operand.LabelRef(one))
 	g.Label(two) // halves, not a full tile and a small one
 	g.INCQ(n)
 	g.SHRQ(operand.Imm(1), n)
 
 	g.Label(one)
-	for rows := g.most(); rows > 0; rows-- {
+	least := 1
+	if g.unpack != nil { // there are more rows than a tile has
+		least = (g.most + 1) / 2
+	}
+	for rows := g.most; rows >= least; rows-- {
 		next := g.label("rows")
 		g.CMPQ(n, operand.I32(rows))
 		g.JNE(operand.LabelRef(next))
@@ -213,22 +240,18 @@ func (g *gemmQuant) tiles() {
 func (g *gemmQuant) rowTile(rows int) {
 	x, left := g.pointers(g.x, g.ldx, rows), g.GP64()
 	g.MOVQ(g.blocks, left)
-	if g.masked() {
+	g.MOVQ(left, g.todo)
+	if g.keep {
 		g.loadOut(rows)
 	}
 	loop := g.label("block")
 	g.Label(loop)
-	if g.masked() {
-		g.blockVNNI(x, rows)
-	} else {
-		g.blockWords(x, rows)
-	}
-	g.prefetch(1) // the scales' line
-	g.ADDQ(operand.I32(g.blockBytes()), g.w)
-	g.ADDQ(operand.Imm(4), g.sums)
-	g.DECQ(left)
+	g.block(x, rows)
+	g.ADDQ(operand.I32(g.size), g.w)
+	g.ADDQ(operand.Imm(uint64(4*g.sumsEach)), g.sums)
+	g.DECQ(g.todo)
 	g.JNE(operand.LabelRef(loop))
-	if g.masked() {
+	if g.keep {
 		g.storeOut()
 	}
 
@@ -237,7 +260,7 @@ func (g *gemmQuant) rowTile(rows int) {
 	for _, m := range []struct {
 		r     reg.GPVirtual
 		bytes int
-	}{{g.x, g.inputs}, {g.sums, 4}, {g.w, g.blockBytes()}} {
+	}{{g.x, quantBlock}, {g.sums, 4 * g.sumsEach}, {g.w, g.size}} {
 		g.IMUL3Q(operand.I32(m.bytes), g.blocks, back)
 		g.SUBQ(back, m.r)
 	}
@@ -276,6 +299,9 @@ func (g *gemmQuant) move(ps []reg.GPVirtual, bytes int) {
 		g.ADDQ(operand.I32(bytes), p)
 	}
 }
+
+// rest asks for those lines of a block that its steps have not asked for.
+func (g *gemmQuant) rest() { g.prefetch(g.stored/cacheLine - quantBlock/quad*g.lines) }
 
 // scales are the scales of a block's columns from byte at of them, as float32.
 func (g *gemmQuant) scales(at operand.Mem) reg.VecVirtual {

@@ -7,8 +7,7 @@ import (
 
 // The tile of quantized products with VNNI: one instruction multiplies four unsigned bytes of weights
 // by four signed ones of x in each of sixteen lanes, and adds all to 32 bits. A tile is R rows and the two
-// vectors of 32 columns. Registers: 2R sums of integers, 2R of dst, 2 of w, then of scales, the mask of
-// nibbles, and the rest of x.
+// vectors of 32 columns. Registers: 2R sums of integers, 2R of dst, 2 of w, then of scales, and the rest of x.
 
 // splitRows is up to how many rows the odd steps of a tile have sums of their own: the chain of few sums would
 // take longer than the instructions.
@@ -41,40 +40,15 @@ func (g *gemmQuant) storeOut() {
 	}
 }
 
-// blockVNNI writes one block of a tile. x moves over the block, sums and w do not.
+// blockVNNI writes one block of a tile of bytes.
 func (g *gemmQuant) blockVNNI(x []reg.GPVirtual, rows int) {
-	acc := make([][]reg.VecVirtual, rows)
-	sums := g.copyOf(g.sums)
-	for r := range acc {
-		acc[r] = g.vecs(2)
-		g.VPBROADCASTD(operand.Mem{Base: sums}, acc[r][0])
-		g.VMOVDQA32(acc[r][0], acc[r][1])
-		g.LEAQ(operand.Mem{Base: sums, Index: g.lds, Scale: 4}, sums)
-	}
-	odd := acc // sums of the odd steps
-	if rows <= splitRows {
-		odd = make([][]reg.VecVirtual, rows)
-		for r := range odd {
-			odd[r] = g.vecs(2)
-			g.zero(odd[r]...)
-		}
-	}
-	if g.bits == 8 {
-		g.steps8(acc, odd, x)
-	} else {
-		g.steps4(acc, odd, x)
-	}
-	if rows <= splitRows {
-		for r := range acc {
-			for v := range acc[r] {
-				g.VPADDD(odd[r][v], acc[r][v], acc[r][v])
-			}
-		}
-	}
+	acc, odd := g.loadSums(rows)
+	g.steps8(acc, odd, x)
+	g.joinSums(acc, odd)
 
 	scales := []reg.VecVirtual{
-		g.scales(operand.Mem{Base: g.w, Disp: g.tileBytes()}),
-		g.scales(operand.Mem{Base: g.w, Disp: g.tileBytes() + halfCols}),
+		g.scales(operand.Mem{Base: g.w, Disp: q8Scales}),
+		g.scales(operand.Mem{Base: g.w, Disp: q8Scales + halfCols}),
 	}
 	for r := range acc {
 		for v, n := range acc[r] {
@@ -84,18 +58,51 @@ func (g *gemmQuant) blockVNNI(x []reg.GPVirtual, rows int) {
 	}
 }
 
+// loadSums are the integers of a tile as they are before its steps, and those of its odd steps, which are the same if
+// there are many.
+func (g *gemmQuant) loadSums(rows int) (acc, odd [][]reg.VecVirtual) {
+	acc = make([][]reg.VecVirtual, rows)
+	sums := g.copyOf(g.sums)
+	for r := range acc {
+		acc[r] = g.vecs(2)
+		g.VPBROADCASTD(operand.Mem{Base: sums}, acc[r][0])
+		g.VMOVDQA32(acc[r][0], acc[r][1])
+		g.LEAQ(operand.Mem{Base: sums, Index: g.lds, Scale: 4}, sums)
+	}
+	if odd = acc; rows <= splitRows {
+		odd = make([][]reg.VecVirtual, rows)
+		for r := range odd {
+			odd[r] = g.vecs(2)
+			g.zero(odd[r]...)
+		}
+	}
+	return acc, odd
+}
+
+// joinSums adds the integers of odd steps to the others.
+func (g *gemmQuant) joinSums(acc, odd [][]reg.VecVirtual) {
+	if len(acc) > splitRows {
+		return
+	}
+	for r := range acc {
+		for v := range acc[r] {
+			g.VPADDD(odd[r][v], acc[r][v], acc[r][v])
+		}
+	}
+}
+
 // steps8 adds the products of 128 inputs.
 func (g *gemmQuant) steps8(acc, odd [][]reg.VecVirtual, x []reg.GPVirtual) {
 	const unroll = 8
 	loop, left, w := g.label("steps"), g.GP64(), g.copyOf(g.w)
-	g.MOVQ(operand.I32(g.inputs/quad/unroll), left)
+	g.MOVQ(operand.I32(quantBlock/quad/unroll), left)
 	g.Label(loop)
 	for step := range unroll {
 		ws := g.vecs(2)
 		for v := range ws {
 			g.VMOVDQU32(operand.Mem{Base: w, Disp: (2*step + v) * g.bytes()}, ws[v])
 		}
-		g.prefetch(2)
+		g.prefetch(g.lines)
 		g.dots(acc, ws, x, step)
 		acc, odd = odd, acc
 	}
@@ -103,27 +110,7 @@ func (g *gemmQuant) steps8(acc, odd [][]reg.VecVirtual, x []reg.GPVirtual) {
 	g.ADDQ(operand.I32(unroll*2*g.bytes()), w)
 	g.DECQ(left)
 	g.JNE(operand.LabelRef(loop))
-}
-
-// steps4 adds the products of 32 inputs.
-func (g *gemmQuant) steps4(acc, odd [][]reg.VecVirtual, x []reg.GPVirtual) {
-	nibble := g.inRegister(g.constant("nibble", 0x0f0f0f0f))
-	for step := range g.inputs / quad {
-		ws := g.vecs(2)
-		for v := range ws {
-			at := operand.Mem{Base: g.w, Disp: (step/2*2 + v) * g.bytes()}
-			if step%2 == 0 {
-				g.VPANDD(at, nibble, ws[v])
-				continue
-			}
-			g.VPSRLW(operand.Imm(4), at, ws[v])
-			g.VPANDD(ws[v], nibble, ws[v])
-		}
-		g.prefetch(1)
-		g.dots(acc, ws, x, step)
-		acc, odd = odd, acc
-	}
-	g.move(x, g.inputs)
+	g.rest()
 }
 
 // dots adds the products of the four inputs of a step.

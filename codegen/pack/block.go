@@ -73,10 +73,10 @@ func (m *maker) make(b block, buf []byte) ([]byte, error) {
 		switch b.tensor.Elem {
 		case ir.Q8:
 			buf = grow(buf, kernel.PackedQ8(n, w.K))
-			m.quantize(buf, rows, n, w.K, kernel.Q8Block, quantizeQ8, kernel.PutQ8)
+			quantize(m, buf, rows, n, w.K, quantizeQ8, kernel.PutQ8)
 		case ir.Q4:
 			buf = grow(buf, kernel.PackedQ4(n, w.K))
-			m.quantize(buf, rows, n, w.K, kernel.Q4Block, quantizeQ4, kernel.PutQ4)
+			quantize(m, buf, rows, n, w.K, quantizeQ4, kernel.PutQ4)
 		case ir.BF16:
 			buf = grow(buf, 2*kernel.PackedBF16(n, w.K))
 			kernel.PackBF16(view[uint16](buf), m.round(rows), n, w.K)

@@ -109,21 +109,21 @@ func wantRow(w *plan.Weight, elem ir.Elem, src Source, layer, row int) []float32
 	for i := range x {
 		x[i] = float32(want(w, elem, src, layer, row, i))
 	}
-	block, quantize := kernel.Q8Block, quantizeQ8
+	block, quantize := kernel.Q8Block, quantizer(q8Steps)
 	switch {
 	case !elem.Quantized():
 		return x
 	case elem == ir.Q4:
-		block, quantize = kernel.Q4Block, quantizeQ4
+		block, quantize = kernel.Q4Block, q4Steps
 	case w.Form == plan.Table:
 		block = kernel.TableBlock
 	}
 	for from := 0; from < w.K; from += block {
 		part := x[from:min(from+block, w.K)]
 		q := make([]int8, len(part))
-		scale := kernel.BF16ToFloat32(quantize(q, part))
+		steps := quantize(q, part)
 		for i := range part {
-			part[i] = float32(q[i]) * scale
+			part[i] = float32(float64(q[i]) * steps[i/kernel.Q4Part])
 		}
 	}
 	return x

@@ -45,16 +45,17 @@ func (m *maker) finite(rows []float32, role string, b block, row int) {
 	}
 }
 
-// quantize packs a panel of n rows of k elements in blocks along k, each with its own scale. Rows up
+// quantize packs a panel of n rows of k elements in blocks along k, each with its own scale, or scales. Rows up
 // to a whole panel are zero.
-func (m *maker) quantize(dst []byte, rows []float32, n, k, block int,
-	quantize func(q []int8, w []float32) uint16, put func(dst []byte, k, n, b int, q []int8, scale uint16),
+func quantize[S uint16 | uint32](m *maker, dst []byte, rows []float32, n, k int,
+	quantize func(q []int8, w []float32) S, put func(dst []byte, k, n, b int, q []int8, scale S),
 ) {
+	const block = kernel.Q8Block
 	q := grow(m.ints, block)
 	m.ints = q
 	for r := range kernel.PanelCols {
 		for from := 0; from < k; from += block {
-			to, scale := min(from+block, k), uint16(0)
+			to, scale := min(from+block, k), S(0)
 			clear(q)
 			if r < n {
 				scale = quantize(q[:to-from], rows[r*k+from:r*k+to])

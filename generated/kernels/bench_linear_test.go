@@ -23,7 +23,7 @@ func BenchmarkLinear(b *testing.B) {
 				for i := 0; i < len(w); i += 8 {
 					*(*uint64)(unsafe.Pointer(&w[i])) = r.Uint64() &^ 0x4000_4000_4000_4000 // no scale is infinite
 				}
-				if f.block == kernel.Q8Block {
+				if f.name == "GemmQ8" {
 					m.Q8 = w
 				} else {
 					m.Q4 = w

@@ -59,10 +59,10 @@ func huge(b *testing.B, n int) []byte {
 // dotRounds is a probe of some microseconds.
 const dotRounds = 4000
 
-// quantOperands are rows of activations and a tile.
-func quantOperands(rows, k, block int) (x []int8, sums []int32, dst []float32) {
+// quantOperands are rows of activations, with some sums a block, and a tile.
+func quantOperands(rows, k, each int) (x []int8, sums []int32, dst []float32) {
 	r := rand.New(rand.NewPCG(1, 1))
-	x, sums = make([]int8, rows*(k+64)), make([]int32, rows*(k/block+16))
+	x, sums = make([]int8, rows*(k+64)), make([]int32, rows*(k/quantBlock*each+16))
 	for i := range x {
 		x[i] = int8(r.IntN(255) - 127)
 	}
@@ -80,11 +80,12 @@ func BenchmarkGemmQuant(b *testing.B) {
 							continue
 						}
 						b.Run(fmt.Sprintf("%s/%s/k=%d/step=%d/rows=%d", f.name, set.Level(), k, step, rows), func(b *testing.B) {
-							x, sums, dst := quantOperands(rows, k, f.block)
+							x, sums, dst := quantOperands(rows, k, f.sums)
+							gemm := f.gemm(set, make([]byte, kernel.Q4Scratch))
 							half := f.packed(kernel.PanelCols, k) / 2
 							w := huge(b, 2*half)
 							probe, dots := probes[set.Level()].dots[0], asm.ProbeDots
-							if f.block == kernel.Q4Block {
+							if f.name == "GemmQ4" {
 								probe = probes[set.Level()].dots[1]
 								if set.Level() == "avx2" {
 									dots = asm.ProbeBlocks
@@ -94,8 +95,8 @@ func BenchmarkGemmQuant(b *testing.B) {
 								for from := 0; from < k; from += step {
 									n := min(step, k-from)
 									for h := range 2 {
-										f.gemm(set)(dst[h*halfCols:], kernel.PanelCols, x[from:], k+64, sums[from/f.block:], k/f.block+16,
-											w[h*half+half*from/k:], n/f.block, rows, from > 0)
+										gemm(dst[h*halfCols:], kernel.PanelCols, x[from:], k+64, sums[from/quantBlock*f.sums:], k/quantBlock*f.sums+16,
+											w[h*half+half*from/k:], n/quantBlock, rows, from > 0)
 									}
 								}
 							})
@@ -125,7 +126,8 @@ func BenchmarkGemmStream(b *testing.B) {
 			}
 			for _, rows := range []int{1, 2, 4, 8, 12, 16, 24, 32} {
 				b.Run(fmt.Sprintf("%s/%s/rows=%d", f.name, set.Level(), rows), func(b *testing.B) {
-					x, sums, dst := quantOperands(rows, k, f.block)
+					x, sums, dst := quantOperands(rows, k, f.sums)
+					gemm := f.gemm(set, make([]byte, kernel.Q4Scratch))
 					at := 0
 					const part = 64
 					next := func() []byte {
@@ -137,7 +139,7 @@ func BenchmarkGemmStream(b *testing.B) {
 					}
 					mul := func(w []byte) {
 						for h := range len(w) / half {
-							f.gemm(set)(dst[h%2*halfCols:], kernel.PanelCols, x, k+64, sums, k/f.block+16, w[h*half:], k/f.block, rows, false)
+							gemm(dst[h%2*halfCols:], kernel.PanelCols, x, k+64, sums, k/quantBlock*f.sums+16, w[h*half:], k/quantBlock, rows, false)
 						}
 					}
 					hot := w[:half]

@@ -4,16 +4,6 @@
 
 package kernels
 
-// gemmQ8_avx2 multiplies rows of quantized x by half a panel of 8-bit blocks; kernel.Portable.GemmQ8 is the reference.
-//
-//go:noescape
-func gemmQ8_avx2(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool)
-
-// gemmQ4_avx2 multiplies rows of quantized x by half a panel of 4-bit blocks; kernel.Portable.GemmQ4 is the reference.
-//
-//go:noescape
-func gemmQ4_avx2(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool)
-
 // quantizeRow_avx2 rounds a row to 8-bit integers and a scale; kernel.Portable.QuantizeRow is the reference.
 //
 //go:noescape

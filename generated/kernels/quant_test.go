@@ -14,27 +14,58 @@ import (
 // halfCols is the number of columns of a quantized product: half a panel.
 const halfCols = kernel.PanelCols / 2
 
+// quantBlock is the inputs of a quantized block.
+const quantBlock = kernel.Q8Block
+
+// gemmOf is a quantized product, with scratch of its own.
+type gemmOf func(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool)
+
 // formats are the quantized formats.
 var formats = []struct {
 	name        string
-	block, most int // inputs of a block, and the largest value of a weight
-	zero        int32
+	below, most int // the smallest and largest value of a weight
+	sums        int // a block
 	packed      func(n, k int) int
-	put         func(dst []byte, k, n, b int, q []int8, scale uint16)
-	gemm        func(kernel.Set) func(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool)
+	put         func(r *rand.Rand, dst []byte, k, n, b int, q []int8, scale uint16, extreme bool)
+	gemm        func(s kernel.Set, tmp []byte) gemmOf
 }{
 	{
-		"GemmQ8", kernel.Q8Block, 127, 128, kernel.PackedQ8, kernel.PutQ8,
-		func(s kernel.Set) func([]float32, int, []int8, int, []int32, int, []byte, int, int, bool) {
-			return s.GemmQ8
+		"GemmQ8", -127, 127, 1, kernel.PackedQ8,
+		func(_ *rand.Rand, dst []byte, k, n, b int, q []int8, scale uint16, _ bool) {
+			kernel.PutQ8(dst, k, n, b, q, scale)
 		},
+		func(s kernel.Set, _ []byte) gemmOf { return s.GemmQ8 },
 	},
 	{
-		"GemmQ4", kernel.Q4Block, 7, 8, kernel.PackedQ4, kernel.PutQ4,
-		func(s kernel.Set) func([]float32, int, []int8, int, []int32, int, []byte, int, int, bool) {
-			return s.GemmQ4
+		"GemmQ4", -8, 7, 5, kernel.PackedQ4,
+		func(r *rand.Rand, dst []byte, k, n, b int, q []int8, scale uint16, extreme bool) {
+			var factors [4]int
+			for i := range factors {
+				factors[i] = r.IntN(2*kernel.Q4Factor+1) - kernel.Q4Factor
+				if extreme {
+					factors[i] = kernel.Q4Factor * (1 - r.IntN(2)*2)
+				}
+			}
+			kernel.PutQ4(dst, k, n, b, q, kernel.Q4Scales(kernel.BF16ToFloat32(scale&0x7ff8), factors))
+		},
+		func(s kernel.Set, tmp []byte) gemmOf {
+			return func(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool) {
+				s.GemmQ4(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, tmp)
+			}
 		},
 	},
+}
+
+// sumsOf are the sums of a block of activations, for a format with some of them.
+func sumsOf(x []int8, n int) []int32 {
+	sums := make([]int32, n)
+	for i, q := range x {
+		sums[0] -= 128 * int32(q)
+		if n > 1 {
+			sums[1+i/kernel.Q4Part] -= 8 * int32(q)
+		}
+	}
+	return sums
 }
 
 // guarded is twice a copy of x, between pages that cannot be touched.
@@ -81,37 +112,35 @@ func FuzzGemmQuant(f *testing.F) {
 func (g gemmQuant) test(t testing.TB, set kernel.Set, r *rand.Rand) {
 	t.Helper()
 	for _, f := range formats {
-		ldd, ldx, lds := halfCols+g.padD, g.blocks*f.block+g.padX, g.blocks+g.padS
+		ldd, ldx, lds := halfCols+g.padD, g.blocks*quantBlock+g.padX, g.blocks*f.sums+g.padS
 		size := func(stride, last int) int { return max(0, (g.rows-1)*stride+min(1, g.rows)*last) }
-		x, sums := make([]int8, size(ldx, g.blocks*f.block)), make([]int32, size(lds, g.blocks))
+		x, sums := make([]int8, size(ldx, g.blocks*quantBlock)), make([]int32, size(lds, g.blocks*f.sums))
 		for i := range x {
 			x[i] = int8(g.integer(r, 127, 127))
 		}
 		for row := range g.rows {
 			for b := range g.blocks {
-				for _, q := range x[row*ldx+b*f.block:][:f.block] {
-					sums[row*lds+b] -= f.zero * int32(q)
-				}
+				copy(sums[row*lds+b*f.sums:], sumsOf(x[row*ldx+b*quantBlock:][:quantBlock], f.sums))
 			}
 		}
-		w := make([]byte, f.packed(kernel.PanelCols, g.blocks*f.block)/2)
-		q, scale := make([]int8, f.block), make([]uint16, 1)
+		w := make([]byte, f.packed(kernel.PanelCols, g.blocks*quantBlock)/2)
+		q, scale := make([]int8, quantBlock), make([]uint16, 1)
 		for b := range g.blocks {
 			for c := range halfCols {
 				for i := range q {
-					q[i] = int8(g.integer(r, f.most, int(min(f.zero, 127))))
+					q[i] = int8(g.integer(r, f.most, -f.below))
 				}
 				kerneltest.Halves(r, scale, fills[r.IntN(2)].fill)
-				f.put(w, g.blocks*f.block, c, b, q, scale[0])
+				f.put(r, w, g.blocks*quantBlock, c, b, q, scale[0], g.extreme)
 			}
 		}
 		dst, before := newArrays(t, size(ldd, halfCols)), make([]float32, size(ldd, halfCols))
 		fills[r.IntN(2)].fill(r, before)
 		dst.set(before)
-		f.gemm(reference)(dst.want, ldd, x, ldx, sums, lds, w, g.blocks, g.rows, g.acc)
-		xs, ss, ws := guarded(t, x), guarded(t, sums), guarded(t, w)
+		f.gemm(reference, nil)(dst.want, ldd, x, ldx, sums, lds, w, g.blocks, g.rows, g.acc)
+		xs, ss, ws, tmp := guarded(t, x), guarded(t, sums), guarded(t, w), guarded(t, make([]byte, kernel.Q4Scratch))
 		for i, out := range [][]float32{dst.start, dst.end} {
-			f.gemm(set)(out, ldd, xs[i], ldx, ss[i], lds, ws[i], g.blocks, g.rows, g.acc)
+			f.gemm(set, tmp[i])(out, ldd, xs[i], ldx, ss[i], lds, ws[i], g.blocks, g.rows, g.acc)
 		}
 		dst.same(t, fmt.Sprintf("%s %+v", f.name, g))
 	}
@@ -178,14 +207,15 @@ func FuzzQuantizeRow(f *testing.F) {
 func testQuantizeRow(t testing.TB, set kernel.Set, x []float32, what string) {
 	t.Helper()
 	in := guarded(t, x)
-	for _, f := range formats {
-		blocks := (len(x) + f.block - 1) / f.block
-		want, wantSums := make([]int8, blocks*f.block), make([]int32, blocks)
-		scale := reference.QuantizeRow(want, wantSums, x, f.block, int(f.zero))
+	for _, f := range []struct{ of, block, zero int }{{128, 128, 128}, {128, 32, 8}, {32, 32, 8}} {
+		size := (len(x) + f.of - 1) / f.of * f.of
+		blocks := size / f.block
+		want, wantSums := make([]int8, size), make([]int32, blocks)
+		scale := reference.QuantizeRow(want, wantSums, x, f.block, f.zero)
 		dirt := slices.Repeat([]int8{85}, len(want))
 		q, sums := guarded(t, dirt), guarded(t, slices.Repeat([]int32{85}, blocks))
 		for i := range q {
-			got := set.QuantizeRow(q[i], sums[i], in[i], f.block, int(f.zero))
+			got := set.QuantizeRow(q[i], sums[i], in[i], f.block, f.zero)
 			kerneltest.Same(t, fmt.Sprintf("scale of %d, %s", len(x), what), []float32{got}, []float32{scale})
 			if !slices.Equal(q[i], want) || !slices.Equal(sums[i], wantSums) {
 				t.Fatalf("QuantizeRow of %d in blocks of %d, %s: got %v %v, want %v %v", len(x), f.block, what, q[i], sums[i], want, wantSums)

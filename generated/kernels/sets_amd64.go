@@ -42,8 +42,8 @@ func (AVX2) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds 
 }
 
 // GemmQ4 multiplies rows of quantized x by half a panel of 4-bit blocks.
-func (AVX2) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool) {
-	gemmQ4_avx2(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc)
+func (AVX2) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, tmp []byte) {
+	gemmQ4_avx2(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, tmp)
 }
 
 // QuantizeRow rounds a row to 8-bit integers and a scale.
@@ -218,8 +218,8 @@ func (AVX512) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, ld
 }
 
 // GemmQ4 multiplies rows of quantized x by half a panel of 4-bit blocks.
-func (AVX512) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool) {
-	gemmQ4_avx512(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc)
+func (AVX512) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, tmp []byte) {
+	gemmQ4_avx512(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, tmp)
 }
 
 // QuantizeRow rounds a row to 8-bit integers and a scale.

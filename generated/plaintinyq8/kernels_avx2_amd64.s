@@ -6,72 +6,73 @@
 
 // func gemmQ8_avx2(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·gemmQ8_avx2(SB), NOSPLIT, $56-137
-	MOVQ   dst_base+0(FP), AX
-	MOVQ   rows+128(FP), CX
-	MOVQ   ldd+24(FP), BX
-	SHLQ   $0x02, BX
+TEXT ·gemmQ8_avx2(SB), NOSPLIT, $64-137
+	MOVQ   dst_base+0(FP), DX
+	MOVQ   rows+128(FP), AX
+	MOVQ   ldd+24(FP), CX
+	SHLQ   $0x02, CX
 	CMPB   acc+136(FP), $0x00
 	JNE    keep1
-	MOVQ   CX, DX
+	MOVQ   AX, AX
 	VXORPS Y0, Y0, Y0
-	TESTQ  DX, DX
+	TESTQ  AX, AX
 	JLE    done3
 
 loop2:
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y0, 32(AX)
-	VMOVUPS Y0, 64(AX)
-	VMOVUPS Y0, 96(AX)
-	ADDQ    BX, AX
-	DECQ    DX
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y0, 32(DX)
+	VMOVUPS Y0, 64(DX)
+	VMOVUPS Y0, 96(DX)
+	ADDQ    CX, DX
+	DECQ    AX
 	JNE     loop2
 
 done3:
 keep1:
-	MOVQ  $+64, SI
-	MOVQ  $+8, DI
-	XORQ  R8, R8
-	TESTQ DI, DI
+	MOVQ  x_base+32(FP), BX
+	MOVQ  sums_base+64(FP), SI
+	MOVQ  w_base+96(FP), DI
+	MOVQ  ldx+56(FP), R8
+	MOVQ  lds+88(FP), R9
+	MOVQ  $+64, R10
+	MOVQ  rows+128(FP), AX
+	MOVQ  $+8, R11
+	XORQ  R12, R12
+	TESTQ R11, R11
 	JE    none4
-	LEAQ  -1(CX)(DI*1), AX
+	LEAQ  -1(AX)(R11*1), AX
 	XORL  DX, DX
-	DIVQ  DI
-	MOVQ  AX, R8
+	DIVQ  R11
+	MOVQ  AX, R12
 
 none4:
-	XORQ  DI, DI
-	TESTQ R8, R8
+	XORQ  R11, R11
+	TESTQ R12, R12
 	JE    none5
-	LEAQ  -1(SI)(R8*1), AX
+	LEAQ  -1(R10)(R12*1), AX
 	XORL  DX, DX
-	DIVQ  R8
-	MOVQ  AX, DI
+	DIVQ  R12
+	MOVQ  AX, R11
 
 none5:
-	MOVQ  x_base+32(FP), SI
-	MOVQ  sums_base+64(FP), R8
-	MOVQ  w_base+96(FP), R9
-	MOVQ  ldx+56(FP), R10
-	MOVQ  lds+88(FP), R11
-	MOVQ  blocks+120(FP), R12
-	MOVQ  R12, (SP)
-	CMPQ  CX, $0x08
+	MOVQ  blocks+120(FP), R10
+	MOVQ  R10, (SP)
+	CMPQ  rows+128(FP), $0x08
 	JLE   single6
-	MOVQ  $+4, CX
+	MOVQ  $+4, R12
 	XORQ  R13, R13
-	TESTQ CX, CX
+	TESTQ R12, R12
 	JE    none7
-	LEAQ  -1(R12)(CX*1), AX
+	LEAQ  -1(R10)(R12*1), AX
 	XORL  DX, DX
-	DIVQ  CX
+	DIVQ  R12
 	MOVQ  AX, R13
 
 none7:
 	XORQ  AX, AX
 	TESTQ R13, R13
 	JE    none8
-	LEAQ  -1(R12)(R13*1), AX
+	LEAQ  -1(R10)(R13*1), AX
 	XORL  DX, DX
 	DIVQ  R13
 
@@ -79,60 +80,61 @@ none8:
 	MOVQ AX, (SP)
 
 single6:
-	MOVQ R12, 24(SP)
+	MOVQ R10, 32(SP)
 
 segment9:
-	TESTQ R12, R12
+	TESTQ R10, R10
 	JLE   done12
-	CMPQ  R12, (SP)
+	CMPQ  R10, (SP)
 	JLE   whole10
-	MOVQ  (SP), R12
+	MOVQ  (SP), R10
 
 whole10:
-	MOVQ   R12, 8(SP)
-	SUBQ   R12, 24(SP)
-	MOVQ   $+8192, CX
+	MOVQ   R10, 8(SP)
+	SUBQ   R10, 32(SP)
+	MOVQ   $+8192, AX
 	CMPQ   rows+128(FP), $0x08
 	JLE    asked11
-	IMUL3Q $+4160, R12, CX
+	IMUL3Q $+4160, R10, AX
 
 asked11:
-	ADDQ R9, CX
-	MOVQ SI, 32(SP)
-	MOVQ R8, 40(SP)
-	MOVQ R9, 48(SP)
-	MOVQ dst_base+0(FP), AX
-	MOVQ rows+128(FP), DX
-	MOVQ DX, 16(SP)
+	ADDQ DI, AX
+	MOVQ BX, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ DI, 56(SP)
+	MOVQ dst_base+0(FP), DX
+	MOVQ rows+128(FP), R10
+	MOVQ R10, 16(SP)
 
 tiles13:
-	MOVQ  16(SP), DX
-	TESTQ DX, DX
+	MOVQ  16(SP), R10
+	TESTQ R10, R10
 	JLE   done16
-	CMPQ  DX, $0x08
+	CMPQ  R10, $0x08
 	JLE   one14
-	CMPQ  DX, $0x10
+	CMPQ  R10, $0x10
 	JLE   two15
-	MOVQ  $+8, DX
+	MOVQ  $+8, R10
 	JMP   one14
 
 two15:
-	INCQ DX
-	SHRQ $0x01, DX
+	INCQ R10
+	SHRQ $0x01, R10
 
 one14:
-	CMPQ DX, $+8
+	CMPQ R10, $+8
 	JNE  rows17
 
 	// Tile of 8 rows.
-	LEAQ (SI)(R10*2), DX
-	ADDQ R10, DX
-	LEAQ (DX)(R10*2), R12
-	ADDQ R10, R12
+	LEAQ (BX)(R8*2), R10
+	ADDQ R8, R10
+	LEAQ (R10)(R8*2), R12
+	ADDQ R8, R12
 	MOVQ 8(SP), R13
+	MOVQ R13, 24(SP)
 
 block18:
-	XORQ R14, R14
+	XORQ R13, R13
 
 strip19:
 	VXORPS  Y0, Y0, Y0
@@ -145,38 +147,38 @@ strip19:
 	VXORPS  Y7, Y7, Y7
 	VMOVUPS q8Zero_avx2<>+0(SB), Y8
 	VMOVUPS wordOnes_avx2<>+0(SB), Y9
-	LEAQ    (R9)(R14*2), BP
+	LEAQ    (DI)(R13*2), R14
 	MOVQ    $+16, R15
 
 steps20:
-	VPXOR        (BP), Y8, Y10
+	VPXOR        (R14), Y8, Y10
 	VPABSB       Y10, Y11
-	VPBROADCASTD (SI), Y12
+	VPBROADCASTD (BX), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y0, Y0
-	VPBROADCASTD (SI)(R10*1), Y12
+	VPBROADCASTD (BX)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y1, Y1
-	VPBROADCASTD (SI)(R10*2), Y12
+	VPBROADCASTD (BX)(R8*2), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y2, Y2
-	VPBROADCASTD (DX), Y12
+	VPBROADCASTD (R10), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y3, Y3
-	VPBROADCASTD (DX)(R10*1), Y12
+	VPBROADCASTD (R10)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VPBROADCASTD (DX)(R10*2), Y12
+	VPBROADCASTD (R10)(R8*2), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
@@ -186,39 +188,39 @@ steps20:
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y6, Y6
-	VPBROADCASTD (R12)(R10*1), Y12
+	VPBROADCASTD (R12)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y7, Y7
-	VPXOR        128(BP), Y8, Y10
+	VPXOR        128(R14), Y8, Y10
 	VPABSB       Y10, Y11
-	VPBROADCASTD 4(SI), Y12
+	VPBROADCASTD 4(BX), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y0, Y0
-	VPBROADCASTD 4(SI)(R10*1), Y12
+	VPBROADCASTD 4(BX)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y1, Y1
-	VPBROADCASTD 4(SI)(R10*2), Y12
+	VPBROADCASTD 4(BX)(R8*2), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y2, Y2
-	VPBROADCASTD 4(DX), Y12
+	VPBROADCASTD 4(R10), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y3, Y3
-	VPBROADCASTD 4(DX)(R10*1), Y12
+	VPBROADCASTD 4(R10)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VPBROADCASTD 4(DX)(R10*2), Y12
+	VPBROADCASTD 4(R10)(R8*2), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
@@ -228,114 +230,115 @@ steps20:
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y6, Y6
-	VPBROADCASTD 4(R12)(R10*1), Y12
+	VPBROADCASTD 4(R12)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y7, Y7
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	ADDQ         $+8, SI
-	ADDQ         $+8, DX
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	ADDQ         $+8, BX
+	ADDQ         $+8, R10
 	ADDQ         $+8, R12
-	ADDQ         $+256, BP
+	ADDQ         $+256, R14
 	DECQ         R15
 	JNE          steps20
-	ADDQ         $-128, SI
-	ADDQ         $-128, DX
+	ADDQ         $-128, BX
+	ADDQ         $-128, R10
 	ADDQ         $-128, R12
-	VPMOVZXWD    4096(R9)(R14*1), Y8
+	VPMOVZXWD    4096(DI)(R13*1), Y8
 	VPSLLD       $0x10, Y8, Y8
-	LEAQ         (AX)(R14*2), R15
+	LEAQ         (DX)(R13*2), R14
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R15), Y8, Y0
-	VMOVUPS      Y0, (R15)
-	ADDQ         BX, R15
+	VFMADD213PS  (R14), Y8, Y0
+	VMOVUPS      Y0, (R14)
+	ADDQ         CX, R14
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  (R15), Y8, Y1
-	VMOVUPS      Y1, (R15)
-	ADDQ         BX, R15
+	VFMADD213PS  (R14), Y8, Y1
+	VMOVUPS      Y1, (R14)
+	ADDQ         CX, R14
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (R15), Y8, Y2
-	VMOVUPS      Y2, (R15)
-	ADDQ         BX, R15
+	VFMADD213PS  (R14), Y8, Y2
+	VMOVUPS      Y2, (R14)
+	ADDQ         CX, R14
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  (R15), Y8, Y3
-	VMOVUPS      Y3, (R15)
-	ADDQ         BX, R15
+	VFMADD213PS  (R14), Y8, Y3
+	VMOVUPS      Y3, (R14)
+	ADDQ         CX, R14
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R15), Y8, Y4
-	VMOVUPS      Y4, (R15)
-	ADDQ         BX, R15
+	VFMADD213PS  (R14), Y8, Y4
+	VMOVUPS      Y4, (R14)
+	ADDQ         CX, R14
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  (R15), Y8, Y5
-	VMOVUPS      Y5, (R15)
-	ADDQ         BX, R15
+	VFMADD213PS  (R14), Y8, Y5
+	VMOVUPS      Y5, (R14)
+	ADDQ         CX, R14
 	VCVTDQ2PS    Y6, Y6
-	VFMADD213PS  (R15), Y8, Y6
-	VMOVUPS      Y6, (R15)
-	ADDQ         BX, R15
+	VFMADD213PS  (R14), Y8, Y6
+	VMOVUPS      Y6, (R14)
+	ADDQ         CX, R14
 	VCVTDQ2PS    Y7, Y7
-	VFMADD213PS  (R15), Y8, Y7
-	VMOVUPS      Y7, (R15)
-	ADDQ         $+16, R14
-	CMPQ         R14, $0x40
+	VFMADD213PS  (R14), Y8, Y7
+	VMOVUPS      Y7, (R14)
+	ADDQ         $+16, R13
+	CMPQ         R13, $0x40
 	JLT          strip19
-	ADDQ         $+128, SI
-	ADDQ         $+128, DX
+	ADDQ         $+128, BX
+	ADDQ         $+128, R10
 	ADDQ         $+128, R12
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	ADDQ         $+4160, R9
-	ADDQ         $0x04, R8
-	DECQ         R13
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	ADDQ         $+4160, DI
+	ADDQ         $0x04, SI
+	DECQ         24(SP)
 	JNE          block18
-	IMUL3Q       $+128, 8(SP), DX
-	SUBQ         DX, SI
-	IMUL3Q       $+4, 8(SP), DX
-	SUBQ         DX, R8
-	IMUL3Q       $+4160, 8(SP), DX
-	SUBQ         DX, R9
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
+	IMUL3Q       $+128, 8(SP), R10
+	SUBQ         R10, BX
+	IMUL3Q       $+4, 8(SP), R10
+	SUBQ         R10, SI
+	IMUL3Q       $+4160, 8(SP), R10
+	SUBQ         R10, DI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x08, 16(SP)
 	JMP          tiles13
 
 rows17:
-	CMPQ DX, $+7
+	CMPQ R10, $+7
 	JNE  rows21
 
 	// Tile of 7 rows.
-	LEAQ (SI)(R10*2), DX
-	ADDQ R10, DX
-	LEAQ (DX)(R10*2), R12
-	ADDQ R10, R12
+	LEAQ (BX)(R8*2), R10
+	ADDQ R8, R10
+	LEAQ (R10)(R8*2), R12
+	ADDQ R8, R12
 	MOVQ 8(SP), R13
+	MOVQ R13, 24(SP)
 
 block22:
-	XORQ R14, R14
+	XORQ R13, R13
 
 strip23:
 	VXORPS  Y0, Y0, Y0
@@ -347,38 +350,38 @@ strip23:
 	VXORPS  Y6, Y6, Y6
 	VMOVUPS q8Zero_avx2<>+0(SB), Y7
 	VMOVUPS wordOnes_avx2<>+0(SB), Y8
-	LEAQ    (R9)(R14*2), BP
+	LEAQ    (DI)(R13*2), R14
 	MOVQ    $+16, R15
 
 steps24:
-	VPXOR        (BP), Y7, Y9
+	VPXOR        (R14), Y7, Y9
 	VPABSB       Y9, Y10
-	VPBROADCASTD (SI), Y11
+	VPBROADCASTD (BX), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y0, Y0
-	VPBROADCASTD (SI)(R10*1), Y11
+	VPBROADCASTD (BX)(R8*1), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y1, Y1
-	VPBROADCASTD (SI)(R10*2), Y11
+	VPBROADCASTD (BX)(R8*2), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y2, Y2
-	VPBROADCASTD (DX), Y11
+	VPBROADCASTD (R10), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y3, Y3
-	VPBROADCASTD (DX)(R10*1), Y11
+	VPBROADCASTD (R10)(R8*1), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y4, Y4
-	VPBROADCASTD (DX)(R10*2), Y11
+	VPBROADCASTD (R10)(R8*2), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
@@ -388,34 +391,34 @@ steps24:
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y6, Y6
-	VPXOR        128(BP), Y7, Y9
+	VPXOR        128(R14), Y7, Y9
 	VPABSB       Y9, Y10
-	VPBROADCASTD 4(SI), Y11
+	VPBROADCASTD 4(BX), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y0, Y0
-	VPBROADCASTD 4(SI)(R10*1), Y11
+	VPBROADCASTD 4(BX)(R8*1), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y1, Y1
-	VPBROADCASTD 4(SI)(R10*2), Y11
+	VPBROADCASTD 4(BX)(R8*2), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y2, Y2
-	VPBROADCASTD 4(DX), Y11
+	VPBROADCASTD 4(R10), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y3, Y3
-	VPBROADCASTD 4(DX)(R10*1), Y11
+	VPBROADCASTD 4(R10)(R8*1), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y4, Y4
-	VPBROADCASTD 4(DX)(R10*2), Y11
+	VPBROADCASTD 4(R10)(R8*2), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
@@ -425,100 +428,101 @@ steps24:
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y6, Y6
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	ADDQ         $+8, SI
-	ADDQ         $+8, DX
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	ADDQ         $+8, BX
+	ADDQ         $+8, R10
 	ADDQ         $+8, R12
-	ADDQ         $+256, BP
+	ADDQ         $+256, R14
 	DECQ         R15
 	JNE          steps24
-	ADDQ         $-128, SI
-	ADDQ         $-128, DX
+	ADDQ         $-128, BX
+	ADDQ         $-128, R10
 	ADDQ         $-128, R12
-	VPMOVZXWD    4096(R9)(R14*1), Y7
+	VPMOVZXWD    4096(DI)(R13*1), Y7
 	VPSLLD       $0x10, Y7, Y7
-	LEAQ         (AX)(R14*2), R15
+	LEAQ         (DX)(R13*2), R14
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R15), Y7, Y0
-	VMOVUPS      Y0, (R15)
-	ADDQ         BX, R15
+	VFMADD213PS  (R14), Y7, Y0
+	VMOVUPS      Y0, (R14)
+	ADDQ         CX, R14
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  (R15), Y7, Y1
-	VMOVUPS      Y1, (R15)
-	ADDQ         BX, R15
+	VFMADD213PS  (R14), Y7, Y1
+	VMOVUPS      Y1, (R14)
+	ADDQ         CX, R14
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (R15), Y7, Y2
-	VMOVUPS      Y2, (R15)
-	ADDQ         BX, R15
+	VFMADD213PS  (R14), Y7, Y2
+	VMOVUPS      Y2, (R14)
+	ADDQ         CX, R14
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  (R15), Y7, Y3
-	VMOVUPS      Y3, (R15)
-	ADDQ         BX, R15
+	VFMADD213PS  (R14), Y7, Y3
+	VMOVUPS      Y3, (R14)
+	ADDQ         CX, R14
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R15), Y7, Y4
-	VMOVUPS      Y4, (R15)
-	ADDQ         BX, R15
+	VFMADD213PS  (R14), Y7, Y4
+	VMOVUPS      Y4, (R14)
+	ADDQ         CX, R14
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  (R15), Y7, Y5
-	VMOVUPS      Y5, (R15)
-	ADDQ         BX, R15
+	VFMADD213PS  (R14), Y7, Y5
+	VMOVUPS      Y5, (R14)
+	ADDQ         CX, R14
 	VCVTDQ2PS    Y6, Y6
-	VFMADD213PS  (R15), Y7, Y6
-	VMOVUPS      Y6, (R15)
-	ADDQ         $+16, R14
-	CMPQ         R14, $0x40
+	VFMADD213PS  (R14), Y7, Y6
+	VMOVUPS      Y6, (R14)
+	ADDQ         $+16, R13
+	CMPQ         R13, $0x40
 	JLT          strip23
-	ADDQ         $+128, SI
-	ADDQ         $+128, DX
+	ADDQ         $+128, BX
+	ADDQ         $+128, R10
 	ADDQ         $+128, R12
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	ADDQ         $+4160, R9
-	ADDQ         $0x04, R8
-	DECQ         R13
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	ADDQ         $+4160, DI
+	ADDQ         $0x04, SI
+	DECQ         24(SP)
 	JNE          block22
-	IMUL3Q       $+128, 8(SP), DX
-	SUBQ         DX, SI
-	IMUL3Q       $+4, 8(SP), DX
-	SUBQ         DX, R8
-	IMUL3Q       $+4160, 8(SP), DX
-	SUBQ         DX, R9
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
+	IMUL3Q       $+128, 8(SP), R10
+	SUBQ         R10, BX
+	IMUL3Q       $+4, 8(SP), R10
+	SUBQ         R10, SI
+	IMUL3Q       $+4160, 8(SP), R10
+	SUBQ         R10, DI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x07, 16(SP)
 	JMP          tiles13
 
 rows21:
-	CMPQ DX, $+6
+	CMPQ R10, $+6
 	JNE  rows25
 
 	// Tile of 6 rows.
-	LEAQ (SI)(R10*2), DX
-	ADDQ R10, DX
+	LEAQ (BX)(R8*2), R10
+	ADDQ R8, R10
 	MOVQ 8(SP), R12
+	MOVQ R12, 24(SP)
 
 block26:
-	XORQ R13, R13
+	XORQ R12, R12
 
 strip27:
 	VXORPS  Y0, Y0, Y0
@@ -529,158 +533,159 @@ strip27:
 	VXORPS  Y5, Y5, Y5
 	VMOVUPS q8Zero_avx2<>+0(SB), Y6
 	VMOVUPS wordOnes_avx2<>+0(SB), Y7
-	LEAQ    (R9)(R13*2), R15
+	LEAQ    (DI)(R12*2), R13
 	MOVQ    $+16, R14
 
 steps28:
-	VPXOR        (R15), Y6, Y8
+	VPXOR        (R13), Y6, Y8
 	VPABSB       Y8, Y9
-	VPBROADCASTD (SI), Y10
+	VPBROADCASTD (BX), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y0, Y0
-	VPBROADCASTD (SI)(R10*1), Y10
+	VPBROADCASTD (BX)(R8*1), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y1, Y1
-	VPBROADCASTD (SI)(R10*2), Y10
+	VPBROADCASTD (BX)(R8*2), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y2, Y2
-	VPBROADCASTD (DX), Y10
+	VPBROADCASTD (R10), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y3, Y3
-	VPBROADCASTD (DX)(R10*1), Y10
+	VPBROADCASTD (R10)(R8*1), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y4, Y4
-	VPBROADCASTD (DX)(R10*2), Y10
+	VPBROADCASTD (R10)(R8*2), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y5, Y5
-	VPXOR        128(R15), Y6, Y8
+	VPXOR        128(R13), Y6, Y8
 	VPABSB       Y8, Y9
-	VPBROADCASTD 4(SI), Y10
+	VPBROADCASTD 4(BX), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y0, Y0
-	VPBROADCASTD 4(SI)(R10*1), Y10
+	VPBROADCASTD 4(BX)(R8*1), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y1, Y1
-	VPBROADCASTD 4(SI)(R10*2), Y10
+	VPBROADCASTD 4(BX)(R8*2), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y2, Y2
-	VPBROADCASTD 4(DX), Y10
+	VPBROADCASTD 4(R10), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y3, Y3
-	VPBROADCASTD 4(DX)(R10*1), Y10
+	VPBROADCASTD 4(R10)(R8*1), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y4, Y4
-	VPBROADCASTD 4(DX)(R10*2), Y10
+	VPBROADCASTD 4(R10)(R8*2), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y5, Y5
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	ADDQ         $+8, SI
-	ADDQ         $+8, DX
-	ADDQ         $+256, R15
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	ADDQ         $+8, BX
+	ADDQ         $+8, R10
+	ADDQ         $+256, R13
 	DECQ         R14
 	JNE          steps28
-	ADDQ         $-128, SI
-	ADDQ         $-128, DX
-	VPMOVZXWD    4096(R9)(R13*1), Y6
+	ADDQ         $-128, BX
+	ADDQ         $-128, R10
+	VPMOVZXWD    4096(DI)(R12*1), Y6
 	VPSLLD       $0x10, Y6, Y6
-	LEAQ         (AX)(R13*2), R14
+	LEAQ         (DX)(R12*2), R13
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R14), Y6, Y0
-	VMOVUPS      Y0, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R13), Y6, Y0
+	VMOVUPS      Y0, (R13)
+	ADDQ         CX, R13
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  (R14), Y6, Y1
-	VMOVUPS      Y1, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R13), Y6, Y1
+	VMOVUPS      Y1, (R13)
+	ADDQ         CX, R13
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (R14), Y6, Y2
-	VMOVUPS      Y2, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R13), Y6, Y2
+	VMOVUPS      Y2, (R13)
+	ADDQ         CX, R13
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  (R14), Y6, Y3
-	VMOVUPS      Y3, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R13), Y6, Y3
+	VMOVUPS      Y3, (R13)
+	ADDQ         CX, R13
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R14), Y6, Y4
-	VMOVUPS      Y4, (R14)
-	ADDQ         BX, R14
+	VFMADD213PS  (R13), Y6, Y4
+	VMOVUPS      Y4, (R13)
+	ADDQ         CX, R13
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  (R14), Y6, Y5
-	VMOVUPS      Y5, (R14)
-	ADDQ         $+16, R13
-	CMPQ         R13, $0x40
+	VFMADD213PS  (R13), Y6, Y5
+	VMOVUPS      Y5, (R13)
+	ADDQ         $+16, R12
+	CMPQ         R12, $0x40
 	JLT          strip27
-	ADDQ         $+128, SI
-	ADDQ         $+128, DX
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	ADDQ         $+4160, R9
-	ADDQ         $0x04, R8
-	DECQ         R12
+	ADDQ         $+128, BX
+	ADDQ         $+128, R10
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	ADDQ         $+4160, DI
+	ADDQ         $0x04, SI
+	DECQ         24(SP)
 	JNE          block26
-	IMUL3Q       $+128, 8(SP), DX
-	SUBQ         DX, SI
-	IMUL3Q       $+4, 8(SP), DX
-	SUBQ         DX, R8
-	IMUL3Q       $+4160, 8(SP), DX
-	SUBQ         DX, R9
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
+	IMUL3Q       $+128, 8(SP), R10
+	SUBQ         R10, BX
+	IMUL3Q       $+4, 8(SP), R10
+	SUBQ         R10, SI
+	IMUL3Q       $+4160, 8(SP), R10
+	SUBQ         R10, DI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x06, 16(SP)
 	JMP          tiles13
 
 rows25:
-	CMPQ DX, $+5
+	CMPQ R10, $+5
 	JNE  rows29
 
 	// Tile of 5 rows.
-	LEAQ (SI)(R10*2), DX
-	ADDQ R10, DX
+	LEAQ (BX)(R8*2), R10
+	ADDQ R8, R10
 	MOVQ 8(SP), R12
+	MOVQ R12, 24(SP)
 
 block30:
-	XORQ R13, R13
+	XORQ R12, R12
 
 strip31:
 	VXORPS  Y0, Y0, Y0
@@ -695,214 +700,215 @@ strip31:
 	VXORPS  Y9, Y9, Y9
 	VMOVUPS q8Zero_avx2<>+0(SB), Y10
 	VMOVUPS wordOnes_avx2<>+0(SB), Y11
-	LEAQ    (R9)(R13*2), R15
+	LEAQ    (DI)(R12*2), R13
 	MOVQ    $+16, R14
 
 steps32:
-	VPXOR        (R15), Y10, Y12
+	VPXOR        (R13), Y10, Y12
 	VPABSB       Y12, Y13
-	VPBROADCASTD (SI), Y14
+	VPBROADCASTD (BX), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y0, Y0
-	VPBROADCASTD (SI)(R10*1), Y14
+	VPBROADCASTD (BX)(R8*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y2, Y2
-	VPBROADCASTD (SI)(R10*2), Y14
+	VPBROADCASTD (BX)(R8*2), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y4, Y4
-	VPBROADCASTD (DX), Y14
+	VPBROADCASTD (R10), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y6, Y6
-	VPBROADCASTD (DX)(R10*1), Y14
+	VPBROADCASTD (R10)(R8*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y8, Y8
-	VPXOR        32(R15), Y10, Y12
+	VPXOR        32(R13), Y10, Y12
 	VPABSB       Y12, Y13
-	VPBROADCASTD (SI), Y14
+	VPBROADCASTD (BX), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y1, Y1
-	VPBROADCASTD (SI)(R10*1), Y14
+	VPBROADCASTD (BX)(R8*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y3, Y3
-	VPBROADCASTD (SI)(R10*2), Y14
+	VPBROADCASTD (BX)(R8*2), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y5, Y5
-	VPBROADCASTD (DX), Y14
+	VPBROADCASTD (R10), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y7, Y7
-	VPBROADCASTD (DX)(R10*1), Y14
+	VPBROADCASTD (R10)(R8*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y9, Y9
-	VPXOR        128(R15), Y10, Y12
+	VPXOR        128(R13), Y10, Y12
 	VPABSB       Y12, Y13
-	VPBROADCASTD 4(SI), Y14
+	VPBROADCASTD 4(BX), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y0, Y0
-	VPBROADCASTD 4(SI)(R10*1), Y14
+	VPBROADCASTD 4(BX)(R8*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y2, Y2
-	VPBROADCASTD 4(SI)(R10*2), Y14
+	VPBROADCASTD 4(BX)(R8*2), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y4, Y4
-	VPBROADCASTD 4(DX), Y14
+	VPBROADCASTD 4(R10), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y6, Y6
-	VPBROADCASTD 4(DX)(R10*1), Y14
+	VPBROADCASTD 4(R10)(R8*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y8, Y8
-	VPXOR        160(R15), Y10, Y12
+	VPXOR        160(R13), Y10, Y12
 	VPABSB       Y12, Y13
-	VPBROADCASTD 4(SI), Y14
+	VPBROADCASTD 4(BX), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y1, Y1
-	VPBROADCASTD 4(SI)(R10*1), Y14
+	VPBROADCASTD 4(BX)(R8*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y3, Y3
-	VPBROADCASTD 4(SI)(R10*2), Y14
+	VPBROADCASTD 4(BX)(R8*2), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y5, Y5
-	VPBROADCASTD 4(DX), Y14
+	VPBROADCASTD 4(R10), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y7, Y7
-	VPBROADCASTD 4(DX)(R10*1), Y14
+	VPBROADCASTD 4(R10)(R8*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y9, Y9
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	ADDQ         $+8, SI
-	ADDQ         $+8, DX
-	ADDQ         $+256, R15
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	ADDQ         $+8, BX
+	ADDQ         $+8, R10
+	ADDQ         $+256, R13
 	DECQ         R14
 	JNE          steps32
-	ADDQ         $-128, SI
-	ADDQ         $-128, DX
-	VPMOVZXWD    4096(R9)(R13*1), Y10
+	ADDQ         $-128, BX
+	ADDQ         $-128, R10
+	VPMOVZXWD    4096(DI)(R12*1), Y10
 	VPSLLD       $0x10, Y10, Y10
-	VPMOVZXWD    4112(R9)(R13*1), Y11
+	VPMOVZXWD    4112(DI)(R12*1), Y11
 	VPSLLD       $0x10, Y11, Y11
-	LEAQ         (AX)(R13*2), R14
+	LEAQ         (DX)(R12*2), R13
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R14), Y10, Y0
-	VMOVUPS      Y0, (R14)
+	VFMADD213PS  (R13), Y10, Y0
+	VMOVUPS      Y0, (R13)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(R14), Y11, Y1
-	VMOVUPS      Y1, 32(R14)
-	ADDQ         BX, R14
+	VFMADD213PS  32(R13), Y11, Y1
+	VMOVUPS      Y1, 32(R13)
+	ADDQ         CX, R13
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (R14), Y10, Y2
-	VMOVUPS      Y2, (R14)
+	VFMADD213PS  (R13), Y10, Y2
+	VMOVUPS      Y2, (R13)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  32(R14), Y11, Y3
-	VMOVUPS      Y3, 32(R14)
-	ADDQ         BX, R14
+	VFMADD213PS  32(R13), Y11, Y3
+	VMOVUPS      Y3, 32(R13)
+	ADDQ         CX, R13
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R14), Y10, Y4
-	VMOVUPS      Y4, (R14)
+	VFMADD213PS  (R13), Y10, Y4
+	VMOVUPS      Y4, (R13)
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  32(R14), Y11, Y5
-	VMOVUPS      Y5, 32(R14)
-	ADDQ         BX, R14
+	VFMADD213PS  32(R13), Y11, Y5
+	VMOVUPS      Y5, 32(R13)
+	ADDQ         CX, R13
 	VCVTDQ2PS    Y6, Y6
-	VFMADD213PS  (R14), Y10, Y6
-	VMOVUPS      Y6, (R14)
+	VFMADD213PS  (R13), Y10, Y6
+	VMOVUPS      Y6, (R13)
 	VCVTDQ2PS    Y7, Y7
-	VFMADD213PS  32(R14), Y11, Y7
-	VMOVUPS      Y7, 32(R14)
-	ADDQ         BX, R14
+	VFMADD213PS  32(R13), Y11, Y7
+	VMOVUPS      Y7, 32(R13)
+	ADDQ         CX, R13
 	VCVTDQ2PS    Y8, Y8
-	VFMADD213PS  (R14), Y10, Y8
-	VMOVUPS      Y8, (R14)
+	VFMADD213PS  (R13), Y10, Y8
+	VMOVUPS      Y8, (R13)
 	VCVTDQ2PS    Y9, Y9
-	VFMADD213PS  32(R14), Y11, Y9
-	VMOVUPS      Y9, 32(R14)
-	ADDQ         $+32, R13
-	CMPQ         R13, $0x40
+	VFMADD213PS  32(R13), Y11, Y9
+	VMOVUPS      Y9, 32(R13)
+	ADDQ         $+32, R12
+	CMPQ         R12, $0x40
 	JLT          strip31
-	ADDQ         $+128, SI
-	ADDQ         $+128, DX
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	ADDQ         $+4160, R9
-	ADDQ         $0x04, R8
-	DECQ         R12
+	ADDQ         $+128, BX
+	ADDQ         $+128, R10
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	ADDQ         $+4160, DI
+	ADDQ         $0x04, SI
+	DECQ         24(SP)
 	JNE          block30
-	IMUL3Q       $+128, 8(SP), DX
-	SUBQ         DX, SI
-	IMUL3Q       $+4, 8(SP), DX
-	SUBQ         DX, R8
-	IMUL3Q       $+4160, 8(SP), DX
-	SUBQ         DX, R9
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
+	IMUL3Q       $+128, 8(SP), R10
+	SUBQ         R10, BX
+	IMUL3Q       $+4, 8(SP), R10
+	SUBQ         R10, SI
+	IMUL3Q       $+4160, 8(SP), R10
+	SUBQ         R10, DI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x05, 16(SP)
 	JMP          tiles13
 
 rows29:
-	CMPQ DX, $+4
+	CMPQ R10, $+4
 	JNE  rows33
 
 	// Tile of 4 rows.
-	LEAQ (SI)(R10*2), DX
-	ADDQ R10, DX
+	LEAQ (BX)(R8*2), R10
+	ADDQ R8, R10
 	MOVQ 8(SP), R12
+	MOVQ R12, 24(SP)
 
 block34:
-	XORQ R13, R13
+	XORQ R12, R12
 
 strip35:
 	VXORPS  Y0, Y0, Y0
@@ -915,182 +921,183 @@ strip35:
 	VXORPS  Y7, Y7, Y7
 	VMOVUPS q8Zero_avx2<>+0(SB), Y8
 	VMOVUPS wordOnes_avx2<>+0(SB), Y9
-	LEAQ    (R9)(R13*2), R15
+	LEAQ    (DI)(R12*2), R13
 	MOVQ    $+16, R14
 
 steps36:
-	VPXOR        (R15), Y8, Y10
+	VPXOR        (R13), Y8, Y10
 	VPABSB       Y10, Y11
-	VPBROADCASTD (SI), Y12
+	VPBROADCASTD (BX), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y0, Y0
-	VPBROADCASTD (SI)(R10*1), Y12
+	VPBROADCASTD (BX)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y2, Y2
-	VPBROADCASTD (SI)(R10*2), Y12
+	VPBROADCASTD (BX)(R8*2), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VPBROADCASTD (DX), Y12
+	VPBROADCASTD (R10), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y6, Y6
-	VPXOR        32(R15), Y8, Y10
+	VPXOR        32(R13), Y8, Y10
 	VPABSB       Y10, Y11
-	VPBROADCASTD (SI), Y12
+	VPBROADCASTD (BX), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y1, Y1
-	VPBROADCASTD (SI)(R10*1), Y12
+	VPBROADCASTD (BX)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y3, Y3
-	VPBROADCASTD (SI)(R10*2), Y12
+	VPBROADCASTD (BX)(R8*2), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y5, Y5
-	VPBROADCASTD (DX), Y12
+	VPBROADCASTD (R10), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y7, Y7
-	VPXOR        128(R15), Y8, Y10
+	VPXOR        128(R13), Y8, Y10
 	VPABSB       Y10, Y11
-	VPBROADCASTD 4(SI), Y12
+	VPBROADCASTD 4(BX), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y0, Y0
-	VPBROADCASTD 4(SI)(R10*1), Y12
+	VPBROADCASTD 4(BX)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y2, Y2
-	VPBROADCASTD 4(SI)(R10*2), Y12
+	VPBROADCASTD 4(BX)(R8*2), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VPBROADCASTD 4(DX), Y12
+	VPBROADCASTD 4(R10), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y6, Y6
-	VPXOR        160(R15), Y8, Y10
+	VPXOR        160(R13), Y8, Y10
 	VPABSB       Y10, Y11
-	VPBROADCASTD 4(SI), Y12
+	VPBROADCASTD 4(BX), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y1, Y1
-	VPBROADCASTD 4(SI)(R10*1), Y12
+	VPBROADCASTD 4(BX)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y3, Y3
-	VPBROADCASTD 4(SI)(R10*2), Y12
+	VPBROADCASTD 4(BX)(R8*2), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y5, Y5
-	VPBROADCASTD 4(DX), Y12
+	VPBROADCASTD 4(R10), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y7, Y7
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	ADDQ         $+8, SI
-	ADDQ         $+8, DX
-	ADDQ         $+256, R15
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	ADDQ         $+8, BX
+	ADDQ         $+8, R10
+	ADDQ         $+256, R13
 	DECQ         R14
 	JNE          steps36
-	ADDQ         $-128, SI
-	ADDQ         $-128, DX
-	VPMOVZXWD    4096(R9)(R13*1), Y8
+	ADDQ         $-128, BX
+	ADDQ         $-128, R10
+	VPMOVZXWD    4096(DI)(R12*1), Y8
 	VPSLLD       $0x10, Y8, Y8
-	VPMOVZXWD    4112(R9)(R13*1), Y9
+	VPMOVZXWD    4112(DI)(R12*1), Y9
 	VPSLLD       $0x10, Y9, Y9
-	LEAQ         (AX)(R13*2), R14
+	LEAQ         (DX)(R12*2), R13
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R14), Y8, Y0
-	VMOVUPS      Y0, (R14)
+	VFMADD213PS  (R13), Y8, Y0
+	VMOVUPS      Y0, (R13)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(R14), Y9, Y1
-	VMOVUPS      Y1, 32(R14)
-	ADDQ         BX, R14
+	VFMADD213PS  32(R13), Y9, Y1
+	VMOVUPS      Y1, 32(R13)
+	ADDQ         CX, R13
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (R14), Y8, Y2
-	VMOVUPS      Y2, (R14)
+	VFMADD213PS  (R13), Y8, Y2
+	VMOVUPS      Y2, (R13)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  32(R14), Y9, Y3
-	VMOVUPS      Y3, 32(R14)
-	ADDQ         BX, R14
+	VFMADD213PS  32(R13), Y9, Y3
+	VMOVUPS      Y3, 32(R13)
+	ADDQ         CX, R13
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R14), Y8, Y4
-	VMOVUPS      Y4, (R14)
+	VFMADD213PS  (R13), Y8, Y4
+	VMOVUPS      Y4, (R13)
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  32(R14), Y9, Y5
-	VMOVUPS      Y5, 32(R14)
-	ADDQ         BX, R14
+	VFMADD213PS  32(R13), Y9, Y5
+	VMOVUPS      Y5, 32(R13)
+	ADDQ         CX, R13
 	VCVTDQ2PS    Y6, Y6
-	VFMADD213PS  (R14), Y8, Y6
-	VMOVUPS      Y6, (R14)
+	VFMADD213PS  (R13), Y8, Y6
+	VMOVUPS      Y6, (R13)
 	VCVTDQ2PS    Y7, Y7
-	VFMADD213PS  32(R14), Y9, Y7
-	VMOVUPS      Y7, 32(R14)
-	ADDQ         $+32, R13
-	CMPQ         R13, $0x40
+	VFMADD213PS  32(R13), Y9, Y7
+	VMOVUPS      Y7, 32(R13)
+	ADDQ         $+32, R12
+	CMPQ         R12, $0x40
 	JLT          strip35
-	ADDQ         $+128, SI
-	ADDQ         $+128, DX
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	ADDQ         $+4160, R9
-	ADDQ         $0x04, R8
-	DECQ         R12
+	ADDQ         $+128, BX
+	ADDQ         $+128, R10
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	ADDQ         $+4160, DI
+	ADDQ         $0x04, SI
+	DECQ         24(SP)
 	JNE          block34
-	IMUL3Q       $+128, 8(SP), DX
-	SUBQ         DX, SI
-	IMUL3Q       $+4, 8(SP), DX
-	SUBQ         DX, R8
-	IMUL3Q       $+4160, 8(SP), DX
-	SUBQ         DX, R9
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
+	IMUL3Q       $+128, 8(SP), R10
+	SUBQ         R10, BX
+	IMUL3Q       $+4, 8(SP), R10
+	SUBQ         R10, SI
+	IMUL3Q       $+4160, 8(SP), R10
+	SUBQ         R10, DI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x04, 16(SP)
 	JMP          tiles13
 
 rows33:
-	CMPQ DX, $+3
+	CMPQ R10, $+3
 	JNE  rows37
 
 	// Tile of 3 rows.
-	MOVQ 8(SP), DX
+	MOVQ 8(SP), R10
+	MOVQ R10, 24(SP)
 
 block38:
-	XORQ R12, R12
+	XORQ R10, R10
 
 strip39:
 	VXORPS  Y0, Y0, Y0
@@ -1101,149 +1108,150 @@ strip39:
 	VXORPS  Y5, Y5, Y5
 	VMOVUPS q8Zero_avx2<>+0(SB), Y6
 	VMOVUPS wordOnes_avx2<>+0(SB), Y7
-	LEAQ    (R9)(R12*2), R14
+	LEAQ    (DI)(R10*2), R12
 	MOVQ    $+16, R13
 
 steps40:
-	VPXOR        (R14), Y6, Y8
+	VPXOR        (R12), Y6, Y8
 	VPABSB       Y8, Y9
-	VPBROADCASTD (SI), Y10
+	VPBROADCASTD (BX), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y0, Y0
-	VPBROADCASTD (SI)(R10*1), Y10
+	VPBROADCASTD (BX)(R8*1), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y2, Y2
-	VPBROADCASTD (SI)(R10*2), Y10
+	VPBROADCASTD (BX)(R8*2), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y4, Y4
-	VPXOR        32(R14), Y6, Y8
+	VPXOR        32(R12), Y6, Y8
 	VPABSB       Y8, Y9
-	VPBROADCASTD (SI), Y10
+	VPBROADCASTD (BX), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y1, Y1
-	VPBROADCASTD (SI)(R10*1), Y10
+	VPBROADCASTD (BX)(R8*1), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y3, Y3
-	VPBROADCASTD (SI)(R10*2), Y10
+	VPBROADCASTD (BX)(R8*2), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y5, Y5
-	VPXOR        128(R14), Y6, Y8
+	VPXOR        128(R12), Y6, Y8
 	VPABSB       Y8, Y9
-	VPBROADCASTD 4(SI), Y10
+	VPBROADCASTD 4(BX), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y0, Y0
-	VPBROADCASTD 4(SI)(R10*1), Y10
+	VPBROADCASTD 4(BX)(R8*1), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y2, Y2
-	VPBROADCASTD 4(SI)(R10*2), Y10
+	VPBROADCASTD 4(BX)(R8*2), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y4, Y4
-	VPXOR        160(R14), Y6, Y8
+	VPXOR        160(R12), Y6, Y8
 	VPABSB       Y8, Y9
-	VPBROADCASTD 4(SI), Y10
+	VPBROADCASTD 4(BX), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y1, Y1
-	VPBROADCASTD 4(SI)(R10*1), Y10
+	VPBROADCASTD 4(BX)(R8*1), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y3, Y3
-	VPBROADCASTD 4(SI)(R10*2), Y10
+	VPBROADCASTD 4(BX)(R8*2), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y5, Y5
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	ADDQ         $+8, SI
-	ADDQ         $+256, R14
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	ADDQ         $+8, BX
+	ADDQ         $+256, R12
 	DECQ         R13
 	JNE          steps40
-	ADDQ         $-128, SI
-	VPMOVZXWD    4096(R9)(R12*1), Y6
+	ADDQ         $-128, BX
+	VPMOVZXWD    4096(DI)(R10*1), Y6
 	VPSLLD       $0x10, Y6, Y6
-	VPMOVZXWD    4112(R9)(R12*1), Y7
+	VPMOVZXWD    4112(DI)(R10*1), Y7
 	VPSLLD       $0x10, Y7, Y7
-	LEAQ         (AX)(R12*2), R13
+	LEAQ         (DX)(R10*2), R12
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R13), Y6, Y0
-	VMOVUPS      Y0, (R13)
+	VFMADD213PS  (R12), Y6, Y0
+	VMOVUPS      Y0, (R12)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(R13), Y7, Y1
-	VMOVUPS      Y1, 32(R13)
-	ADDQ         BX, R13
+	VFMADD213PS  32(R12), Y7, Y1
+	VMOVUPS      Y1, 32(R12)
+	ADDQ         CX, R12
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  (R13), Y6, Y2
-	VMOVUPS      Y2, (R13)
+	VFMADD213PS  (R12), Y6, Y2
+	VMOVUPS      Y2, (R12)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  32(R13), Y7, Y3
-	VMOVUPS      Y3, 32(R13)
-	ADDQ         BX, R13
+	VFMADD213PS  32(R12), Y7, Y3
+	VMOVUPS      Y3, 32(R12)
+	ADDQ         CX, R12
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R13), Y6, Y4
-	VMOVUPS      Y4, (R13)
+	VFMADD213PS  (R12), Y6, Y4
+	VMOVUPS      Y4, (R12)
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  32(R13), Y7, Y5
-	VMOVUPS      Y5, 32(R13)
-	ADDQ         $+32, R12
-	CMPQ         R12, $0x40
+	VFMADD213PS  32(R12), Y7, Y5
+	VMOVUPS      Y5, 32(R12)
+	ADDQ         $+32, R10
+	CMPQ         R10, $0x40
 	JLT          strip39
-	ADDQ         $+128, SI
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	ADDQ         $+4160, R9
-	ADDQ         $0x04, R8
-	DECQ         DX
+	ADDQ         $+128, BX
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	ADDQ         $+4160, DI
+	ADDQ         $0x04, SI
+	DECQ         24(SP)
 	JNE          block38
-	IMUL3Q       $+128, 8(SP), DX
-	SUBQ         DX, SI
-	IMUL3Q       $+4, 8(SP), DX
-	SUBQ         DX, R8
-	IMUL3Q       $+4160, 8(SP), DX
-	SUBQ         DX, R9
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
+	IMUL3Q       $+128, 8(SP), R10
+	SUBQ         R10, BX
+	IMUL3Q       $+4, 8(SP), R10
+	SUBQ         R10, SI
+	IMUL3Q       $+4160, 8(SP), R10
+	SUBQ         R10, DI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x03, 16(SP)
 	JMP          tiles13
 
 rows37:
-	CMPQ DX, $+2
+	CMPQ R10, $+2
 	JNE  rows41
 
 	// Tile of 2 rows.
-	MOVQ 8(SP), DX
+	MOVQ 8(SP), R10
+	MOVQ R10, 24(SP)
 
 block42:
-	XORQ    R12, R12
+	XORQ    R10, R10
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -1254,312 +1262,313 @@ block42:
 	VXORPS  Y7, Y7, Y7
 	VMOVUPS q8Zero_avx2<>+0(SB), Y8
 	VMOVUPS wordOnes_avx2<>+0(SB), Y9
-	LEAQ    (R9)(R12*2), R14
+	LEAQ    (DI)(R10*2), R12
 	MOVQ    $+16, R13
 
 steps44:
-	VPXOR        (R14), Y8, Y10
+	VPXOR        (R12), Y8, Y10
 	VPABSB       Y10, Y11
-	VPBROADCASTD (SI), Y12
+	VPBROADCASTD (BX), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y0, Y0
-	VPBROADCASTD (SI)(R10*1), Y12
+	VPBROADCASTD (BX)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VPXOR        32(R14), Y8, Y10
+	VPXOR        32(R12), Y8, Y10
 	VPABSB       Y10, Y11
-	VPBROADCASTD (SI), Y12
+	VPBROADCASTD (BX), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y1, Y1
-	VPBROADCASTD (SI)(R10*1), Y12
+	VPBROADCASTD (BX)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y5, Y5
-	VPXOR        64(R14), Y8, Y10
+	VPXOR        64(R12), Y8, Y10
 	VPABSB       Y10, Y11
-	VPBROADCASTD (SI), Y12
+	VPBROADCASTD (BX), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y2, Y2
-	VPBROADCASTD (SI)(R10*1), Y12
+	VPBROADCASTD (BX)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y6, Y6
-	VPXOR        96(R14), Y8, Y10
+	VPXOR        96(R12), Y8, Y10
 	VPABSB       Y10, Y11
-	VPBROADCASTD (SI), Y12
+	VPBROADCASTD (BX), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y3, Y3
-	VPBROADCASTD (SI)(R10*1), Y12
+	VPBROADCASTD (BX)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y7, Y7
-	VPXOR        128(R14), Y8, Y10
+	VPXOR        128(R12), Y8, Y10
 	VPABSB       Y10, Y11
-	VPBROADCASTD 4(SI), Y12
+	VPBROADCASTD 4(BX), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y0, Y0
-	VPBROADCASTD 4(SI)(R10*1), Y12
+	VPBROADCASTD 4(BX)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VPXOR        160(R14), Y8, Y10
+	VPXOR        160(R12), Y8, Y10
 	VPABSB       Y10, Y11
-	VPBROADCASTD 4(SI), Y12
+	VPBROADCASTD 4(BX), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y1, Y1
-	VPBROADCASTD 4(SI)(R10*1), Y12
+	VPBROADCASTD 4(BX)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y5, Y5
-	VPXOR        192(R14), Y8, Y10
+	VPXOR        192(R12), Y8, Y10
 	VPABSB       Y10, Y11
-	VPBROADCASTD 4(SI), Y12
+	VPBROADCASTD 4(BX), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y2, Y2
-	VPBROADCASTD 4(SI)(R10*1), Y12
+	VPBROADCASTD 4(BX)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y6, Y6
-	VPXOR        224(R14), Y8, Y10
+	VPXOR        224(R12), Y8, Y10
 	VPABSB       Y10, Y11
-	VPBROADCASTD 4(SI), Y12
+	VPBROADCASTD 4(BX), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y3, Y3
-	VPBROADCASTD 4(SI)(R10*1), Y12
+	VPBROADCASTD 4(BX)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y7, Y7
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	ADDQ         $+8, SI
-	ADDQ         $+256, R14
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	ADDQ         $+8, BX
+	ADDQ         $+256, R12
 	DECQ         R13
 	JNE          steps44
-	ADDQ         $-128, SI
-	VPMOVZXWD    4096(R9)(R12*1), Y8
+	ADDQ         $-128, BX
+	VPMOVZXWD    4096(DI)(R10*1), Y8
 	VPSLLD       $0x10, Y8, Y8
-	VPMOVZXWD    4112(R9)(R12*1), Y9
+	VPMOVZXWD    4112(DI)(R10*1), Y9
 	VPSLLD       $0x10, Y9, Y9
-	VPMOVZXWD    4128(R9)(R12*1), Y10
+	VPMOVZXWD    4128(DI)(R10*1), Y10
 	VPSLLD       $0x10, Y10, Y10
-	VPMOVZXWD    4144(R9)(R12*1), Y11
+	VPMOVZXWD    4144(DI)(R10*1), Y11
 	VPSLLD       $0x10, Y11, Y11
-	LEAQ         (AX)(R12*2), R12
+	LEAQ         (DX)(R10*2), R10
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R12), Y8, Y0
-	VMOVUPS      Y0, (R12)
+	VFMADD213PS  (R10), Y8, Y0
+	VMOVUPS      Y0, (R10)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(R12), Y9, Y1
-	VMOVUPS      Y1, 32(R12)
+	VFMADD213PS  32(R10), Y9, Y1
+	VMOVUPS      Y1, 32(R10)
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  64(R12), Y10, Y2
-	VMOVUPS      Y2, 64(R12)
+	VFMADD213PS  64(R10), Y10, Y2
+	VMOVUPS      Y2, 64(R10)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  96(R12), Y11, Y3
-	VMOVUPS      Y3, 96(R12)
-	ADDQ         BX, R12
+	VFMADD213PS  96(R10), Y11, Y3
+	VMOVUPS      Y3, 96(R10)
+	ADDQ         CX, R10
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R12), Y8, Y4
-	VMOVUPS      Y4, (R12)
+	VFMADD213PS  (R10), Y8, Y4
+	VMOVUPS      Y4, (R10)
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  32(R12), Y9, Y5
-	VMOVUPS      Y5, 32(R12)
+	VFMADD213PS  32(R10), Y9, Y5
+	VMOVUPS      Y5, 32(R10)
 	VCVTDQ2PS    Y6, Y6
-	VFMADD213PS  64(R12), Y10, Y6
-	VMOVUPS      Y6, 64(R12)
+	VFMADD213PS  64(R10), Y10, Y6
+	VMOVUPS      Y6, 64(R10)
 	VCVTDQ2PS    Y7, Y7
-	VFMADD213PS  96(R12), Y11, Y7
-	VMOVUPS      Y7, 96(R12)
-	ADDQ         $+128, SI
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	ADDQ         $+4160, R9
-	ADDQ         $0x04, R8
-	DECQ         DX
+	VFMADD213PS  96(R10), Y11, Y7
+	VMOVUPS      Y7, 96(R10)
+	ADDQ         $+128, BX
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	ADDQ         $+4160, DI
+	ADDQ         $0x04, SI
+	DECQ         24(SP)
 	JNE          block42
-	IMUL3Q       $+128, 8(SP), DX
-	SUBQ         DX, SI
-	IMUL3Q       $+4, 8(SP), DX
-	SUBQ         DX, R8
-	IMUL3Q       $+4160, 8(SP), DX
-	SUBQ         DX, R9
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
+	IMUL3Q       $+128, 8(SP), R10
+	SUBQ         R10, BX
+	IMUL3Q       $+4, 8(SP), R10
+	SUBQ         R10, SI
+	IMUL3Q       $+4160, 8(SP), R10
+	SUBQ         R10, DI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x02, 16(SP)
 	JMP          tiles13
 
 rows41:
-	CMPQ DX, $+1
+	CMPQ R10, $+1
 	JNE  rows45
 
 	// Tile of 1 rows.
-	MOVQ 8(SP), DX
+	MOVQ 8(SP), R10
+	MOVQ R10, 24(SP)
 
 block46:
-	XORQ    R12, R12
+	XORQ    R10, R10
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VMOVUPS q8Zero_avx2<>+0(SB), Y4
 	VMOVUPS wordOnes_avx2<>+0(SB), Y5
-	LEAQ    (R9)(R12*2), R14
+	LEAQ    (DI)(R10*2), R12
 	MOVQ    $+16, R13
 
 steps48:
-	VPXOR        (R14), Y4, Y6
+	VPXOR        (R12), Y4, Y6
 	VPABSB       Y6, Y7
-	VPBROADCASTD (SI), Y8
+	VPBROADCASTD (BX), Y8
 	VPSIGNB      Y6, Y8, Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPMADDWD     Y5, Y8, Y8
 	VPADDD       Y8, Y0, Y0
-	VPXOR        32(R14), Y4, Y6
+	VPXOR        32(R12), Y4, Y6
 	VPABSB       Y6, Y7
-	VPBROADCASTD (SI), Y8
+	VPBROADCASTD (BX), Y8
 	VPSIGNB      Y6, Y8, Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPMADDWD     Y5, Y8, Y8
 	VPADDD       Y8, Y1, Y1
-	VPXOR        64(R14), Y4, Y6
+	VPXOR        64(R12), Y4, Y6
 	VPABSB       Y6, Y7
-	VPBROADCASTD (SI), Y8
+	VPBROADCASTD (BX), Y8
 	VPSIGNB      Y6, Y8, Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPMADDWD     Y5, Y8, Y8
 	VPADDD       Y8, Y2, Y2
-	VPXOR        96(R14), Y4, Y6
+	VPXOR        96(R12), Y4, Y6
 	VPABSB       Y6, Y7
-	VPBROADCASTD (SI), Y8
+	VPBROADCASTD (BX), Y8
 	VPSIGNB      Y6, Y8, Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPMADDWD     Y5, Y8, Y8
 	VPADDD       Y8, Y3, Y3
-	VPXOR        128(R14), Y4, Y6
+	VPXOR        128(R12), Y4, Y6
 	VPABSB       Y6, Y7
-	VPBROADCASTD 4(SI), Y8
+	VPBROADCASTD 4(BX), Y8
 	VPSIGNB      Y6, Y8, Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPMADDWD     Y5, Y8, Y8
 	VPADDD       Y8, Y0, Y0
-	VPXOR        160(R14), Y4, Y6
+	VPXOR        160(R12), Y4, Y6
 	VPABSB       Y6, Y7
-	VPBROADCASTD 4(SI), Y8
+	VPBROADCASTD 4(BX), Y8
 	VPSIGNB      Y6, Y8, Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPMADDWD     Y5, Y8, Y8
 	VPADDD       Y8, Y1, Y1
-	VPXOR        192(R14), Y4, Y6
+	VPXOR        192(R12), Y4, Y6
 	VPABSB       Y6, Y7
-	VPBROADCASTD 4(SI), Y8
+	VPBROADCASTD 4(BX), Y8
 	VPSIGNB      Y6, Y8, Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPMADDWD     Y5, Y8, Y8
 	VPADDD       Y8, Y2, Y2
-	VPXOR        224(R14), Y4, Y6
+	VPXOR        224(R12), Y4, Y6
 	VPABSB       Y6, Y7
-	VPBROADCASTD 4(SI), Y8
+	VPBROADCASTD 4(BX), Y8
 	VPSIGNB      Y6, Y8, Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPMADDWD     Y5, Y8, Y8
 	VPADDD       Y8, Y3, Y3
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	ADDQ         $+8, SI
-	ADDQ         $+256, R14
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	ADDQ         $+8, BX
+	ADDQ         $+256, R12
 	DECQ         R13
 	JNE          steps48
-	ADDQ         $-128, SI
-	VPMOVZXWD    4096(R9)(R12*1), Y4
+	ADDQ         $-128, BX
+	VPMOVZXWD    4096(DI)(R10*1), Y4
 	VPSLLD       $0x10, Y4, Y4
-	VPMOVZXWD    4112(R9)(R12*1), Y5
+	VPMOVZXWD    4112(DI)(R10*1), Y5
 	VPSLLD       $0x10, Y5, Y5
-	VPMOVZXWD    4128(R9)(R12*1), Y6
+	VPMOVZXWD    4128(DI)(R10*1), Y6
 	VPSLLD       $0x10, Y6, Y6
-	VPMOVZXWD    4144(R9)(R12*1), Y7
+	VPMOVZXWD    4144(DI)(R10*1), Y7
 	VPSLLD       $0x10, Y7, Y7
-	LEAQ         (AX)(R12*2), R12
+	LEAQ         (DX)(R10*2), R10
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R12), Y4, Y0
-	VMOVUPS      Y0, (R12)
+	VFMADD213PS  (R10), Y4, Y0
+	VMOVUPS      Y0, (R10)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(R12), Y5, Y1
-	VMOVUPS      Y1, 32(R12)
+	VFMADD213PS  32(R10), Y5, Y1
+	VMOVUPS      Y1, 32(R10)
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  64(R12), Y6, Y2
-	VMOVUPS      Y2, 64(R12)
+	VFMADD213PS  64(R10), Y6, Y2
+	VMOVUPS      Y2, 64(R10)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  96(R12), Y7, Y3
-	VMOVUPS      Y3, 96(R12)
-	ADDQ         $+128, SI
-	PREFETCHT0   (CX)
-	ADDQ         DI, CX
-	ADDQ         $+4160, R9
-	ADDQ         $0x04, R8
-	DECQ         DX
+	VFMADD213PS  96(R10), Y7, Y3
+	VMOVUPS      Y3, 96(R10)
+	ADDQ         $+128, BX
+	PREFETCHT0   (AX)
+	ADDQ         R11, AX
+	ADDQ         $+4160, DI
+	ADDQ         $0x04, SI
+	DECQ         24(SP)
 	JNE          block46
-	IMUL3Q       $+128, 8(SP), DX
-	SUBQ         DX, SI
-	IMUL3Q       $+4, 8(SP), DX
-	SUBQ         DX, R8
-	IMUL3Q       $+4160, 8(SP), DX
-	SUBQ         DX, R9
-	ADDQ         R10, SI
-	ADDQ         BX, AX
-	LEAQ         (R8)(R11*4), R8
+	IMUL3Q       $+128, 8(SP), R10
+	SUBQ         R10, BX
+	IMUL3Q       $+4, 8(SP), R10
+	SUBQ         R10, SI
+	IMUL3Q       $+4160, 8(SP), R10
+	SUBQ         R10, DI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x01, 16(SP)
 	JMP          tiles13
 
 rows45:
 done16:
-	IMUL3Q $+128, 8(SP), SI
-	ADDQ   32(SP), SI
-	IMUL3Q $+4, 8(SP), R8
-	ADDQ   40(SP), R8
-	IMUL3Q $+4160, 8(SP), R9
-	ADDQ   48(SP), R9
-	MOVQ   24(SP), R12
+	IMUL3Q $+128, 8(SP), BX
+	ADDQ   40(SP), BX
+	IMUL3Q $+4, 8(SP), SI
+	ADDQ   48(SP), SI
+	IMUL3Q $+4160, 8(SP), DI
+	ADDQ   56(SP), DI
+	MOVQ   32(SP), R10
 	JMP    segment9
 
 done12:

@@ -58,7 +58,7 @@ func runtimeModel(f *weights.File) *rt.Model {
 		Vocab:         4096,
 		Dim:           256,
 		Context:       2048,
-		Identity:      "a8c40ca0c803a44d5bbb249d69b471a2",
+		Identity:      "425ec43a0aa148390a7e4627bfa24f17",
 		Formats:       "weights q4, cache f32",
 		SelfLayers:    4,
 		CrossLayers:   4,

@@ -9,21 +9,21 @@ import (
 )
 
 // fingerprint ties packed weights to this package: both come from one plan.
-const fingerprint = "f1205042aa653fe05fe236d29eb54247"
+const fingerprint = "f77a5bd22a6729374791cc51d644ab33"
 
 // packed are the tensors of the weight file, in order.
 var packed = []weights.Entry{
 	{Name: "embed", DType: "U8", Shape: []int{4096, 272}},
-	{Name: "self.qkvgDecay", DType: "U8", Shape: []int{4, 34, 4608}},
-	{Name: "self.o", DType: "U8", Shape: []int{4, 8, 4608}},
-	{Name: "self.ffn.gateUp", DType: "U8", Shape: []int{4, 40, 4608}},
-	{Name: "self.ffn.down", DType: "U8", Shape: []int{4, 8, 11520}},
-	{Name: "cache.kv", DType: "U8", Shape: []int{8, 4608}},
-	{Name: "cross.q", DType: "U8", Shape: []int{4, 8, 4608}},
-	{Name: "cross.o", DType: "U8", Shape: []int{4, 8, 4608}},
-	{Name: "cross.ffn.gateUp", DType: "U8", Shape: []int{4, 40, 4608}},
-	{Name: "cross.ffn.down", DType: "U8", Shape: []int{4, 8, 11520}},
-	{Name: "head", DType: "U8", Shape: []int{128, 4608}},
+	{Name: "self.qkvgDecay", DType: "U8", Shape: []int{4, 34, 4352}},
+	{Name: "self.o", DType: "U8", Shape: []int{4, 8, 4352}},
+	{Name: "self.ffn.gateUp", DType: "U8", Shape: []int{4, 40, 4352}},
+	{Name: "self.ffn.down", DType: "U8", Shape: []int{4, 8, 10880}},
+	{Name: "cache.kv", DType: "U8", Shape: []int{8, 4352}},
+	{Name: "cross.q", DType: "U8", Shape: []int{4, 8, 4352}},
+	{Name: "cross.o", DType: "U8", Shape: []int{4, 8, 4352}},
+	{Name: "cross.ffn.gateUp", DType: "U8", Shape: []int{4, 40, 4352}},
+	{Name: "cross.ffn.down", DType: "U8", Shape: []int{4, 8, 10880}},
+	{Name: "head", DType: "U8", Shape: []int{128, 4352}},
 }
 
 // modelWeights are the trained parameters: views of the weight file, which is mapped.

@@ -17,7 +17,7 @@ import (
 )
 
 // packing is the version of what pack makes of the same plan and checkpoint.
-const packing = 4
+const packing = 5
 
 // Weights returns the model's weight file, packed if the cache has none. Whether a checkpoint is
 // the one that was packed is judged by its files' stamps. p is told only if there is something

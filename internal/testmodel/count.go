@@ -78,7 +78,7 @@ func (s counting) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32
 	s.Set.GemmQ8(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc)
 }
 
-func (s counting) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool) {
+func (s counting) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, tmp []byte) {
 	s.c.note(unsafe.Pointer(unsafe.SliceData(w)), blocks*plan.Q4Block*plan.Panel/2, rows)
-	s.Set.GemmQ4(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc)
+	s.Set.GemmQ4(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, tmp)
 }

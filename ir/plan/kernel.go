@@ -74,7 +74,7 @@ var (
 	GemmF32  = &Kernel{Name: "GemmF32", Doc: "multiplies rows of x by one float32 panel", Params: params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "w", f32s, "width", "int", "k", "int", "rows", "int", "acc", "bool")}
 	GemmBF16 = &Kernel{Name: "GemmBF16", Doc: "multiplies rows of x by one panel of bfloat16 pairs", Params: params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "w", u16s, "width", "int", "k", "int", "rows", "int", "acc", "bool")}
 	GemmQ8   = &Kernel{Name: "GemmQ8", Doc: "multiplies rows of quantized x by half a panel of 8-bit blocks", Params: gemmQ}
-	GemmQ4   = &Kernel{Name: "GemmQ4", Doc: "multiplies rows of quantized x by half a panel of 4-bit blocks", Params: gemmQ}
+	GemmQ4   = &Kernel{Name: "GemmQ4", Doc: "multiplies rows of quantized x by half a panel of 4-bit blocks", Params: slices.Concat(gemmQ, params("tmp", u8s))}
 	RMSNorm  = &Kernel{Name: "RMSNorm", Doc: "normalizes a row to unit root mean square", Params: params("dst", f32s, "x", f32s, "gain", f32s, "eps", "float32")}
 	GateNorm = &Kernel{Name: "GateNorm", Doc: "normalizes rows and gates them by silu(g)", Params: params("dst", f32s, "ldd", "int", "o", f32s, "ldo", "int", "g", f32s, "ldg", "int", "n", "int", "rows", "int", "eps", "float32")}
 	Convolve = &Kernel{Name: "Convolve", Doc: "slides taps over rows, column by column", Params: params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "w", f32s, "ldw", "int", "bias", f32s, "taps", "int", "n", "int", "rows", "int", "silu", "bool")}

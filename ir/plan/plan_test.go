@@ -118,7 +118,7 @@ func TestVerify(t *testing.T) {
 			step := p.Stages[1].Steps[0]
 			step.Operands[1] = plan.InputArg{Slot: "x", Eps: 0.01, Gain: "norm"}
 		}, linear + "no slot for rows of 20\nslot n is not used"},
-		{func(p *plan.Plan) { p.Weights[1].Elem = ir.Q4 }, linear + "weight embed.panels is quantized, its input f32\n" + linear + "slot n is 20 wide, want 34"},
+		{func(p *plan.Plan) { p.Weights[1].Elem = ir.Q4 }, linear + "weight embed.panels is quantized, its input f32\n" + linear + "slot n is 20 wide, want 38"},
 		{func(p *plan.Plan) { p.Slots[1].Live[0].Stage = "embed" }, linear + "no slot n"},
 		{func(p *plan.Plan) { p.States[0].Name = "rope" }, "two of the slots, objects and states are rope\n" + cache + "no state cache"},
 		{func(p *plan.Plan) { p.States[1].Object = "ring" }, "state ring: no object ring"},
@@ -162,7 +162,7 @@ func TestShape(t *testing.T) {
 		{plan.Weight{Form: plan.Matrix, N: 66, K: 2, Half: 33}, []int{2, 2, 64}, 128, 4 * 256},
 		{plan.Weight{Form: plan.Matrix, Elem: ir.BF16, N: 2, K: 1, Half: 1}, []int{1, 1, 64, 2}, 64, 2 * 128},
 		{plan.Weight{Form: plan.Matrix, Elem: ir.Q8, N: 65, K: 129, Layers: 2}, []int{2, 4, 2 * 4160}, 65, 2 * 4 * 2 * 4160},
-		{plan.Weight{Form: plan.Matrix, Elem: ir.Q4, N: 64, K: 33}, []int{2, 2 * 576}, 64, 2 * 2 * 576},
+		{plan.Weight{Form: plan.Matrix, Elem: ir.Q4, N: 64, K: 33}, []int{2, 2176}, 64, 2 * 2176},
 		{plan.Weight{Form: plan.Table, Elem: ir.Q8, N: 7, K: 33}, []int{7, 68}, 7, 7 * 68},
 		{plan.Weight{Form: plan.Vector, N: 16, K: 1}, []int{16}, 16, 64},
 		{plan.Weight{Form: plan.Vector, N: 17, K: 1, Layers: 2}, []int{2, 32}, 17, 256},
@@ -182,11 +182,11 @@ func TestTensors(t *testing.T) {
 	for _, x := range w.Tensors() {
 		got = append(got, fmt.Sprint(x.Name, x.DType(), x.Elem, x.First, x.Layers, x.Shape()))
 	}
-	want := []string{"w.0-0U8q4 0 1 [1 2 576]", "w.1-2F32f32 1 2 [2 1 2 64]", "w.3-3U8q4 3 1 [1 2 576]"}
+	want := []string{"w.0-0U8q4 0 1 [1 2 2176]", "w.1-2F32f32 1 2 [2 1 2 64]", "w.3-3U8q4 3 1 [1 2 2176]"}
 	if !slices.Equal(got, want) {
 		t.Errorf("tensors are %q, want %q", got, want)
 	}
-	if !slices.Equal(w.Formats(), []ir.Elem{ir.F32, ir.Q4}) || w.ElemOf(2) != ir.F32 || w.ElemOf(3) != ir.Q4 || w.Bytes() != 2*2*576+2*4*128 {
+	if !slices.Equal(w.Formats(), []ir.Elem{ir.F32, ir.Q4}) || w.ElemOf(2) != ir.F32 || w.ElemOf(3) != ir.Q4 || w.Bytes() != 2*2*2176+2*4*128 {
 		t.Errorf("formats %v, %d bytes", w.Formats(), w.Bytes())
 	}
 }

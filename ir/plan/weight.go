@@ -11,7 +11,7 @@ import (
 const (
 	Panel      = 64  // output columns of a matrix that lie side by side in the weight file
 	Q8Block    = 128 // inputs of a block of a q8 matrix
-	Q4Block    = 32  // and of a q4 one
+	Q4Block    = 128 // and of a q4 one
 	TableBlock = 32  // elements of a block of a q8 table
 )
 
@@ -124,7 +124,7 @@ func (t Tensor) Shape() []int {
 	case w.Form == Matrix && t.Elem == ir.Q8:
 		return append(shape, 2*panels, blocks(w.K, Q8Block)*(Q8Block+2)*Panel/2)
 	case w.Form == Matrix && t.Elem == ir.Q4:
-		return append(shape, 2*panels, blocks(w.K, Q4Block)*(Q4Block/2+2)*Panel/2)
+		return append(shape, 2*panels, blocks(w.K, Q4Block)*(Q4Block/2+4)*Panel/2)
 	case w.Form == Matrix && t.Elem == ir.BF16:
 		return append(shape, panels, (w.K+1)/2, Panel, 2)
 	case w.Form == Matrix:
@@ -167,8 +167,8 @@ func (w *Weight) Bytes() int64 {
 }
 
 // QuantizedWidth is how many floats hold a quantized row of k inputs for a matrix of any format: the
-// integers, filled up to whole blocks, their sums a block, and a scale.
-func QuantizedWidth(k int) int { return roundUp(k, Q8Block)/4 + blocks(k, Q4Block) + 1 }
+// integers, filled up to whole blocks, up to five sums a block, and a scale.
+func QuantizedWidth(k int) int { return roundUp(k, Q8Block)/4 + 5*blocks(k, Q8Block) + 1 }
 
 // RoundedWidth is how many floats hold a row of k inputs in bfloat16.
 func RoundedWidth(k int) int { return (k + 1) / 2 }

@@ -30,9 +30,9 @@ const (
 )
 
 // LinearScratch is the scratch of the linear routines, in floats: a normed row, a quantized or rounded one,
-// and a tile.
+// a tile, and unpacked weights.
 func LinearScratch(k, rows int) int {
-	return roundUp(k, line) + roundUp(max(QuantizedWidth(k), RoundedWidth(k)), line) + min(rows, tileRows)*PanelCols
+	return roundUp(k, line) + roundUp(max(QuantizedWidth(k), RoundedWidth(k)), line) + min(rows, tileRows)*PanelCols + Q4Scratch/4
 }
 
 // Linear is dst = in·mᵀ + bias, dst m.N wide. bias may be nil.
@@ -64,19 +64,23 @@ func linear(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int, 
 	free := pieces(w.Scratch)
 	x := in.enter(w, &free, m, rows)
 	tile := free.take(min(rows, tileRows) * PanelCols)
+	var tmp []byte
+	if m.Q4 != nil {
+		tmp = rawBytes(free.take(Q4Scratch / 4))
+	}
 	for p := range w.Every(m.panels(), rows) {
 		for r := 0; r < rows; r += tileRows {
 			n, part := min(tileRows, rows-r), x.rowsFrom(r)
-			multiply(w.Set, tile, part, m, p, n)
+			multiply(w.Set, tile, part, m, p, n, tmp)
 			finish(w.Set, dst.From(r), tile, part.quantized, m.N, bias, p, n, end)
 		}
 	}
 }
 
-// multiply fills a tile, [rows][64], with x times panel p.
-func multiply(set Set, tile []float32, x factor, m *Matrix, p, rows int) {
+// multiply fills a tile, [rows][64], with x times panel p. tmp is as gemm wants it.
+func multiply(set Set, tile []float32, x factor, m *Matrix, p, rows int, tmp []byte) {
 	step, height, parts := m.step(rows), blockRows, 1
-	if x.block > 0 { // a half is a stream, and its kernel reads it once for all the rows of a call
+	if m.quantized() { // a half is a stream, and its kernel reads it once for all the rows of a call
 		height, parts = rows, PanelCols/halfCols
 	}
 	for part := range parts {
@@ -84,7 +88,7 @@ func multiply(set Set, tile []float32, x factor, m *Matrix, p, rows int) {
 			to := min(from+step, m.K)
 			for r := 0; r < rows; r += height {
 				n := min(height, rows-r)
-				m.gemm(set, tile[r*PanelCols:], x.rowsFrom(r), p, part, from, to, n)
+				m.gemm(set, tile[r*PanelCols:], x.rowsFrom(r), p, part, from, to, n, tmp)
 			}
 		}
 	}
@@ -101,7 +105,7 @@ func (m *Matrix) step(rows int) int {
 		size = 2 * PanelCols
 	}
 	switch {
-	case m.block() > 0:
+	case m.quantized():
 		calls := max(1, (m.K*rows+callSize-1)/callSize)
 		return roundUp((m.K+calls-1)/calls, Q8Block)
 	case rows == 1:
@@ -116,7 +120,7 @@ func (m *Matrix) step(rows int) int {
 // quantized, its rows' scales are what the products still lack.
 func finish(set Set, dst Rows, tile []float32, x quantized, n int, bias []float32, p, rows int, end epilogue) {
 	scale, stride := []float32(nil), 0
-	if x.block > 0 {
+	if x.each > 0 {
 		scale, stride = x.scale, x.stride/4
 	}
 	if end == swiglu {

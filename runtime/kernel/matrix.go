@@ -114,7 +114,7 @@ func (m *Matrix) panels() int { return (m.N + PanelCols - 1) / PanelCols }
 func (m *Matrix) CopyRow(dst []float32, n int) {
 	p, c := n/PanelCols*PanelCols, n%PanelCols
 	switch {
-	case m.block() > 0:
+	case m.quantized():
 		m.copyQuantizedRow(dst[:m.K], n)
 		return
 	case m.BF16 != nil:
@@ -130,29 +130,18 @@ func (m *Matrix) CopyRow(dst []float32, n int) {
 	}
 }
 
-// block is the number of inputs that share a scale, 0 if the matrix is not quantized.
-func (m *Matrix) block() int {
-	switch {
-	case m.Q8 != nil:
-		return Q8Block
-	case m.Q4 != nil:
-		return Q4Block
-	}
-	return 0
-}
+// quantized reports whether the matrix has a format of integers.
+func (m *Matrix) quantized() bool { return m.Q8 != nil || m.Q4 != nil }
 
 // rounds reports whether activations are rounded for the matrix.
 func (m *Matrix) rounds() bool { return m.Rounds && m.BF16 != nil }
 
 // gemm multiplies columns [from, to) of rows of x by the same steps of panel p, or of one half of it if m
-// is quantized; from is a multiple of the largest block. It adds to dst, [rows][64], unless from is 0.
-func (m *Matrix) gemm(set Set, dst []float32, x factor, p, half, from, to, rows int) {
-	switch block := m.block(); block {
-	case Q8Block:
-		m.gemmHalf(dst, x.quantized, 2*p+half, from, to, rows, m.Q8, block, q8Bytes, set.GemmQ8)
-		return
-	case Q4Block:
-		m.gemmHalf(dst, x.quantized, 2*p+half, from, to, rows, m.Q4, block, q4Bytes, set.GemmQ4)
+// is quantized; from is a multiple of a block. It adds to dst, [rows][64], unless from is 0. tmp is Q4Scratch
+// bytes for a q4 matrix.
+func (m *Matrix) gemm(set Set, dst []float32, x factor, p, half, from, to, rows int, tmp []byte) {
+	if m.quantized() {
+		m.gemmHalf(set, dst[half*halfCols:], x.quantized, 2*p+half, from, to, rows, tmp)
 		return
 	}
 	k := to - from
@@ -171,14 +160,17 @@ func (m *Matrix) gemm(set Set, dst []float32, x factor, p, half, from, to, rows 
 	set.GemmF32(dst, PanelCols, in, x.Stride, panel, PanelCols, k, rows, from > 0)
 }
 
-// gemmQuantized is the kernel of a quantized format.
-type gemmQuantized = func(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool)
-
 // gemmHalf is gemm for half h of all the quantized ones of m.
-func (m *Matrix) gemmHalf(dst []float32, x quantized, h, from, to, rows int, w []byte, block, size int, gemm gemmQuantized) {
-	first, n, all := from/block, blocksOf(to-from, block), blocksOf(m.K, block)
-	at := (h*all + first) * size
-	gemm(dst[h%2*halfCols:], PanelCols, x.x[from:], x.stride, x.sums[first:], x.stride/4, w[at:][:n*size], n, rows, from > 0)
+func (m *Matrix) gemmHalf(set Set, dst []float32, x quantized, h, from, to, rows int, tmp []byte) {
+	first, n := from/Q8Block, blocksOf(to-from, Q8Block)
+	at, sums := h*blocksOf(m.K, Q8Block)+first, x.sums[first*x.each:]
+	if m.Q4 != nil {
+		w := m.Q4[at*q4Bytes:][:n*q4Bytes]
+		set.GemmQ4(dst, PanelCols, x.x[from:], x.stride, sums, x.stride/4, w, n, rows, from > 0, tmp)
+		return
+	}
+	w := m.Q8[at*q8Bytes:][:n*q8Bytes]
+	set.GemmQ8(dst, PanelCols, x.x[from:], x.stride, sums, x.stride/4, w, n, rows, from > 0)
 }
 
 // Float32ToBF16 rounds to the nearest bfloat16, ties to even. A NaN stays one.

@@ -37,7 +37,7 @@ type factor struct {
 // rowsFrom are the rows from row r on.
 func (x factor) rowsFrom(r int) factor {
 	switch {
-	case x.block > 0:
+	case x.each > 0:
 		return factor{quantized: x.quantized.from(r)}
 	case x.rounded.x != nil:
 		return factor{rounded: x.rounded.from(r)}
@@ -47,7 +47,7 @@ func (x factor) rowsFrom(r int) factor {
 
 // convert makes x row r of what a kernel reads.
 func (f *factor) convert(set Set, r int, x []float32) {
-	if f.block > 0 {
+	if f.each > 0 {
 		f.quantized.quantize(set, r, x)
 		return
 	}
@@ -77,8 +77,12 @@ func (in *Input) enter(w *Worker, free *pieces, m *Matrix, rows int) factor {
 	switch {
 	case width == 0:
 		x.Rows = to
-	case m.block() > 0:
-		x.quantized = viewQuantized(to, n, m.block())
+	case m.quantized():
+		each := 1
+		if m.Q4 != nil {
+			each = q4Sums
+		}
+		x.quantized = viewQuantized(to, n, each)
 		row = free.take(n)
 	default:
 		x.rounded = viewRounded(to, n)
@@ -106,7 +110,7 @@ func (in *Input) enter(w *Worker, free *pieces, m *Matrix, rows int) factor {
 // if that is float32.
 func (m *Matrix) inputWidth() int {
 	switch {
-	case m.block() > 0:
+	case m.quantized():
 		return QuantizedWidth(m.K)
 	case m.rounds():
 		return RoundedWidth(m.K)

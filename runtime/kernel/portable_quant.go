@@ -23,20 +23,23 @@ func (Portable) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, 
 }
 
 // GemmQ4 implements Set.
-func (Portable) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool) {
-	for r := range rows {
-		out := dst[r*ldd:][:halfCols]
-		if !acc {
-			clear(out)
+func (Portable) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, _ []byte) {
+	if !acc {
+		for r := range rows {
+			clear(dst[r*ldd:][:halfCols])
 		}
-		for b := range blocks {
-			block, in := w[b*q4Bytes:][:q4Bytes], x[r*ldx+b*Q4Block:][:Q4Block]
-			for c := range out {
-				n := sums[r*lds+b]
-				for i, q := range in {
-					n += int32(q) * int32(q4Value(block, i, c)+q4Zero)
+	}
+	for b := range blocks {
+		block := w[b*q4Bytes:][:q4Bytes]
+		for c := range halfCols {
+			scale, weights := q4Column(block, c)
+			for r := range rows {
+				var n int32
+				for i, q := range x[r*ldx+b*Q4Block:][:Q4Block] {
+					n += int32(q) * int32(weights[i])
 				}
-				out[c] = FMA(float32(n), bf16At(block[Q4Block*halfCols/2:], c), out[c])
+				out := &dst[r*ldd+c]
+				*out = FMA(float32(n), scale, *out)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package kernel
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 )
 
 // Quantized products: weights are integers in blocks along their inputs, with a scale a block, and
@@ -11,28 +12,60 @@ import (
 //
 //	y[r][n] = scale[r] * Σ_b s[n][b] * float32(Σ_(i in b) q[n][i] * x[r][i])
 //
+// In q4 a block has four parts of 32 inputs, each with a factor, an integer from -15 to 15:
+//
+//	q[n][i] = factor[n][b][i/32] * nibble[n][i], nibbles from -8 to 7
+//
+// so that q fits in 8 bits, and a product may either add parts first and multiply the sums by their factors,
+// or multiply weights by them and go on as with q8: the integers are the same.
+//
 // A panel of 64 outputs is two halves of 32 columns, each of which is one stream: the blocks of a half
-// follow one another.
+// follow one another. A block has 128 inputs.
 //
-//	q8, 128 inputs, 4160 bytes                 q4, 32 inputs, 576 bytes
-//	  [32][32][4] bytes: four inputs of          [4][32][4] bytes: byte i of group j and a column
-//	  each column side by side, q + 128          has input 8j+i below and 8j+4+i above, q + 8
-//	  [32] bfloat16: scales                      [32] bfloat16: scales
+//	q8, 4160 bytes                             q4, 2176 bytes
+//	  [32][32][4] bytes: four inputs of          [32] uint32: scales and factors (Q4Scales)
+//	  each column side by side, q + 128          [16][32][4] bytes: byte i of group j and a column
+//	  [32] bfloat16: scales                      has input 8j+i below and 8j+4+i above, nibble + 8
 //
-// q8 is in [-127, 127], q4 in [-8, 7]. Inputs past K and columns past N are zero points, columns past N
+// q8 is in [-127, 127]. Inputs past K and columns past N are zero points, columns past N
 // have the scale zero. The zero point keeps bytes unsigned, as the instructions want one factor; the
 // activations' sums of a block take it out again.
 const (
 	Q8Block = 128 // inputs of a block
-	Q4Block = 32
+	Q4Block = 128
+	Q4Part  = 32 // inputs of a part of a q4 block
+
+	Q4Factor = 15 // the largest factor of a part
 
 	halfCols = PanelCols / 2
 
 	q8Zero  = 128
 	q4Zero  = 8
+	q4Parts = Q4Block / Q4Part
 	q8Bytes = Q8Block*halfCols + 2*halfCols
-	q4Bytes = Q4Block*halfCols/2 + 2*halfCols
+	q4Bytes = 4*halfCols + Q4Block*halfCols/2
+	q4Sums  = 1 + q4Parts // of a block of activations
+
+	// Q4Scratch is the bytes that GemmQ4 needs for unpacked weights.
+	Q4Scratch = 20 << 10
 )
+
+// Q4Scales is what a column of a 4-bit block has beside its nibbles: in the high 12 bits the scale's exponent and
+// four bits of its fraction, below them five bits for each factor, the first part's lowest. scale is
+// positive, or zero, and has no more bits than that; factors are from -Q4Factor to Q4Factor.
+func Q4Scales(scale float32, factors [q4Parts]int) uint32 {
+	word := math.Float32bits(scale) << 1
+	for j, f := range factors {
+		word |= uint32(f&31) << (5 * j)
+	}
+	return word
+}
+
+// q4Scale is the scale of a column.
+func q4Scale(word uint32) float32 { return math.Float32frombits(word >> 20 << 19) }
+
+// q4Factor is the factor of a part of a column.
+func q4Factor(word uint32, part int) int { return int(int32(word<<(27-5*part)) >> 27) }
 
 // PackedQ8 is the number of bytes of an 8-bit Matrix.
 func PackedQ8(n, k int) int { return roundUp(n, PanelCols) / halfCols * blocksOf(k, Q8Block) * q8Bytes }
@@ -53,26 +86,30 @@ func PutQ8(dst []byte, k, n, b int, q []int8, scale uint16) {
 	binary.LittleEndian.PutUint16(block[Q8Block*halfCols+2*c:], scale)
 }
 
-// PutQ4 is PutQ8 for a 4-bit matrix; q is Q4Block long.
-func PutQ4(dst []byte, k, n, b int, q []int8, scale uint16) {
+// PutQ4 is PutQ8 for a 4-bit matrix; q is Q4Block nibbles long, and scales are Q4Scales.
+func PutQ4(dst []byte, k, n, b int, q []int8, scales uint32) {
 	c, block := n%halfCols, dst[(n/halfCols*blocksOf(k, Q4Block)+b)*q4Bytes:][:q4Bytes]
 	for i := range Q4Block {
 		if i%8 < 4 {
 			block[q4At(i, c)] = byte(int(q[i])+q4Zero) | byte(int(q[i+4])+q4Zero)<<4
 		}
 	}
-	binary.LittleEndian.PutUint16(block[Q4Block*halfCols/2+2*c:], scale)
+	binary.LittleEndian.PutUint32(block[4*c:], scales)
 }
 
 // q8At is where input i of column c lies in a block.
 func q8At(i, c int) int { return quadAt(i, c, halfCols) }
 
 // q4At is the byte of input i of column c in a block; inputs 4 to 7 of every 8 are its high half.
-func q4At(i, c int) int { return (i/8*halfCols+c)*4 + i%4 }
+func q4At(i, c int) int { return 4*halfCols + (i/8*halfCols+c)*4 + i%4 }
 
-// q4Value is input i of column c of a 4-bit block.
-func q4Value(block []byte, i, c int) int {
-	return int(block[q4At(i, c)]>>(i/4%2*4)&15) - q4Zero
+// q4Column is the scale and the integers of column c of a 4-bit block.
+func q4Column(block []byte, c int) (scale float32, q [Q4Block]int8) {
+	word := binary.LittleEndian.Uint32(block[4*c:])
+	for i := range q {
+		q[i] = int8(q4Factor(word, i/Q4Part) * (int(block[q4At(i, c)]>>(i/4%2*4)&15) - q4Zero))
+	}
+	return q4Scale(word), q
 }
 
 // bf16At is bfloat16 i of bytes.
@@ -80,24 +117,31 @@ func bf16At(b []byte, i int) float32 { return BF16ToFloat32(binary.LittleEndian.
 
 // copyQuantizedRow writes row n of a quantized matrix to dst.
 func (m *Matrix) copyQuantizedRow(dst []float32, n int) {
-	c := n % halfCols
-	for i := range dst {
-		if m.Q8 != nil {
-			block := m.Q8[(n/halfCols*blocksOf(m.K, Q8Block)+i/Q8Block)*q8Bytes:][:q8Bytes]
-			dst[i] = float32(int(block[q8At(i%Q8Block, c)])-q8Zero) * bf16At(block[Q8Block*halfCols:], c)
+	c, first := n%halfCols, n/halfCols*blocksOf(m.K, Q8Block)
+	for from := 0; from < m.K; from += Q8Block {
+		part, b := dst[from:min(from+Q8Block, m.K)], first+from/Q8Block
+		if m.Q4 != nil {
+			scale, q := q4Column(m.Q4[b*q4Bytes:][:q4Bytes], c)
+			for i := range part {
+				part[i] = float32(q[i]) * scale
+			}
 			continue
 		}
-		block := m.Q4[(n/halfCols*blocksOf(m.K, Q4Block)+i/Q4Block)*q4Bytes:][:q4Bytes]
-		dst[i] = float32(q4Value(block, i%Q4Block, c)) * bf16At(block[Q4Block*halfCols/2:], c)
+		block := m.Q8[b*q8Bytes:][:q8Bytes]
+		scale := bf16At(block[Q8Block*halfCols:], c)
+		for i := range part {
+			part[i] = float32(int(block[q8At(i, c)])-q8Zero) * scale
+		}
 	}
 }
 
 // Quantized rows of activations lie in memory that is planned as rows of floats. A row is
 //
-//	[ceil(K/block)*block] int8: the integers, zero past K    [ceil(K/block)] int32: sums    float32: scale
+//	[ceil(K/128)*128] int8: the integers, zero past K    [ceil(K/128)] or, for q4, [ceil(K/128)][5] int32: sums    float32: scale
 //
-// QuantizedWidth floats hold one row for either block size.
-func QuantizedWidth(k int) int { return roundUp(k, Q8Block)/4 + blocksOf(k, Q4Block) + 1 }
+// The sums of a block for q4 are that for q8, which is -128 times the sum of its integers, and for each part
+// -8 times the sum of the part's. QuantizedWidth floats hold one row for either format.
+func QuantizedWidth(k int) int { return roundUp(k, Q8Block)/4 + q4Sums*blocksOf(k, Q8Block) + 1 }
 
 // quantized are rows of quantized activations: three views of the same memory.
 type quantized struct {
@@ -105,21 +149,22 @@ type quantized struct {
 	sums   []int32
 	scale  []float32
 	stride int // bytes; sums and scale are words
-	block  int
+	each   int // sums a block; 0 if there are no rows
 	k      int
 }
 
-// viewQuantized is quantized rows of k inputs kept in rows, QuantizedWidth(k) wide at least.
-func viewQuantized(rows Rows, k, block int) quantized {
+// viewQuantized is quantized rows of k inputs kept in rows, QuantizedWidth(k) wide at least, with some sums
+// a block: 1 for q8, q4Sums for q4.
+func viewQuantized(rows Rows, k, each int) quantized {
 	if rows.Stride < QuantizedWidth(k) {
 		panic(fmt.Sprintf("BUG: quantized rows of %d inputs in %d floats, want %d", k, rows.Stride, QuantizedWidth(k)))
 	}
-	sums := blocksOf(k, block) * block / 4
+	sums := roundUp(k, Q8Block) / 4
 	return quantized{
 		x:      bytesOf(rows.Data),
 		sums:   wordsOf(rows.Data)[sums:],
-		scale:  rows.Data[sums+blocksOf(k, block):],
-		stride: 4 * rows.Stride, block: block, k: k,
+		scale:  rows.Data[sums+each*blocksOf(k, Q8Block):],
+		stride: 4 * rows.Stride, each: each, k: k,
 	}
 }
 
@@ -132,10 +177,18 @@ func (q quantized) from(r int) quantized {
 
 // quantize rounds x to integers as row r.
 func (q quantized) quantize(set Set, r int, x []float32) {
-	zero := q8Zero
-	if q.block == Q4Block {
-		zero = q4Zero
+	q = q.from(r)
+	n := blocksOf(q.k, Q8Block)
+	if q.each == 1 {
+		q.scale[0] = set.QuantizeRow(q.x[:n*Q8Block], q.sums[:n], x, Q8Block, q8Zero)
+		return
 	}
-	q, n := q.from(r), blocksOf(q.k, q.block)
-	q.scale[0] = set.QuantizeRow(q.x[:n*q.block], q.sums[:n], x, q.block, zero)
+	parts := q.sums[n:][:n*q4Parts]
+	q.scale[0] = set.QuantizeRow(q.x[:n*Q4Block], parts, x, Q4Part, q4Zero)
+	for b := range n { // in place: block b's sums end before block b+1's parts begin
+		p := [q4Parts]int32(parts[b*q4Parts:])
+		sums := q.sums[b*q4Sums:][:q4Sums]
+		sums[0] = q8Zero / q4Zero * (p[0] + p[1] + p[2] + p[3])
+		copy(sums[1:], p[:])
+	}
 }

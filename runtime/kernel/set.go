@@ -56,11 +56,18 @@ type Set interface {
 	// blocks, rows >= 0 (blocks = 0 without acc clears dst).
 	GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool)
 
-	// GemmQ4 is GemmQ8 for 4-bit blocks of 32 inputs, whose zero point is 8.
-	GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool)
+	// GemmQ4 is GemmQ8 for 4-bit blocks. With block b of column c holding nibbles u[i], zero point 8, factors
+	// f[j] and the scale s[c]:
+	//
+	//	n = Σ_i x[r*ldx+128b+i] * f[i/32] * (u[i] - 8)      exact, in 32 bits, in any order
+	//	dst[r*ldd+c] = fma(float32(n), s[c], …)             b = 0..blocks-1 ascending
+	//
+	// A block has five sums: sums[r*lds+5b] is -128 times the sum of x in it, sums[r*lds+5b+1+j] -8 times that in
+	// inputs 32j to 32j+31. tmp, Q4Scratch bytes, is the kernel's own.
+	GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, tmp []byte)
 
 	// QuantizeRow rounds a row to integers: with m = max|x|, q[i] = rint(x[i]*(127/m)), to nearest
-	// even, and scale = m/127. q is as long as x rounded up to a multiple of block (a multiple of 32),
+	// even, and scale = m/127. q is a multiple of block (a multiple of 32) and of x's length or longer,
 	// and zero behind x; sums[b] = -zero times the sum of q[b*block:(b+1)*block]. If m < 2^-100 (no
 	// elements included), scale is +0 and q zero; if m is infinite or not a number, scale is not a number
 	// and q zero.

@@ -67,10 +67,10 @@ func generate() ([]file, error) {
 	for _, k := range plan.Kernels {
 		family := ""
 		switch {
-		case slices.ContainsFunc(k.Params, func(p plan.Param) bool { return p.Type == "[]int8" }):
-			family = "quant_"
 		case strings.HasPrefix(k.Name, "Gemm"):
 			family = strings.ToLower(k.Name) + "_"
+		case slices.ContainsFunc(k.Params, func(p plan.Param) bool { return p.Type == "[]int8" }):
+			family = "quant_"
 		}
 		families[family] = append(families[family], k)
 	}
