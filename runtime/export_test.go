@@ -40,3 +40,32 @@ func SessionAt(s *Session, o Options) (*Session, error) {
 	}
 	return s.model.newSessionAt(at, o)
 }
+
+// Rungs are the positions of a session's checkpoints.
+func (s *Session) Rungs() []int {
+	var at []int
+	for _, r := range s.ladder.rungs {
+		at = append(at, r.pos)
+	}
+	return at
+}
+
+// LadderAt is where a ladder has rungs after so many tokens, which came in chunks of one Prefill, or one by one for 0.
+func LadderAt(most, chunk, end int) (at []int) {
+	l := ladder{most: most}
+	st := states{}
+	st.region, _ = newRegion(64)
+	defer st.region.release()
+	step := max(chunk, 1)
+	if chunk > 0 {
+		l.goal = end
+	}
+	for ; st.pos < end; st.pos += step {
+		l.climb(&st, st.pos+step)
+	}
+	for _, r := range l.rungs {
+		at = append(at, r.pos)
+	}
+	l.clear()
+	return at
+}

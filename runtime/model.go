@@ -93,6 +93,10 @@ type Options struct {
 	Chunk   int    // tokens that go through the model together in Prefill; default: 256
 	ISA     string // highest instruction-set level: avx512, avx2, portable; default: the best
 
+	// Checkpoints is how many earlier states Rewind may go back to: each takes Info.RegionBytes, and they are taken as
+	// tokens come. Default: 4; -1 for none.
+	Checkpoints int
+
 	Overcommit bool // open the session even if a full context may not find the memory
 }
 
@@ -102,6 +106,9 @@ const (
 	defaultChunk   = 256
 	maxChunk       = 4096
 	maxContext     = 1 << 30
+
+	defaultCheckpoints = 4
+	maxCheckpoints     = 1024
 )
 
 // A Model is an opened model: weights that any number of sessions share. Its methods may be
@@ -230,6 +237,9 @@ func (m *Model) complete(o Options) (Options, error) {
 	if o.Chunk == 0 {
 		o.Chunk = defaultChunk
 	}
+	if o.Checkpoints == 0 {
+		o.Checkpoints = defaultCheckpoints
+	}
 	switch {
 	case o.Context < 0 || o.Context > maxContext:
 		return o, bad("Context", o.Context, maxContext)
@@ -237,6 +247,8 @@ func (m *Model) complete(o Options) (Options, error) {
 		return o, bad("Threads", o.Threads, maxThreads)
 	case o.Chunk < 0 || o.Chunk > maxChunk:
 		return o, bad("Chunk", o.Chunk, maxChunk)
+	case o.Checkpoints < -1 || o.Checkpoints > maxCheckpoints:
+		return o, bad("Checkpoints", o.Checkpoints, maxCheckpoints)
 	}
 	o.Chunk = min(o.Chunk, o.Context)
 	level, err := kernel.Cap(o.ISA)

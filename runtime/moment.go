@@ -96,6 +96,7 @@ func (s *Session) Fork() (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fork: %w", err)
 	}
+	f.ladder = s.ladder.share()
 	return f, nil
 }
 

@@ -8,6 +8,7 @@ type region struct {
 	owners atomic.Int32
 	memory *Memory
 	bytes  []byte
+	reach  int // tokens that it has been written for: more than its session holds, if that went back since
 }
 
 // newRegion returns a region of zeros that has one owner.
@@ -41,6 +42,12 @@ func (r *region) copy() (*region, error) {
 	if err != nil {
 		return nil, err
 	}
-	copy(c.bytes, r.bytes)
+	c.fill(r)
 	return c, nil
+}
+
+// fill makes the region say what another one does.
+func (r *region) fill(from *region) {
+	copy(r.bytes, from.bytes)
+	r.reach = from.reach
 }

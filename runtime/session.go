@@ -25,6 +25,7 @@ type Session struct {
 	vocab   int
 	set     kernel.Set
 	states  states
+	ladder  ladder               // of the states before
 	moment  *moment              // at which the session stands, if anybody has it; states may be its alone
 	engine  Engine               // nil before anything is computed
 	memory  *Memory              // of the engine
@@ -125,7 +126,7 @@ func (m *Model) newSession(o Options) (*Session, error) {
 	if err := m.hold(); err != nil {
 		return nil, err
 	}
-	s := &Session{model: m, options: o, vocab: m.info.Vocab, set: set, memory: NewMemory(), scratch: NewMemory()}
+	s := &Session{model: m, options: o, vocab: m.info.Vocab, set: set, memory: NewMemory(), scratch: NewMemory(), ladder: ladder{most: m.rungs(o)}}
 	s.run = s.work
 	return s, nil
 }
@@ -190,6 +191,7 @@ func (s *Session) own(n int) error {
 		return err
 	}
 	s.move()
+	s.ladder.climb(&s.states, s.states.pos+n)
 	if r := s.states.region; r.shared() {
 		own, err := r.copy()
 		if err != nil {
@@ -198,6 +200,8 @@ func (s *Session) own(n int) error {
 		r.release()
 		s.bind(own)
 	}
+	r := s.states.region
+	r.reach = max(r.reach, s.states.pos+n)
 	return s.states.grow(s.model.spans, n)
 }
 
@@ -300,6 +304,7 @@ func (s *Session) PrefillProgress(ctx context.Context, tokens []int32, progress 
 	if err := s.admit(tokens); err != nil {
 		return err
 	}
+	s.ladder.goal = s.states.pos + len(tokens)
 	for done := 0; done < len(tokens); {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -400,10 +405,16 @@ func (s *Session) Reset() error {
 		return err
 	}
 	defer s.leave()
+	s.empty()
+	return nil
+}
+
+// empty forgets all tokens.
+func (s *Session) empty() {
 	s.move()
 	s.states.clear()
+	s.ladder.clear()
 	s.logits = source{}
-	return nil
 }
 
 // Close ends the workers and gives all memory back. Closing twice is no error.
@@ -420,8 +431,7 @@ func (s *Session) Close() error {
 		s.team.stop()
 	}
 	s.engine = nil
-	s.move()
-	s.states.clear()
+	s.empty()
 	s.memory.Free()
 	s.scratch.Free()
 	s.model.release()
@@ -440,6 +450,9 @@ func (s *Session) Reserved() int64 {
 	n := s.memory.Reserved() + s.scratch.Reserved() + int64(len(s.states.spans)*s.model.info.SpanBytes)
 	if r := s.states.region; r != nil {
 		n += r.memory.Reserved()
+	}
+	for _, r := range s.ladder.rungs {
+		n += r.region.memory.Reserved()
 	}
 	return n
 }

@@ -19,11 +19,12 @@ func inspectCommand() *cobra.Command {
 	f := addModelFlags(cmd, false)
 	var contexts, batch []int
 	var asJSON bool
-	var threads int
+	var threads, checkpoints int
 	fs := cmd.Flags()
 	fs.IntSliceVar(&contexts, "context", nil, "context lengths `N,…` in tokens (default the spec's)")
 	fs.IntSliceVar(&batch, "batch", []int{1}, "`N,…` sessions in one process")
 	fs.IntVar(&threads, "threads", 0, "of sessions with `N` workers (default all processors, at most 16)")
+	fs.IntVar(&checkpoints, "checkpoints", 0, "sessions that keep `N` states for Rewind, as Options.Checkpoints in a Go program")
 	fs.BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		for _, n := range contexts {
@@ -39,6 +40,9 @@ func inspectCommand() *cobra.Command {
 		if err := checkThreads(threads); err != nil {
 			return err
 		}
+		if checkpoints < 0 || checkpoints > driver.MaxCheckpoints {
+			return fmt.Errorf("--checkpoints %d: want 0 to %d", checkpoints, driver.MaxCheckpoints)
+		}
 		m, err := f.load(args[0], false)
 		if err != nil {
 			return err
@@ -48,6 +52,7 @@ func inspectCommand() *cobra.Command {
 			contexts = []int{m.Spec.Context}
 		}
 		mem := driver.NewMemory(m, driver.Threads(threads))
+		mem.Checkpoints = checkpoints
 		if asJSON {
 			return printJSON(cmd.OutOrStdout(), mem.Report(contexts, batch, m.PrefillRows()))
 		}
@@ -79,6 +84,9 @@ func printMemory(w io.Writer, m *driver.Model, mem *driver.Memory, contexts, bat
 	}
 	row("fork", mem.Fork, "of a session that has left another: states, 512 tokens of cache, logits; and scratch, out of a batch")
 	row("scratch", mem.Scratch, fmt.Sprintf("activations of %d tokens, logits, %d workers", driver.Chunk, mem.Threads))
+	if mem.Checkpoint > 0 {
+		row("checkpoint", mem.Checkpoint, fmt.Sprintf("each state that a session keeps for Rewind: %d of them below", mem.Checkpoints))
+	}
 	fmt.Fprintln(w)
 	for _, n := range contexts {
 		for _, b := range batch {

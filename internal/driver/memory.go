@@ -19,7 +19,9 @@ type Memory struct {
 	OpenBlock     int64 // what retention keeps of the tokens since the last block of 64 ended
 	Fork          int64 // what a session takes that has gone its own way from another's past, beside scratch
 	Scratch       int64 // activations, logits, private memory of the workers; at the default context
+	Checkpoint    int64 // a state that a session keeps to go back to
 	Threads       int   // workers of the session
+	Checkpoints   int   // states that it keeps: the command's own sessions none
 	span          int64 // what 512 tokens take of all caches that grow
 	plan          *plan.Plan
 }
@@ -53,13 +55,14 @@ func NewMemory(m *Model, threads int) *Memory {
 	mem.CachePerToken = mem.span / kernel.SpanTokens
 	mem.Fork = pages(mem.State+mem.OpenBlock) + mem.span + rt.SpanHeap + mem.logits() + forkHeap
 	mem.Scratch = mem.scratch(p.Context)
+	mem.Checkpoint = pages(mem.State + mem.OpenBlock)
 	return mem
 }
 
 // Total is the peak of a session whose context is full.
 func (m *Memory) Total(context int) int64 {
 	spans := (int64(context) + kernel.SpanTokens - 1) / kernel.SpanTokens
-	return m.Weights + pages(m.State+m.OpenBlock) + wholeHuge(spans*m.span) + spans*rt.SpanHeap + m.scratch(context) + process + chooser*int64(m.plan.Vocab)
+	return m.Weights + int64(1+m.Checkpoints)*m.Checkpoint + wholeHuge(spans*m.span) + spans*rt.SpanHeap + m.scratch(context) + process + chooser*int64(m.plan.Vocab)
 }
 
 // Batch is the peak of a process with so many sessions of a context, all full.
@@ -71,6 +74,9 @@ func (m *Memory) Batch(context, sessions int) int64 {
 // MaxContext is the longest context that a session can have, in tokens.
 const MaxContext = 1 << 30
 
+// MaxCheckpoints is how many states a session can keep to go back to.
+const MaxCheckpoints = 1024
+
 // Report is a Memory as printed: the parts, and the whole for some context lengths.
 type Report struct {
 	Params        int64   `json:"params"`
@@ -80,6 +86,7 @@ type Report struct {
 	OpenBlock     int64   `json:"open_block_bytes"`
 	Fork          int64   `json:"fork_bytes"` // scratch not included
 	Scratch       int64   `json:"scratch_bytes"`
+	Checkpoint    int64   `json:"checkpoint_bytes"` // of each, where a session keeps some
 	Contexts      []Total `json:"contexts"`
 
 	Prefill []PrefillRows `json:"prefill"` // what is computed of a prompt
@@ -94,7 +101,7 @@ type Total struct {
 
 // Report gives the figures for some context lengths and numbers of sessions.
 func (m *Memory) Report(contexts, batch []int, prefill []PrefillRows) Report {
-	r := Report{Params: m.Params, Weights: m.Weights, CachePerToken: m.CachePerToken, State: m.State, OpenBlock: m.OpenBlock, Fork: m.Fork, Scratch: m.Scratch, Prefill: prefill}
+	r := Report{Params: m.Params, Weights: m.Weights, CachePerToken: m.CachePerToken, State: m.State, OpenBlock: m.OpenBlock, Fork: m.Fork, Scratch: m.Scratch, Checkpoint: m.Checkpoint, Prefill: prefill}
 	for _, n := range contexts {
 		for _, b := range batch {
 			r.Contexts = append(r.Contexts, Total{n, b, m.Batch(n, b)})
