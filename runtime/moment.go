@@ -72,11 +72,17 @@ func (m *Model) newSessionAt(at *moment, o Options) (*Session, error) {
 		at.release()
 		return nil, err
 	}
+	s.stand(at)
+	return s, nil
+}
+
+// stand makes the session, whatever it held, one that goes on from a moment, of which the caller's part becomes its own.
+func (s *Session) stand(at *moment) {
+	s.empty()
 	s.moment, s.states.pos = at, at.pos
 	if at.logits != nil {
 		s.logits.from = frozen
 	}
-	return s, nil
 }
 
 // Fork returns a session that holds the same tokens and goes on by itself, with the same options: what either computes

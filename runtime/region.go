@@ -9,6 +9,7 @@ type region struct {
 	memory *Memory
 	bytes  []byte
 	reach  int // tokens that it has been written for: more than its session holds, if that went back since
+	floor  int // tokens before which it does not serve, as it came from a file
 }
 
 // newRegion returns a region of zeros that has one owner.
@@ -49,5 +50,10 @@ func (r *region) copy() (*region, error) {
 // fill makes the region say what another one does.
 func (r *region) fill(from *region) {
 	copy(r.bytes, from.bytes)
-	r.reach = from.reach
+	r.reach, r.floor = from.reach, from.floor
+}
+
+// serves reports whether the region is that after so many tokens too, if nothing but the position changes.
+func (r *region) serves(e Engine, tokens int) bool {
+	return len(r.bytes) == 0 || tokens >= r.floor && e.Rewindable(r.reach, tokens)
 }

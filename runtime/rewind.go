@@ -55,13 +55,13 @@ func (s *Session) rewind(pos int) error {
 
 // descend makes the states those of a position up to pos: the last one that needs no computing.
 func (s *Session) descend(pos int) error {
-	if s.engine.Rewindable(s.states.region.reach, pos) {
+	if s.states.region.serves(s.engine, pos) {
 		s.states.pos = pos
 		return nil
 	}
 	at, r := 0, (*region)(nil)
 	for _, l := range s.ladder.rungs {
-		if l.pos <= pos || s.engine.Rewindable(l.region.reach, pos) {
+		if l.pos <= pos || l.region.serves(s.engine, pos) {
 			at, r = min(l.pos, pos), l.region
 		}
 	}

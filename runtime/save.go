@@ -128,17 +128,22 @@ func (m *Model) restore(path string, o Options) (*Session, error) {
 	if tokens > o.Context {
 		return nil, fmt.Errorf("%s: %w", path, &ContextFullError{Context: o.Context, Want: tokens})
 	}
-	at := &moment{pos: tokens}
-	at.owners.Store(1)
-	if err := m.read(f, at, o.Threads); err != nil {
-		at.release()
-		return nil, err
-	}
-	s, err := m.newSessionAt(at, o)
+	s, err := m.NewSession(o) // which says beforehand if there is no memory for it
 	if err != nil {
 		return nil, err
 	}
-	if err := s.ready(); err != nil {
+	at := &moment{pos: tokens}
+	at.owners.Store(1)
+	if err = m.read(f, at, o.Threads); err == nil {
+		if at.region != nil {
+			at.region.reach, at.region.floor = tokens, tokens // what only earlier tokens look at is not in a file
+		}
+		s.stand(at)
+		err = s.wake()
+	}
+	if err != nil {
+		at.release()
+		s.Close()
 		return nil, err
 	}
 	return s, nil

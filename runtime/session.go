@@ -159,8 +159,10 @@ func (s *Session) wake() (err error) {
 	case s.moment != nil && s.moment.pos > 0:
 		s.states.adopt(s.moment)
 		s.bind(s.moment.region.share())
-		copy(s.engine.Logits().Row(0, s.vocab), s.moment.logits)
-		s.logits = source{computed, 0}
+		if s.moment.logits != nil {
+			copy(s.engine.Logits().Row(0, s.vocab), s.moment.logits)
+			s.logits = source{computed, 0}
+		}
 	default:
 		r, err := newRegion(s.model.info.RegionBytes)
 		if err != nil {

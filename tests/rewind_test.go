@@ -1,7 +1,9 @@
 package tests
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -93,5 +95,39 @@ func TestRewindFork(t *testing.T) {
 		if !slices.Equal(a.Tokens(), k.tokens) {
 			t.Errorf("%s: other tokens", name)
 		}
+	}
+}
+
+// TestRewindRestored: a session that comes from a file goes back as others do, though the file has nothing that no later
+// token looks at, and though the session that was saved had gone back itself.
+func TestRewindRestored(t *testing.T) {
+	const end = 220
+	for _, name := range stateful {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := open(t, name)
+			k := newKnown(t, m, prompt(end, m.Info().Vocab), 1)
+			s := session(t, m, rt.Options{Context: end, Threads: 1})
+			file := filepath.Join(t.TempDir(), "session")
+			for pos := 3; pos < end-20; pos += 1 + pos/16 {
+				prefill(t, s, k.tokens[s.Pos():pos+pos%20])
+				rewind(t, s, pos)
+				if err := s.Save(file); err != nil {
+					t.Fatal(err)
+				}
+				for _, back := range []int{1, 2, 70} {
+					o, err := m.Restore(file, rt.Options{Context: end, Threads: 1})
+					if err != nil {
+						t.Fatal(err)
+					}
+					to := max(2, pos-back)
+					rewind(t, o, to)
+					k.stands(t, o, to, fmt.Sprintf("restored at %d and gone back", pos))
+					k.decodes(t, o, to+2, "from there")
+					o.Close()
+				}
+				k.stands(t, s, pos, "the session")
+			}
+		})
 	}
 }
