@@ -186,6 +186,17 @@ func TestSavedFiles(t *testing.T) {
 			check("decoded", short)
 			check("restored", restore(t, m, path, rt.Options{Threads: 1}))
 
+			origin := restore(t, m, path, rt.Options{Threads: 2, Chunk: 9})
+			fork, err := origin.Fork() // which has not computed anything
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n > 1 {
+				decode(t, origin, tokens[0])
+			}
+			origin.Close()
+			check("forked", fork)
+
 			used := session(t, m, rt.Options{})
 			prefill(t, used, prompt(333, m.Info().Vocab)[n%100:])
 			if err := used.Reset(); err != nil {

@@ -270,6 +270,42 @@ func TestHostGenerate(t *testing.T) {
 	}
 }
 
+func TestHostSave(t *testing.T) {
+	c, path, file := start(t), weightFile(t), filepath.Join(t.TempDir(), "session")
+	if _, err := c.Save(file); err == nil {
+		t.Error("saved without a session")
+	}
+	_, err := c.Open(OpenRequest{Weights: path})
+	must(t, err)
+	_, err = c.Prefill([]int32{1, 2, 3, 4}, nil)
+	must(t, err)
+	tokens, err := c.Save(file)
+	must(t, err)
+	if tokens != 4 {
+		t.Errorf("saved %d tokens", tokens)
+	}
+	for _, c := range []*Client{c, start(t)} { // in place of the session, and in another process
+		info, err := c.Open(OpenRequest{Weights: path, Restore: file, Options: rt.Options{Context: 50}})
+		must(t, err)
+		if info.Pos != 4 || info.RestoreTime <= 0 || info.Options.Context != 50 {
+			t.Errorf("restored %+v", info)
+		}
+		x, err := c.Logits()
+		must(t, err)
+		if likely(x) != 10 {
+			t.Errorf("%d follows 10", likely(x))
+		}
+	}
+	var mine *UserError
+	must(t, os.WriteFile(file, []byte("no session"), 0o600))
+	if _, err := c.Open(OpenRequest{Weights: path, Restore: file}); !errors.As(err, &mine) || !strings.Contains(err.Error(), file+": byte 0: ") {
+		t.Errorf("restored nonsense: %v", err)
+	}
+	if _, err := c.Save(filepath.Join(file, "x")); err == nil || !strings.Contains(err.Error(), "no model is open") {
+		t.Errorf("after it: %v", err)
+	}
+}
+
 func TestHostCancel(t *testing.T) {
 	c := opened(t, rt.Options{Context: 1 << 20, Chunk: 4})
 	c.Cancel() // nothing to cancel, and no harm to what comes
