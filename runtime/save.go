@@ -134,15 +134,16 @@ func (m *Model) restore(path string, o Options) (*Session, error) {
 	}
 	at := &moment{pos: tokens}
 	at.owners.Store(1)
-	if err = m.read(f, at, o.Threads); err == nil {
-		if at.region != nil {
-			at.region.reach, at.region.floor = tokens, tokens // what only earlier tokens look at is not in a file
-		}
-		s.stand(at)
-		err = s.wake()
-	}
-	if err != nil {
+	if err := m.read(f, at, o.Threads); err != nil {
 		at.release()
+		s.Close()
+		return nil, err
+	}
+	if at.region != nil {
+		at.region.reach, at.region.floor = tokens, tokens // what only earlier tokens look at is not in a file
+	}
+	s.stand(at)
+	if err := s.wake(); err != nil {
 		s.Close()
 		return nil, err
 	}
