@@ -106,21 +106,24 @@ func TestPaper(t *testing.T) {
 	for _, line := range []string{
 		"Of y.yaml and t.yaml, random weights; weights bf16, activations bf16, caches bf16; abacus, beads, 2 threads. Every measurement is a process of its own.",
 		"| y.yaml | 50.0 M | 100.0 MB | 1000 B | 0.00 MB |",
-		"- Memory of the yoco: within 1.0 % of what was promised at every length, at most 0.0 % above.",
+		"- Memory of the YOCO: within 1.0 % of what was promised at every length, at most 0.0 % above.",
 		"- Prefill of 128K tokens by YOCO runs at 0.44 of its speed with 2K.",
 		"- At 16K tokens, the longest that the Transformer was given, YOCO's prefill takes 1/14.94 of its time.",
-		"- Decoding at 32K and deeper, the yoco reads weights and caches at 90 % of the speed of a plain read loop or more (the least at 32K).",
+		"- Decoding at 32K and deeper, the YOCO reads weights and caches at 90 % of the speed of a plain read loop or more (the least at 32K).",
 		"| 32K | 132.8 | 134.1 | -1.0 % | 427.7 | 432.0 | -1.0 % | 3.22x | 1.95x |",
 		"| 1M | 1148.6 | 1160.1 | -1.0 % |  | 10585.8 |  | ~9.22x | 9.38x |",
 		"| 16K | 1.91 | 8592 | 90 | 28.5 | 575 | 90 | 14.94x |  |",
 		"| 1M | ~1204 | ~871 |  | ~110056 | ~10 |  | ~91.38x | 71.82x |",
 		"| 16K | 85.92 | 90 | 37.9 | 90 | 74.07 | 18.45 | 4.01x |  |",
-		"| transformer, prefill | 0 s + 100 µs·n + 1e+05 ps·n² | 4 lengths, 2K to 16K | 0.0 % | -0.0 % |",
-		"| yoco, decode | 0.01 s + 0.1 µs·n + 0 ps·n² | 10 lengths, 2K to 1M | 0.0 % | -0.0 % |",
+		"| Transformer, prefill | 0 s + 100 µs·n + 1e+05 ps·n² | 4 lengths, 2K to 16K | 0.0 % | -0.0 % |",
+		"| YOCO, decode | 0.01 s + 0.1 µs·n + 0 ps·n² | 10 lengths, 2K to 1M | 0.0 % | -0.0 % |",
 	} {
 		if !strings.Contains(strings.ReplaceAll(string(text), "+0.0 %", "-0.0 %")+"\n", line+"\n") {
 			t.Errorf("the report has no line\n%s", line)
 		}
+	}
+	if strings.Contains(string(text), "%!") {
+		t.Error("a sentence lacks something, or has too much")
 	}
 	if t.Failed() {
 		t.Logf("%s", text)

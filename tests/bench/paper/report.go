@@ -123,7 +123,8 @@ func (r *report) markdown() string {
 	p("Of %s and %s, random weights; weights %s, activations %s, caches %s%s. Every measurement is a process of its own.\n",
 		s.Yoco, s.Transformer, s.Weights, or(s.Activations, "as the weights want"), s.KV, r.machine())
 	p("A number behind a ~ was not measured: memory is the planner's, times are those of the laws below. The columns")
-	p("*paper* are figures of arXiv 2405.05254 for 3B models on an H100, for comparison of the shape, not of the size.\n")
+	p("*paper* are figures of arXiv 2405.05254 for 3B models on an H100, for comparison of the shape, not of the size.")
+	p("Where the machine is shared, speeds change from moment to moment; %% limit compares with probes at the side of each.\n")
 	r.sizes(p)
 	r.bars(p)
 	r.memoryTable(p)
@@ -170,7 +171,7 @@ func (r *report) bars(p func(string, ...any)) {
 			}
 		}
 		if worst > 0 {
-			p("- Memory of the %s: within %.1f %% of what was promised at every length, at most %.1f %% above.", m, 100*worst, 100*above)
+			p("- Memory of the %s: within %.1f %% of what was promised at every length, at most %.1f %% above.", title(m), 100*worst, 100*above)
 		}
 	}
 	if short, long := r.at(yoco, prefill, 2<<10), r.longest(yoco, prefill); short != nil && long != nil {
@@ -188,10 +189,18 @@ func (r *report) bars(p func(string, ...any)) {
 			}
 		}
 		if at > 0 {
-			p("- Decoding at 32K and deeper, the %s reads weights and caches at %.0f %% of the speed of a plain read loop or more (the least at %s).", m, 100*least, size(at))
+			p("- Decoding at 32K and deeper, the %s reads weights and caches at %.0f %% of the speed of a plain read loop or more (the least at %s).", title(m), 100*least, size(at))
 		}
 	}
 	p("")
+}
+
+// title is a model's name in a sentence.
+func title(model string) string {
+	if model == yoco {
+		return "YOCO"
+	}
+	return "Transformer"
 }
 
 // longest is the measurement with the most tokens, nil if there is none.
@@ -285,8 +294,9 @@ func (r *report) decodeTable(p func(string, ...any)) {
 
 func (r *report) lawTable(p func(string, ...any)) {
 	p("## Laws\n")
-	p("Seconds by the length n, fitted to what was measured with the least sum of squares of relative differences, no part negative. *foretold* is")
-	p("what the law fitted without the longest length says of that one, relative to its measurement.\n", size(short))
+	p("Seconds by the length n, fitted to what was measured with the least sum of squares of relative differences, no part negative;")
+	p("lengths below %s are left out. *foretold* is what the law fitted without the longest length says of that one, relative to its", size(short))
+	p("measurement.\n")
 	p("| | seconds | fitted to | largest difference | foretold |\n|---|---|---|---:|---:|")
 	for _, kind := range []string{prefill, decode} {
 		for _, m := range []string{yoco, transformer} {
@@ -294,7 +304,7 @@ func (r *report) lawTable(p func(string, ...any)) {
 			if !l.foretells() {
 				continue
 			}
-			p("| %s, %s | %s | %d lengths, %s to %s | %.1f %% | %s |", m, kind, l.text(), l.points, size(l.from), size(l.to), 100*l.worst, r.foretold(m, kind))
+			p("| %s, %s | %s | %d lengths, %s to %s | %.1f %% | %s |", title(m), kind, l.text(), l.points, size(l.from), size(l.to), 100*l.worst, r.foretold(m, kind))
 		}
 	}
 	p("")
