@@ -29,23 +29,25 @@ func (m *Model) rungs(o Options) int {
 
 // climb adds a rung at the position of the states, before a pass changes them, if none is near. The tokens at
 // hand lead to end or farther: with that in mind a rung far from it is of less use. If memory runs out the
-// ladder does without.
-func (l *ladder) climb(st *states, end int) {
+// ladder does without. It reports whether it did.
+func (l *ladder) climb(st *states, end int) bool {
 	end = max(end, l.goal)
 	at := 0 // of the last rung; the first token needs none
 	if n := len(l.rungs); n > 0 {
 		at = l.rungs[n-1].pos
 	}
 	if l.most == 0 || st.pos-at < max(rungTokens, (end-st.pos)/2) {
-		return
+		return false
 	}
 	var spare *region
 	if len(l.rungs) == l.most {
 		spare = l.drop(l.least(st.pos, end))
 	}
-	if r, err := twin(st.region, spare); err == nil {
+	r, err := twin(st.region, spare)
+	if err == nil {
 		l.rungs = append(l.rungs, rung{st.pos, r})
 	}
+	return err == nil
 }
 
 // least is the rung that is missed least when there is another one at pos: the one without which Rewind, from end to just

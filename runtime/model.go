@@ -97,6 +97,10 @@ type Options struct {
 	// tokens come. Default: 4; -1 for none.
 	Checkpoints int
 
+	// Prefixes, if it is not nil, has the session begin with what other sessions have computed of tokens like its own, and
+	// keep what it computes for others. Results are the same.
+	Prefixes *PrefixCache
+
 	Overcommit bool // open the session even if a full context may not find the memory
 }
 

@@ -38,6 +38,7 @@ type Session struct {
 	runs    []Run // of the batches that it leads
 	sampler sampler
 
+	madeUp bool // the states are not those of the tokens
 	logits source
 	busy   atomic.Bool
 	closed bool
@@ -306,12 +307,29 @@ func (s *Session) PrefillProgress(ctx context.Context, tokens []int32, progress 
 	if err := s.admit(tokens); err != nil {
 		return err
 	}
-	s.ladder.goal = s.states.pos + len(tokens)
-	for done := 0; done < len(tokens); {
+	end := s.states.pos + len(tokens)
+	done, back, err := s.reuse(tokens)
+	if back != nil {
+		defer func() {
+			if s.logits.from == nowhere { // nothing came after what was found
+				s.stand(back)
+			} else {
+				back.release()
+			}
+		}()
+	}
+	if err != nil {
+		return err
+	}
+	if done > 0 && progress != nil {
+		progress(done)
+	}
+	s.ladder.goal = end
+	for done < len(tokens) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n := min(s.options.Chunk, len(tokens)-done)
+		n := s.stride(len(tokens) - done)
 		if err := s.prepare(n); err != nil {
 			return err
 		}
@@ -319,6 +337,9 @@ func (s *Session) PrefillProgress(ctx context.Context, tokens []int32, progress 
 		s.states.advance(tokens[done : done+n])
 		done += n
 		s.logits = source{needLast, n - 1}
+		if done == len(tokens) || s.states.pos%kernel.SpanTokens == 0 && s.ladder.climb(&s.states, end) {
+			s.remember()
+		}
 		if progress != nil {
 			progress(done)
 		}
@@ -347,6 +368,7 @@ func (s *Session) answer() []float32 {
 	case needLast:
 		s.do(job{do: last, row: s.logits.row, runs: s.at(s.states.pos-1, 1)})
 		s.logits = source{computed, 0}
+		s.remember()
 	case needHead:
 		s.do(job{do: head, row: s.logits.row, rows: 1})
 		s.logits = source{computed, 0}
@@ -407,6 +429,7 @@ func (s *Session) Reset() error {
 		return err
 	}
 	defer s.leave()
+	s.remember()
 	s.empty()
 	return nil
 }
@@ -416,7 +439,7 @@ func (s *Session) empty() {
 	s.move()
 	s.states.clear()
 	s.ladder.clear()
-	s.logits = source{}
+	s.logits, s.madeUp = source{}, false
 }
 
 // Close ends the workers and gives all memory back. Closing twice is no error.
@@ -432,6 +455,7 @@ func (s *Session) Close() error {
 	if s.team != nil {
 		s.team.stop()
 	}
+	s.remember()
 	s.engine = nil
 	s.empty()
 	s.memory.Free()

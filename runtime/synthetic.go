@@ -53,6 +53,7 @@ func (s *Session) repeat(ctx context.Context, pos int) error {
 		}
 		from, to := s.states.spans[0], s.states.spans[s.states.pos/kernel.SpanTokens]
 		to.fill(from)
+		s.madeUp = true
 		s.states.pos += kernel.SpanTokens
 		s.logits = source{}
 	}
