@@ -44,6 +44,7 @@ func (g *generator) engine() {
 	g.bindStates(f)
 	g.rewindable(f)
 	g.forget(f)
+	g.spoiled(f)
 	g.place(f)
 	for i := range p.Entries {
 		g.entry(f, &p.Entries[i])
@@ -196,6 +197,29 @@ func (g *generator) forget(f *jen.File) {
 	f.Line()
 }
 
+// spoiled writes the method that asks the layout of each state of the region.
+func (g *generator) spoiled(f *jen.File) {
+	comment(f, "Spoiled appends the parts of the region that do not say, after from tokens, what they said after the first to",
+		"of them.")
+	parts := jen.Index().Qual(kernelPath, "Part")
+	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id("Spoiled").Params(jen.Id("parts").Add(parts), jen.List(jen.Id("from"), jen.Id("to")).Int()).Add(parts).BlockFunc(func(b *jen.Group) {
+		b.Id("at").Op(":=").Qual(kernelPath, "NewParts").Call(jen.Id("parts"))
+		for _, st := range g.plan.States {
+			spec := jen.Id("e").Dot(st.Object)
+			size := spec.Clone().Dot("Bytes").Call()
+			switch st.Kind {
+			case ir.Shared, ir.Grow:
+				continue
+			case ir.Carry:
+				size = jen.Qual(kernelPath, "StateBytes").Call(jen.Op("&").Add(spec.Clone()))
+			}
+			b.Id("at").Dot("Add").Call(jen.Lit(max(st.Layers, 1)), size, spec.Clone().Dot("Rewindable").Call(jen.Id("from"), jen.Id("to")))
+		}
+		b.Return(jen.Id("at").Dot("Spoiled"))
+	})
+	f.Line()
+}
+
 // object is the expression that builds an object.
 func (g *generator) object(o *plan.Object) jen.Code {
 	if o.Type == "Rope" {
@@ -241,7 +265,7 @@ func (g *generator) entry(f *jen.File, en *plan.Entry) {
 	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id(name).Params(params...).BlockFunc(func(b *jen.Group) {
 		rows := jen.Code(jen.Lit(1))
 		if last {
-			b.Qual(kernelPath, "FirstRow").Call(jen.Id("w"), jen.Id("e").Dot("scratch").Dot(g.plan.Residual), jen.Id("row"), jen.Lit(g.plan.Slot(g.plan.Residual).Width))
+			b.Qual(kernelPath, "FirstRow").Call(jen.Id("w"), jen.Id("e").Dot("scratch").Dot(g.plan.Residual), jen.Id("row"), jen.Lit(g.rowFloats()))
 		} else {
 			b.Id("rows").Op(":=").Len(jen.Id("tokens"))
 			rows = jen.Id("rows")
@@ -284,10 +308,17 @@ func (g *generator) head(f *jen.File) {
 		g.stageCall(h, jen.Id("from"), jen.Id("rows")),
 	)
 	f.Line()
+	comment(f, "Row is all that Last and Head read of a row of the chunk.")
+	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id("Row").Params(jen.Id("row").Int()).Index().Float32().Block(
+		jen.Return(jen.Id("e").Dot("scratch").Dot(g.plan.Residual).Dot("Row").Call(jen.Id("row"), jen.Lit(g.rowFloats()))))
+	f.Line()
 	comment(f, "Logits are the rows that Last and Head fill.")
 	f.Func().Params(jen.Id("e").Op("*").Id("engine")).Id("Logits").Params().Qual(kernelPath, "Rows").Block(jen.Return(jen.Id("e").Dot("logits")))
 	f.Line()
 }
+
+// rowFloats is the width of the stream between the stages.
+func (g *generator) rowFloats() int { return g.plan.Slot(g.plan.Residual).Width }
 
 // export writes the method that brings the states into the conventions of golden files.
 func (g *generator) export(f *jen.File) {

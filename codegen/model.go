@@ -91,6 +91,7 @@ func (g *generator) info() []jen.Code {
 		{"ScratchFloats", jen.Id("scratchFloats")},
 		{"RegionBytes", jen.Id("regionBytes").Call()},
 		{"SpanBytes", jen.Id("spanBytes").Call()},
+		{"RowFloats", jen.Lit(g.rowFloats())},
 		{"Sets", jen.Id("kernelSet")},
 	} {
 		vs = append(vs, jen.Line().Id(kv.name).Op(":").Add(kv.val))

@@ -21,7 +21,7 @@ import (
 // and logits[i] gets a copy: in the memory that it has, or in new memory if that is too short.
 //
 // It is all or nothing. A TokenError says by its Index which token is none, other errors name the session;
-// then, or if ctx has ended, no session has changed. A pass that has begun is not broken off. Nothing is
+// then, or if ctx ends before all is done, no session has changed. Nothing is
 // allocated, apart from logits, unless the first session leads a larger batch than before.
 func (m *Model) DecodeBatch(ctx context.Context, sessions []*Session, tokens []int32, logits [][]float32) error {
 	switch {
@@ -51,6 +51,11 @@ func (m *Model) DecodeBatch(ctx context.Context, sessions []*Session, tokens []i
 		if err := s.own(1); err != nil {
 			return refusal(sessions, i, err)
 		}
+		if ctx.Done() != nil {
+			if err := s.keep(1, true); err != nil {
+				return refusal(sessions, i, err)
+			}
+		}
 	}
 	for i := range logits {
 		logits[i] = slices.Grow(logits[i][:0], m.info.Vocab)[:m.info.Vocab]
@@ -69,7 +74,13 @@ func (m *Model) DecodeBatch(ctx context.Context, sessions []*Session, tokens []i
 		if part != nil {
 			part = part[from:end]
 		}
-		leader.lead(sessions[from:end], tokens[from:end], part)
+		if !leader.lead(ctx, sessions[from:end], tokens[from:end], part) {
+			leader.takeBackLogits()
+			for _, s := range sessions[from:] {
+				s.takeBack()
+			}
+			return ctx.Err()
+		}
 		end = from
 	}
 	return nil
@@ -98,18 +109,27 @@ func refusal(sessions []*Session, i int, err error) error {
 	return fmt.Errorf("batch: session %d: %w", i, err)
 }
 
-// lead adds a token to each of some sessions, in one pass by the workers of s.
-func (s *Session) lead(sessions []*Session, tokens []int32, logits [][]float32) {
+// lead adds a token to each of some sessions, in one pass by the workers of s. It returns false if ctx has
+// ended it.
+func (s *Session) lead(ctx context.Context, sessions []*Session, tokens []int32, logits [][]float32) bool {
 	s.runs = s.runs[:0]
 	for _, f := range sessions {
 		s.runs = append(s.runs, Run{f.engine, f.states.pos, 1})
 	}
-	s.do(job{do: together, tokens: tokens, runs: s.runs, sessions: sessions, logits: logits})
+	j := job{do: together, tokens: tokens, runs: s.runs, sessions: sessions, logits: logits}
+	if ctx.Done() != nil {
+		j.keep = sessions
+	}
+	done := s.do(ctx, j)
 	clear(s.runs)
+	if !done {
+		return false
+	}
 	for i, f := range sessions {
 		f.states.advance(tokens[i : i+1])
 		f.logits = source{computed, 0}
 	}
+	return true
 }
 
 // together is one worker's part of a pass for several sessions. The last rows' logits come first, so
@@ -120,7 +140,7 @@ func (s *Session) together(w *kernel.Worker, j *job) {
 	for from := (len(j.tokens) - 1) / n * n; from >= 0; from -= n {
 		rows := min(n, len(j.tokens)-from)
 		s.engine.Head(w, from, rows)
-		for i := w.ID; i < rows; i += w.N {
+		for i := range w.Turns(rows) {
 			row := s.engine.Logits().Row(i, s.vocab)
 			copy(j.sessions[from+i].engine.Logits().Row(0, s.vocab), row)
 			if j.logits != nil {

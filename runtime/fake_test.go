@@ -53,6 +53,18 @@ func (f *fake) after(pos int) *uint64 {
 
 func (f *fake) Rewindable(from, to int) bool { return from == to }
 
+func (f *fake) Spoiled(parts []kernel.Part, from, to int) []kernel.Part {
+	at := kernel.NewParts(parts)
+	at.Add(1, int(unsafe.Sizeof(kept{})), f.Rewindable(from, to))
+	return at.Spoiled
+}
+
+// Row is the hash after the row. Whoever asks for it may be about to write it, and to ask for its logits again.
+func (f *fake) Row(row int) []float32 {
+	f.rows, f.lastRun = f.rows[:max(len(f.rows), row+1)], false
+	return unsafe.Slice((*float32)(unsafe.Pointer(&f.rows[row])), 2)
+}
+
 func (f *fake) Place(runs []rt.Run) { f.runs = append(f.runs[:0], runs...) }
 
 func (f *fake) chunk(w *kernel.Worker, tokens []int32) {
@@ -86,7 +98,7 @@ func (f *fake) Score(w *kernel.Worker, tokens []int32)   { f.chunk(w, tokens) }
 
 func (f *fake) Last(w *kernel.Worker, row int) {
 	if w.ID == 0 {
-		if run := f.runs[0]; f.lastRun || row != len(f.rows)-1 || len(f.runs) != 1 || run.Pos+run.Rows != f.kept.at || run.Rows != 1 {
+		if run := f.runs[0]; f.lastRun || row != len(f.rows)-1 && row != 0 || len(f.runs) != 1 || run.Pos+run.Rows != f.kept.at || run.Rows != 1 {
 			panic("BUG: wrong last")
 		}
 		f.lastRun = true
@@ -140,7 +152,7 @@ var errNoEngine = errors.New("no engine today")
 func newModel(made func(*fake) error) *rt.Model {
 	info := rt.Info{
 		Name: "fake", Vocab: vocab, Dim: 8, Context: 100, SelfLayers: 1, CrossLayers: 1, HeadRows: headRows, Identity: "fake", Formats: "none",
-		RegionBytes: int(unsafe.Sizeof(kept{})), SpanBytes: fakeSpan,
+		RegionBytes: 64, SpanBytes: fakeSpan, RowFloats: 2,
 		ScratchFloats: func(chunk int) int { return chunk },
 		Sets:          func(string) kernel.Set { return kernel.Portable{} },
 	}

@@ -20,7 +20,7 @@ func (s *Session) Generate(ctx context.Context, p Sampling) iter.Seq2[int32, err
 	}
 }
 
-func (s *Session) generate(ctx context.Context, p Sampling, yield func(int32, error) bool) error {
+func (s *Session) generate(ctx context.Context, p Sampling, yield func(int32, error) bool) (err error) {
 	if err := s.enter(); err != nil {
 		return err
 	}
@@ -31,6 +31,18 @@ func (s *Session) generate(ctx context.Context, p Sampling, yield func(int32, er
 	if err := s.sampler.start(p, s.vocab); err != nil {
 		return err
 	}
+	if s.speculation == nil {
+		s.speculation = new(speculation)
+	}
+	g := s.speculation
+	if err := g.begin(s, p.Speculate); err != nil {
+		return err
+	}
+	defer func() {
+		if lost := g.settle(s); err == nil {
+			err = lost
+		}
+	}()
 	for n := 1; ; n++ {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -46,10 +58,23 @@ func (s *Session) generate(ctx context.Context, p Sampling, yield func(int32, er
 			return nil
 		}
 		s.one[0] = token
-		if !yield(token, nil) || n == p.MaxTokens {
-			return s.step(prefill) // logits are for the next call to ask for
+		more := yield(token, nil) && n != p.MaxTokens
+		if g.accept(s, token) {
+			if more {
+				continue
+			}
+			return nil
 		}
-		if err := s.step(decode); err != nil {
+		if err := g.settle(s); err != nil {
+			return err
+		}
+		if !more {
+			return s.add(context.Background(), prefill, s.one[:]) // logits are for the next call to ask for
+		}
+		if err := g.step(ctx, s, p.MaxTokens-n); err != nil {
+			if ctx.Err() != nil {
+				s.add(context.Background(), prefill, s.one[:]) // it was yielded
+			}
 			return err
 		}
 	}

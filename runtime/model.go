@@ -26,6 +26,7 @@ type Info struct {
 
 	RegionBytes int // memory of a session's states of a fixed size
 	SpanBytes   int // of its caches that grow, for each span of kernel.SpanTokens tokens
+	RowFloats   int // length of an Engine's Row
 
 	// ScratchFloats is the private memory of one worker, in float32, for chunks of that length.
 	ScratchFloats func(chunk int) int
@@ -60,6 +61,12 @@ type Engine interface {
 	Score(w *kernel.Worker, tokens []int32)
 	// Head leaves the logits of chunk rows from..from+rows-1 in rows 0..rows-1, after Score.
 	Head(w *kernel.Worker, from, rows int)
+	// Row is all that Last and Head read of a row of the chunk, beside states and positions. It is the engine's
+	// own memory: what is written there before them is the row.
+	Row(row int) []float32
+	// Spoiled appends the parts of the region that positions alone don't take back: after a pass that has gone to
+	// position from, or part of the way, they say something else than the states at position to, from which it began.
+	Spoiled(parts []kernel.Part, from, to int) []kernel.Part
 	// Logits are the engine's own memory: [HeadRows][Vocab].
 	Logits() kernel.Rows
 	// Export copies the shared cache and the states as they are after pos tokens.

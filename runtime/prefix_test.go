@@ -12,13 +12,13 @@ import (
 	rt "github.com/yococ/yococ/runtime"
 )
 
-// reused is what a Prefill is done with first: the tokens that it finds computed, or else a chunk.
+// reused are the tokens that a Prefill finds computed.
 func reused(t *testing.T, s *rt.Session, tokens []int32) int {
 	t.Helper()
 	n := -1
-	must(t, s.PrefillProgress(ctx, tokens, func(done int) {
+	must(t, s.PrefillProgress(ctx, tokens, func(p rt.Progress) {
 		if n < 0 {
-			n = done
+			n = p.Reused
 		}
 	}))
 	return n

@@ -1,6 +1,9 @@
 package runtime
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+)
 
 // Rewind takes tokens back, so that the session holds its first pos tokens: it is then as it was when it held no more,
 // bit for bit, and Logits are those of the last of them.
@@ -46,7 +49,7 @@ func (s *Session) rewind(pos int) error {
 		if err := s.prepare(len(again)); err != nil {
 			return err
 		}
-		s.do(job{do: prefill, tokens: again, runs: s.at(s.states.pos, len(again))})
+		s.do(context.Background(), job{do: prefill, tokens: again, runs: s.at(s.states.pos, len(again))})
 		s.states.advance(again)
 		s.logits = source{needLast, len(again) - 1}
 	}

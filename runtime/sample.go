@@ -20,6 +20,15 @@ type Sampling struct {
 	Seed        uint64  // of the random numbers of one Generate
 	MaxTokens   int     // 0 or less: until a token of Stop, or the context is full
 	Stop        []int32 // tokens that end the text; they are not part of it
+
+	// Choose, if it is not nil, is a sampler of one's own, in place of all numbers above: it returns the token that
+	// follows. The logits are the session's, neither to be kept nor changed.
+	Choose func(logits []float32) int32
+
+	// Speculate is how many tokens are drafted at most, by looking up where the text's last tokens stood before,
+	// and verified in one pass; more than Info.HeadRows-1 count as so many. What is generated does not depend on
+	// it: every token is chosen from the same logits. 0 is off.
+	Speculate int
 }
 
 // Defaults returns what llama.cpp users expect where nothing is said.
@@ -38,6 +47,9 @@ func (p *Sampling) check() error {
 	}
 	if p.MinP > 1 {
 		return fmt.Errorf("sampling: MinP is %v, want at most 1", p.MinP)
+	}
+	if p.Speculate < 0 {
+		return fmt.Errorf("sampling: Speculate is %d, want 0 or more", p.Speculate)
 	}
 	return nil
 }
@@ -76,6 +88,13 @@ func (s *sampler) start(p Sampling, vocab int) error {
 
 // choose returns one token.
 func (s *sampler) choose(logits []float32) (int32, error) {
+	if s.Choose != nil {
+		token := s.Choose(logits)
+		if token < 0 || int(token) >= len(logits) {
+			return 0, fmt.Errorf("sampling: Choose returned token %d of a vocabulary of %d", token, len(logits))
+		}
+		return token, nil
+	}
 	top, err := largest(logits)
 	if err != nil || s.Temperature == 0 {
 		return top, err

@@ -31,7 +31,7 @@ func (s *Session) Score(ctx context.Context, tokens, targets []int32) ([]float64
 		if !anyTarget(wanted) {
 			return nil
 		}
-		s.do(job{do: head, row: row, rows: rows, targets: wanted, nll: nll[i : i+rows]})
+		s.do(context.Background(), job{do: head, row: row, rows: rows, targets: wanted, nll: nll[i : i+rows]})
 		s.logits = source{computed, rows - 1}
 		for j, x := range nll[i : i+rows] {
 			if math.IsNaN(x) {
@@ -64,7 +64,7 @@ func (s *Session) ScoreRows(ctx context.Context, tokens []int32, each func(row i
 	}
 	defer s.leave()
 	return s.everyRow(ctx, tokens, func(done, row, rows int) error {
-		s.do(job{do: head, row: row, rows: rows})
+		s.do(context.Background(), job{do: head, row: row, rows: rows})
 		for i := range rows {
 			if err := each(done+row+i, s.engine.Logits().Row(i, s.vocab)); err != nil {
 				return err
@@ -82,15 +82,10 @@ func (s *Session) everyRow(ctx context.Context, tokens []int32, visit func(done,
 		return err
 	}
 	for done := 0; done < len(tokens); {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		n := min(s.options.Chunk, len(tokens)-done)
-		if err := s.prepare(n); err != nil {
+		if err := s.add(ctx, score, tokens[done:][:n]); err != nil {
 			return err
 		}
-		s.do(job{do: score, tokens: tokens[done : done+n], runs: s.at(s.states.pos, n)})
-		s.states.advance(tokens[done : done+n])
 		for row := 0; row < n; row += s.model.info.HeadRows {
 			s.logits = source{needHead, n - 1} // until visit has computed the last row
 			if err := visit(done, row, min(s.model.info.HeadRows, n-row)); err != nil {
@@ -105,7 +100,7 @@ func (s *Session) everyRow(ctx context.Context, tokens []int32, visit func(done,
 
 // losses computes the worker's share of j.nll from the logits of the rows.
 func (s *Session) losses(w *kernel.Worker, j *job) {
-	for i := w.ID; i < j.rows; i += w.N {
+	for i := range w.Turns(j.rows) {
 		if t := j.targets[i]; t >= 0 {
 			j.nll[i] = NLL(s.engine.Logits().Row(i, s.vocab), t)
 		}

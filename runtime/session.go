@@ -34,9 +34,13 @@ type Session struct {
 	run     func(*kernel.Worker) // s.work, bound once: binding allocates
 	job     job
 	one     [1]int32
-	alone   [1]Run
+	run1    [1]Run
+	alone1  [1]*Session
 	runs    []Run // of the batches that it leads
 	sampler sampler
+	undo    *undo // nil before anything may be taken back
+
+	speculation *speculation // nil before the first Generate
 
 	madeUp bool // the states are not those of the tokens
 	logits source
@@ -54,6 +58,7 @@ type job struct {
 	row     int
 	rows    int
 
+	keep     []*Session // whose states are copied first
 	sessions []*Session // of a batch
 	logits   [][]float32
 }
@@ -65,6 +70,7 @@ const (
 	last
 	decode
 	score
+	verify
 	head
 	together
 )
@@ -230,6 +236,13 @@ func catch(err *error) {
 // work is one worker's part of the job.
 func (s *Session) work(w *kernel.Worker) {
 	j := &s.job
+	saved := false
+	for _, k := range j.keep {
+		saved = k.undo.save(w, k.states.region.bytes) || saved
+	}
+	if saved {
+		w.Sync() // all is saved, even if the job ends here
+	}
 	switch j.do {
 	case prefill:
 		s.engine.Prefill(w, j.tokens)
@@ -240,6 +253,9 @@ func (s *Session) work(w *kernel.Worker) {
 		s.engine.Last(w, 0)
 	case score:
 		s.engine.Score(w, j.tokens)
+	case verify:
+		s.engine.Score(w, j.tokens)
+		s.engine.Head(w, 0, j.rows)
 	case head:
 		s.engine.Head(w, j.row, j.rows)
 		if j.targets != nil {
@@ -250,19 +266,27 @@ func (s *Session) work(w *kernel.Worker) {
 	}
 }
 
-func (s *Session) do(j job) {
+// do runs a job, and returns false if ctx has ended meanwhile: then the workers have given it up.
+func (s *Session) do(ctx context.Context, j job) bool {
 	if j.runs != nil {
 		s.engine.Place(j.runs)
 	}
 	s.job = j
-	s.team.run(context.Background(), s.run)
+	done := s.team.run(ctx, s.run)
 	s.job = job{}
+	return done
 }
 
 // at is a run of the session's own rows.
 func (s *Session) at(pos, rows int) []Run {
-	s.alone[0] = Run{s.engine, pos, rows}
-	return s.alone[:]
+	s.run1[0] = Run{s.engine, pos, rows}
+	return s.run1[:]
+}
+
+// alone is the session as a list.
+func (s *Session) alone() []*Session {
+	s.alone1[0] = s
+	return s.alone1[:]
 }
 
 // enter begins a call that leave ends.
@@ -292,61 +316,6 @@ func (s *Session) admit(tokens []int32) error {
 	return nil
 }
 
-// Prefill adds tokens, chunk by chunk, without computing logits. If ctx ends the session stands
-// after the last whole chunk, which Pos tells, and can go on from there.
-func (s *Session) Prefill(ctx context.Context, tokens []int32) error {
-	return s.PrefillProgress(ctx, tokens, nil)
-}
-
-// PrefillProgress is Prefill; it calls progress after each chunk with the number of tokens done.
-func (s *Session) PrefillProgress(ctx context.Context, tokens []int32, progress func(done int)) error {
-	if err := s.enter(); err != nil {
-		return err
-	}
-	defer s.leave()
-	if err := s.admit(tokens); err != nil {
-		return err
-	}
-	end := s.states.pos + len(tokens)
-	done, back, err := s.reuse(tokens)
-	if back != nil {
-		defer func() {
-			if s.logits.from == nowhere { // nothing came after what was found
-				s.stand(back)
-			} else {
-				back.release()
-			}
-		}()
-	}
-	if err != nil {
-		return err
-	}
-	if done > 0 && progress != nil {
-		progress(done)
-	}
-	s.ladder.goal = end
-	for done < len(tokens) {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		n := s.stride(len(tokens) - done)
-		if err := s.prepare(n); err != nil {
-			return err
-		}
-		s.do(job{do: prefill, tokens: tokens[done : done+n], runs: s.at(s.states.pos, n)})
-		s.states.advance(tokens[done : done+n])
-		done += n
-		s.logits = source{needLast, n - 1}
-		if done == len(tokens) || s.states.pos%kernel.SpanTokens == 0 && s.ladder.climb(&s.states, end) {
-			s.remember()
-		}
-		if progress != nil {
-			progress(done)
-		}
-	}
-	return nil
-}
-
 // Logits returns the logits of the last token, one for each token that may follow.
 func (s *Session) Logits() ([]float32, error) {
 	if err := s.enter(); err != nil {
@@ -366,11 +335,11 @@ func (s *Session) Logits() ([]float32, error) {
 func (s *Session) answer() []float32 {
 	switch s.logits.from {
 	case needLast:
-		s.do(job{do: last, row: s.logits.row, runs: s.at(s.states.pos-1, 1)})
+		s.do(context.Background(), job{do: last, row: s.logits.row, runs: s.at(s.states.pos-1, 1)})
 		s.logits = source{computed, 0}
 		s.remember()
 	case needHead:
-		s.do(job{do: head, row: s.logits.row, rows: 1})
+		s.do(context.Background(), job{do: head, row: s.logits.row, rows: 1})
 		s.logits = source{computed, 0}
 	case frozen:
 		return s.moment.logits
@@ -378,37 +347,21 @@ func (s *Session) answer() []float32 {
 	return s.engine.Logits().Row(s.logits.row, s.vocab)
 }
 
-// Decode adds one token and returns the logits of the next. It allocates nothing.
+// Decode adds one token and returns the logits of the next. If ctx ends meanwhile the session is as it was. It
+// allocates nothing.
 func (s *Session) Decode(ctx context.Context, token int32) ([]float32, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
 	}
 	defer s.leave()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	s.one[0] = token
 	if err := s.admit(s.one[:]); err != nil {
 		return nil, err
 	}
-	if err := s.step(decode); err != nil {
+	if err := s.add(ctx, decode, s.one[:]); err != nil {
 		return nil, err
 	}
 	return s.answer(), nil
-}
-
-// step adds s.one by prefill or decode.
-func (s *Session) step(do stage) error {
-	if err := s.prepare(1); err != nil {
-		return err
-	}
-	s.do(job{do: do, tokens: s.one[:], runs: s.at(s.states.pos, 1)})
-	s.states.advance(s.one[:])
-	s.logits = source{needLast, 0}
-	if do == decode {
-		s.logits.from = computed
-	}
-	return nil
 }
 
 // Export copies the shared cache and the states, for comparison with other implementations.
@@ -460,6 +413,9 @@ func (s *Session) Close() error {
 	s.empty()
 	s.memory.Free()
 	s.scratch.Free()
+	if s.undo != nil {
+		s.undo.memory.Free()
+	}
 	s.model.release()
 	return nil
 }

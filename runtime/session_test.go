@@ -75,8 +75,8 @@ func TestSessionCancel(t *testing.T) {
 	tokens := text(50)
 	s := newSession(t, rt.Options{Chunk: 8})
 	ctx, cancel := context.WithCancel(ctx)
-	err := s.PrefillProgress(ctx, tokens, func(done int) {
-		if done == 24 {
+	err := s.PrefillProgress(ctx, tokens, func(p rt.Progress) {
+		if p.Done == 24 {
 			cancel()
 		}
 	})

@@ -82,7 +82,8 @@ func printMemory(w io.Writer, m *driver.Model, mem *driver.Memory, contexts, bat
 	if mem.OpenBlock > 0 {
 		row("open block", mem.OpenBlock, "of the self-decoder, at any length")
 	}
-	row("fork", mem.Fork, "of a session that has left another: states, 512 tokens of cache, logits; and scratch, out of a batch")
+	row("fork", mem.Fork, "of a session that has left another: states, 512 tokens of cache, undo, logits; and scratch, out of a batch")
+	row("undo", mem.Undo, "what a pass changes, kept while it may be canceled")
 	row("scratch", mem.Scratch, fmt.Sprintf("activations of %d tokens, logits, %d workers", driver.Chunk, mem.Threads))
 	if mem.Checkpoint > 0 {
 		row("checkpoint", mem.Checkpoint, fmt.Sprintf("each state that a session keeps for Rewind: %d of them below", mem.Checkpoints))

@@ -83,6 +83,14 @@ func (e *engine) Forget(pos int) {
 	}
 }
 
+// Spoiled appends the parts of the region that do not say, after from tokens, what they said after the first to
+// of them.
+func (e *engine) Spoiled(parts []kernel.Part, from, to int) []kernel.Part {
+	at := kernel.NewParts(parts)
+	at.Add(2, e.windowLayout.Bytes(), e.windowLayout.Rewindable(from, to))
+	return at.Spoiled
+}
+
 // Place says whose tokens the rows of the next pass are, one run after another.
 func (e *engine) Place(runs []rt.Run) {
 	clear(e.runs) // keep no other session's memory
@@ -146,6 +154,11 @@ func (e *engine) Score(w *kernel.Worker, tokens []int32) {
 // Head computes the logits of rows from … from+rows-1 of the chunk that Score has just seen.
 func (e *engine) Head(w *kernel.Worker, from, rows int) {
 	e.head(w, from, rows)
+}
+
+// Row is all that Last and Head read of a row of the chunk.
+func (e *engine) Row(row int) []float32 {
+	return e.scratch.x.Row(row, 64)
 }
 
 // Logits are the rows that Last and Head fill.

@@ -66,6 +66,7 @@ func runtimeModel(f *weights.File) *rt.Model {
 		ScratchFloats: scratchFloats,
 		RegionBytes:   regionBytes(),
 		SpanBytes:     spanBytes(),
+		RowFloats:     192,
 		Sets:          kernelSet,
 	}, f, func(c rt.EngineConfig) (rt.Engine, error) {
 		return newEngine(w, c), nil

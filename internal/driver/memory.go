@@ -20,6 +20,7 @@ type Memory struct {
 	Fork          int64 // what a session takes that has gone its own way from another's past, beside scratch
 	Scratch       int64 // activations, logits, private memory of the workers; at the default context
 	Checkpoint    int64 // a state that a session keeps to go back to
+	Undo          int64 // in which a session keeps what a pass changes, while its context may end it
 	Threads       int   // workers of the session
 	Checkpoints   int   // states that it keeps: the command's own sessions none
 	span          int64 // what 512 tokens take of all caches that grow
@@ -53,7 +54,8 @@ func NewMemory(m *Model, threads int) *Memory {
 		}
 	}
 	mem.CachePerToken = mem.span / kernel.SpanTokens
-	mem.Fork = pages(mem.State+mem.OpenBlock) + mem.span + rt.SpanHeap + mem.logits() + forkHeap
+	mem.Undo = pages(mem.State + mem.OpenBlock + 4*int64(p.Slot(p.Residual).Width+p.Vocab))
+	mem.Fork = pages(mem.State+mem.OpenBlock) + mem.Undo + mem.span + rt.SpanHeap + mem.logits() + forkHeap
 	mem.Scratch = mem.scratch(p.Context)
 	mem.Checkpoint = pages(mem.State + mem.OpenBlock)
 	return mem
@@ -62,7 +64,7 @@ func NewMemory(m *Model, threads int) *Memory {
 // Total is the peak of a session whose context is full.
 func (m *Memory) Total(context int) int64 {
 	spans := (int64(context) + kernel.SpanTokens - 1) / kernel.SpanTokens
-	return m.Weights + int64(1+m.Checkpoints)*m.Checkpoint + wholeHuge(spans*m.span) + spans*rt.SpanHeap + m.scratch(context) + process + chooser*int64(m.plan.Vocab)
+	return m.Weights + int64(1+m.Checkpoints)*m.Checkpoint + m.Undo + wholeHuge(spans*m.span) + spans*rt.SpanHeap + m.scratch(context) + process + chooser*int64(m.plan.Vocab)
 }
 
 // Batch is the peak of a process with so many sessions of a context, all full.
@@ -85,6 +87,7 @@ type Report struct {
 	State         int64   `json:"state_bytes"`
 	OpenBlock     int64   `json:"open_block_bytes"`
 	Fork          int64   `json:"fork_bytes"` // scratch not included
+	Undo          int64   `json:"undo_bytes"`
 	Scratch       int64   `json:"scratch_bytes"`
 	Checkpoint    int64   `json:"checkpoint_bytes"` // of each, where a session keeps some
 	Contexts      []Total `json:"contexts"`
@@ -101,7 +104,7 @@ type Total struct {
 
 // Report gives the figures for some context lengths and numbers of sessions.
 func (m *Memory) Report(contexts, batch []int, prefill []PrefillRows) Report {
-	r := Report{Params: m.Params, Weights: m.Weights, CachePerToken: m.CachePerToken, State: m.State, OpenBlock: m.OpenBlock, Fork: m.Fork, Scratch: m.Scratch, Checkpoint: m.Checkpoint, Prefill: prefill}
+	r := Report{Params: m.Params, Weights: m.Weights, CachePerToken: m.CachePerToken, State: m.State, OpenBlock: m.OpenBlock, Fork: m.Fork, Undo: m.Undo, Scratch: m.Scratch, Checkpoint: m.Checkpoint, Prefill: prefill}
 	for _, n := range contexts {
 		for _, b := range batch {
 			r.Contexts = append(r.Contexts, Total{n, b, m.Batch(n, b)})

@@ -76,7 +76,7 @@ func (r *Runner) find(n *Needles, tokens []int32, p Progress) ([][]float32, erro
 	if err := r.Reset(); err != nil {
 		return nil, err
 	}
-	if _, err := r.Prefill(tokens, func(done, total int) { p.tell("tokens", int64(done), int64(total)) }); err != nil {
+	if _, err := r.Prefill(tokens, func(x rt.Progress) { p.tell("tokens", int64(x.Done), int64(x.Total)) }); err != nil {
 		return nil, err
 	}
 	var rows [][]float32

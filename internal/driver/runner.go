@@ -141,7 +141,7 @@ func (r *Runner) Read(prompt []int32, p Progress) (host.GenerateStats, error) {
 	if err := r.fits(len(prompt), 0); err != nil {
 		return host.GenerateStats{}, err
 	}
-	took, err := r.Prefill(prompt, func(done, total int) { p.tell("prompt", int64(done), int64(total)) })
+	took, err := r.Prefill(prompt, func(x rt.Progress) { p.tell("prompt", int64(x.Done), int64(x.Total)) })
 	p.tell("", 0, 0)
 	return host.GenerateStats{PromptTokens: len(prompt), PrefillTime: took}, err
 }

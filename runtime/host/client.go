@@ -24,10 +24,10 @@ func (c *Client) Reset() error {
 
 // Prefill adds tokens and returns how long that took. progress, which may be nil, is called now
 // and then, and at the end.
-func (c *Client) Prefill(tokens []int32, progress func(done, total int)) (time.Duration, error) {
+func (c *Client) Prefill(tokens []int32, progress func(rt.Progress)) (time.Duration, error) {
 	last, err := c.call(request{Do: doPrefill, Tokens: tokens}, func(r *reply) error {
 		if progress != nil {
-			progress(r.At, len(tokens))
+			progress(r.Progress)
 		}
 		return nil
 	})

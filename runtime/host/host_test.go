@@ -48,7 +48,7 @@ func openFake(path string, opts ...weights.Option) (*rt.Model, error) {
 	}
 	info := rt.Info{
 		Name: "fake", Vocab: vocab, Dim: 8, Context: 300, SelfLayers: 3, CrossLayers: 4, HeadRows: 4,
-		RegionBytes: 4, ScratchFloats: func(int) int { return 1 },
+		RegionBytes: 4, RowFloats: 1, ScratchFloats: func(int) int { return 1 },
 		Sets: func(string) kernel.Set { return kernel.Portable{} },
 	}
 	salt := f.F32("salt")[0]
@@ -70,8 +70,17 @@ func (f *fake) Bind(region []byte, _ *kernel.Spans) {
 }
 
 func (f *fake) Rewindable(from, to int) bool { return from == to }
-func (f *fake) Forget(int)                   {}
-func (f *fake) Place([]rt.Run)               {}
+
+func (f *fake) Spoiled(parts []kernel.Part, from, to int) []kernel.Part {
+	return append(parts, kernel.Part{From: 0, To: 4})
+}
+
+func (f *fake) Row(row int) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Pointer(&f.sums[row])), 1)
+}
+
+func (f *fake) Forget(int)     {}
+func (f *fake) Place([]rt.Run) {}
 
 func (f *fake) Prefill(w *kernel.Worker, tokens []int32) {
 	if w.ID == 0 {
@@ -172,9 +181,9 @@ func TestHost(t *testing.T) {
 			tokens[i] = int32(i % 7)
 		}
 		told := 0
-		_, err = c.Prefill(tokens, func(done, total int) {
-			if told = done; total != 50 {
-				t.Errorf("%d of %d done", done, total)
+		_, err = c.Prefill(tokens, func(p rt.Progress) {
+			if told = p.Done; p.Total != 50 || p.Reused != 0 || !(p.TokensPerSecond > 0) {
+				t.Errorf("told %+v", p)
 			}
 		})
 		must(t, err)
@@ -311,8 +320,8 @@ func TestHostCancel(t *testing.T) {
 	c.Cancel() // nothing to cancel, and no harm to what comes
 	var at int
 	many := slices.Repeat([]int32{slow}, 10000)
-	_, err := c.Prefill(many, func(done, _ int) {
-		at = done
+	_, err := c.Prefill(many, func(p rt.Progress) {
+		at = p.Done
 		c.Cancel()
 	})
 	if !errors.Is(err, context.Canceled) || at == 0 || at > 1000 {

@@ -153,7 +153,8 @@ type request struct {
 type reply struct {
 	Last     bool
 	Fail     *failure
-	At       int   // tokens done, or index of the row
+	At       int // index of the row
+	Progress rt.Progress
 	Token    int32 // yielded
 	Logits   []byte
 	NLL      []float64

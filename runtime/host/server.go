@@ -215,10 +215,10 @@ func (s *server) prefill(w *work) (time.Duration, error) {
 	start := time.Now()
 	told := start
 	var lost error
-	err := s.session.PrefillProgress(w.ctx, w.Tokens, func(done int) {
-		if now := time.Now(); now.Sub(told) >= progressEvery || done == len(w.Tokens) {
+	err := s.session.PrefillProgress(w.ctx, w.Tokens, func(p rt.Progress) {
+		if now := time.Now(); now.Sub(told) >= progressEvery || p.Done == p.Total {
 			told = now
-			if err := s.send(&reply{At: done}); err != nil {
+			if err := s.send(&reply{Progress: p}); err != nil {
 				lost = err
 			}
 		}

@@ -47,3 +47,29 @@ const lineBytes = 64
 func StateBytes(spec interface{ StateFloats() int }) int {
 	return roundUp(4*spec.StateFloats(), lineBytes)
 }
+
+// A Part is the bytes [From, To) of a region.
+type Part struct{ From, To int }
+
+// Parts walks through a region as States does, and notes the parts of it that are spoiled.
+type Parts struct {
+	Spoiled []Part
+	at      int
+}
+
+// NewParts begins with the first state; what is found is appended to parts.
+func NewParts(parts []Part) Parts { return Parts{Spoiled: parts} }
+
+// Add goes over the states of some layers, of so many bytes each, which are good or spoiled.
+func (p *Parts) Add(layers, bytes int, good bool) {
+	from := p.at
+	p.at += layers * roundUp(bytes, lineBytes)
+	if good {
+		return
+	}
+	if n := len(p.Spoiled); n > 0 && p.Spoiled[n-1].To == from {
+		p.Spoiled[n-1].To = p.at
+		return
+	}
+	p.Spoiled = append(p.Spoiled, Part{from, p.at})
+}
