@@ -33,7 +33,8 @@ func TestRewind(t *testing.T) {
 				k.stands(t, s, pos, "after going back")
 				k.decodes(t, s, pos+1+r.IntN(3), "from there")
 				at := s.Pos()
-				prefill(t, s, k.tokens[at:at+r.IntN(end-at)])
+				to := max(at, pos+step) // where it goes back to next
+				prefill(t, s, k.tokens[at:to+r.IntN(end-to)])
 				if s.Pos() > at {
 					k.stands(t, s, s.Pos(), "a chunk farther")
 				}
