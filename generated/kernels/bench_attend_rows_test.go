@@ -12,7 +12,7 @@ import (
 
 // BenchmarkAttendRows is the attention of a chunk of 512 rows behind 4,096 tokens, or of rows that see a
 // window, beside the peak of the instruction that its products are made of: FMAs for floats, dots of bytes or of
-// words for integers, each input of which has two halves or is a word. The operations are those of the
+// words for integers: queries are bytes, weights two halves or a word. The operations are those of the
 // positions that rows see.
 func BenchmarkAttendRows(b *testing.B) {
 	const rows, kvHeads = 512, 2
@@ -79,18 +79,17 @@ func attendRows(b *testing.B, set kernel.Set, format kernel.Format, group, dim, 
 			seen += min(n, window)
 		}
 	}
-	peak, probe, lanes := 1, probes[set.Level()].fma, probes[set.Level()].lanes
-	ops := asm.ProbeFMAs * lanes * 2
-	if format == kernel.Q8 {
-		peak = 2 // halves, or as many words a vector as floats twice
-		if set.Level() == "avx512" {
-			probe, ops = probes[set.Level()].dots[0], asm.ProbeDots*lanes*8
-		} else {
-			peak = 1
-			ops *= 2
-		}
+	probe, lanes := probes[set.Level()].fma, probes[set.Level()].lanes
+	work, ops := seen*heads*4*dim, asm.ProbeFMAs*lanes*2
+	switch {
+	case format != kernel.Q8:
+	case set.Level() == "avx512": // one dot for scores, two for the halves of weights
+		work += work / 2
+		probe, ops = probes[set.Level()].dots[0], asm.ProbeDots*lanes*8
+	default: // twice as many words a vector as floats
+		ops *= 2
 	}
 	const rounds = 40_000
-	paired(b, c, "GFLOP/s", peak*seen*heads*4*dim, threads*rounds*ops,
+	paired(b, c, "GFLOP/s", work, threads*rounds*ops,
 		func(w *kernel.Worker, _ int) { run(w, pos) }, func(*kernel.Worker, int) { probe(rounds) })
 }

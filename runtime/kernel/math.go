@@ -69,7 +69,7 @@ const (
 //
 // It is at most 2 ulp from 2^x, and 1 for x = 0. r is exact: x and n are multiples of the last place of x, and so is r, which
 // is no greater than x. The result is normal: n = -126 means r >= 0, so p >= 1, and a larger n leaves an exponent of -126
-// at least. It has two thirds of the operations of Exp, and takes three quarters of the time.
+// at least. It has two thirds of the operations of Exp.
 func Exp2(x float32) float32 {
 	if x != x {
 		return x
