@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,6 +42,8 @@ func runCommand(s *screen) *cobra.Command {
 	fs.Float32Var(&sampling.TopP, "top-p", sampling.TopP, "… among the most probable tokens of probability `P` together; 0 or 1 for all")
 	fs.Float32Var(&sampling.MinP, "min-p", sampling.MinP, "… among tokens at least `P` times as probable as the first")
 	fs.Uint64Var(&sampling.Seed, "seed", 0, "of the random numbers, `S` (default a random one, which is printed; none at --temp 0)")
+	fs.IntVar(&sampling.Speculate, "speculate", 0, "also try up to `N` tokens in every pass, those that came after the same ones before: the text is the same, sooner if it repeats itself")
+	fs.Lookup("speculate").NoOptDefVal = strconv.Itoa(driver.MaxSpeculate)
 	fs.IntVarP(&o.Context, "context", "c", 0, "`CONTEXT` of the session in tokens (default the spec's)")
 	fs.StringVar(&o.Restore, "restore", "", "go on with the session in `FILE`: the prompt, which may be empty, follows its tokens")
 	fs.StringVar(&save, "save", "", "save the session to `FILE` at the end, with all tokens that it then has")
@@ -107,6 +110,9 @@ func checkSampling(p rt.Sampling) error {
 	}
 	if p.MinP > 1 {
 		return fmt.Errorf("--min-p %v: want a number from 0 to 1", p.MinP)
+	}
+	if p.Speculate < 0 || p.Speculate > driver.MaxSpeculate {
+		return fmt.Errorf("--speculate %d: want 0 to %d", p.Speculate, driver.MaxSpeculate)
 	}
 	return nil
 }
@@ -189,7 +195,7 @@ func generate(ctx context.Context, s *screen, w io.Writer, m *driver.Model, o *d
 	case err != nil:
 		return err
 	}
-	report(r, stats)
+	report(r, stats, sampling.Speculate > 0)
 	if save == "" {
 		return nil
 	}
@@ -240,8 +246,8 @@ func stream(s *screen, w io.Writer, r *driver.Runner, codec *driver.Text, prompt
 	return stats, err
 }
 
-// report prints speed and memory.
-func report(r *driver.Runner, stats host.GenerateStats) {
+// report prints speed and memory, and what came of speculation.
+func report(r *driver.Runner, stats host.GenerateStats, speculated bool) {
 	line := func(what string, tokens, steps int, took time.Duration) {
 		if steps > 0 && took > 0 {
 			fmt.Fprintf(os.Stderr, "%-8s %7d tokens %10.2f tokens/s\n", what, tokens, float64(steps)/took.Seconds())
@@ -251,6 +257,9 @@ func report(r *driver.Runner, stats host.GenerateStats) {
 	}
 	line("prompt", stats.PromptTokens, stats.PromptTokens, stats.PrefillTime)
 	line("decode", stats.Tokens, stats.Tokens-1, stats.DecodeTime)
+	if speculated {
+		fmt.Fprintf(os.Stderr, "%-8s %7d passes, %d tokens drafted, %d accepted\n", "", stats.Speculation.Passes, stats.Speculation.Drafted, stats.Speculation.Accepted)
+	}
 	mem, err := r.Stats()
 	if err == nil && mem.RSS > 0 {
 		fmt.Fprintf(os.Stderr, "memory   %s resident, %s at most\n", size(mem.RSS), size(mem.PeakRSS))

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 
+	"github.com/yococ/yococ/ir/plan"
 	rt "github.com/yococ/yococ/runtime"
 	"github.com/yococ/yococ/runtime/host"
 	"github.com/yococ/yococ/runtime/kernel"
@@ -34,6 +35,9 @@ type RunOptions struct {
 	Overcommit bool   // run even if a full context may not find the memory
 	Restore    string // file of a saved session to go on with
 }
+
+// MaxSpeculate is how many tokens a pass can try: it has the logits after each, and those after the token before them.
+const MaxSpeculate = plan.HeadRows - 1
 
 // HugePages says when weights are moved to huge pages; the zero value is in the background.
 type HugePages weights.Huge

@@ -248,7 +248,7 @@ func TestHostGenerate(t *testing.T) {
 	st, err := c.Generate(GenerateRequest{Tokens: []int32{1, 2}, Sampling: rt.Sampling{MaxTokens: 4}}, keep)
 	must(t, err)
 	if !slices.Equal(got, []int32{3, 6, 12, 24}) || st.Tokens != 4 || st.PromptTokens != 2 || st.Reason != Length ||
-		st.PrefillTime <= 0 || st.DecodeTime <= 0 {
+		st.PrefillTime <= 0 || st.DecodeTime <= 0 || st.Speculation != (rt.Speculation{Passes: 3}) {
 		t.Errorf("%v, %+v", got, st)
 	}
 	st, err = c.Generate(GenerateRequest{Sampling: rt.Sampling{Stop: []int32{6}}}, keep)

@@ -51,6 +51,7 @@ type GenerateStats struct {
 	PrefillTime  time.Duration // until the first logits were there
 	DecodeTime   time.Duration // from the first token yielded to the last: Tokens-1 steps
 	Reason       Reason
+	Speculation  rt.Speculation // of the tokens yielded
 }
 
 // A Reason is why Generate ended.

@@ -254,6 +254,7 @@ func (s *server) generate(w *work, g *GenerateStats) error {
 		return err
 	}
 	g.Reason = Stop
+	defer func() { g.Speculation = s.session.Speculation() }()
 	var first time.Time
 	for token, err := range s.session.Generate(w.ctx, w.Sampling) {
 		switch {
