@@ -9,12 +9,18 @@ import (
 // Generate continues the session's tokens and yields one after another as it is chosen. It ends
 // after p.MaxTokens, before a token of p.Stop, when the loop breaks off, or with an error: that
 // of ctx, ErrNoTokens, a ContextFullError where there is no room for another token, or ErrLogits.
-// When it has ended the session holds every token that was yielded, and no other.
+// When it has ended the session holds every token that was yielded, and no other; if memory ran out the last one
+// may be missing, which Pos tells also where the loop broke off and takes no error any more.
 //
 // In the loop's body all other methods of the session return ErrBusy, but for Pos and the like.
 func (s *Session) Generate(ctx context.Context, p Sampling) iter.Seq2[int32, error] {
 	return func(yield func(int32, error) bool) {
-		if err := s.generate(ctx, p, yield); err != nil {
+		over := false // to call yield again would be a panic
+		err := s.generate(ctx, p, func(token int32, err error) bool {
+			over = !yield(token, err)
+			return !over
+		})
+		if err != nil && !over {
 			yield(0, err)
 		}
 	}

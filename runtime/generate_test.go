@@ -102,6 +102,37 @@ func TestGenerateErrors(t *testing.T) {
 	}
 }
 
+// A loop that breaks off while the token cannot be added ends as any other: a fork has logits, but here no engine.
+func TestGenerateBreaksOff(t *testing.T) {
+	engines := 0
+	m := newModel(func(*fake) error {
+		if engines++; engines > 1 {
+			return errors.New("no engine")
+		}
+		return nil
+	})
+	s, err := m.NewSession(rt.Options{})
+	must(t, err)
+	must(t, s.Prefill(ctx, text(5)))
+	f := fork(t, s)
+	for _, err := range f.Generate(ctx, rt.Sampling{MaxTokens: 3}) {
+		must(t, err)
+		break
+	}
+	expect(t, f, text(5))
+	var last error
+	for _, err := range f.Generate(ctx, rt.Sampling{MaxTokens: 3}) {
+		last = err
+	}
+	if last == nil || last.Error() != "no engine" {
+		t.Errorf("a loop that goes on: %v", last)
+	}
+	expect(t, f, text(5))
+	must(t, f.Close())
+	must(t, s.Close())
+	must(t, m.Close())
+}
+
 func TestGenerateSeeds(t *testing.T) {
 	run := func(p rt.Sampling, threads int) []int32 {
 		s := newSession(t, rt.Options{Threads: threads})

@@ -10,7 +10,8 @@ import (
 
 // A PrefixCache keeps the states of sessions after the beginnings that their tokens have, so that a session whose
 // tokens begin alike need not compute them again: see Options.Prefixes. Any number of sessions, of any models,
-// may share it from any goroutine. Beginnings are found by a hash and compared token by token.
+// may share it from any goroutine. Beginnings are found by a hash and compared token by token. The zero value keeps
+// nothing.
 //
 // What it keeps shares memory with the sessions that it came from and with those that went on from it. Of all that it keeps
 // it counts each piece once, whoever else has it, and drops what was not used for longest when that is more than
@@ -91,6 +92,9 @@ func (c *PrefixCache) put(m *Model, at *moment) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.prefixes == nil {
+		c.init()
+	}
 	for _, old := range c.prefixes[p.keys[len(p.keys)-1]] {
 		if old.at.pos == at.pos && old.common(tokens) == at.pos {
 			if at.logits == nil || old.at.logits != nil {

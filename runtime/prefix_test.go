@@ -162,3 +162,17 @@ func TestOptionsGob(t *testing.T) {
 		}
 	}
 }
+
+// Caches without room keep nothing, the zero value among them.
+func TestPrefixCacheWithoutRoom(t *testing.T) {
+	for _, c := range []*rt.PrefixCache{{}, rt.NewPrefixCache(0), rt.NewPrefixCache(-1)} {
+		s := newSession(t, rt.Options{Prefixes: c})
+		must(t, s.Prefill(ctx, text(20)))
+		expect(t, s, text(20))
+		must(t, s.Close())
+		if n := c.Bytes(); n != 0 {
+			t.Errorf("%d bytes are kept", n)
+		}
+		c.Clear()
+	}
+}
