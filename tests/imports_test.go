@@ -66,6 +66,7 @@ var rules = map[string]rule{
 	"tests":                 {},
 	"tests/bench/gguf":      {ours: []string{"models"}},
 	"tests/bench/readspeed": {ours: []string{"runtime/host/probe", "runtime/kernel"}},
+	"tests/bench/speculate": {ours: []string{"internal/driver", "models", "runtime/host"}},
 	"tests/bench/table":     {},
 	"tests/bench/paper":     {},
 }

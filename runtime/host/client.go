@@ -119,6 +119,15 @@ func (c *Client) Bench(r BenchRequest) (BenchResult, error) {
 	return *last.Bench, nil
 }
 
+// Follow measures speculation on a given text. The session holds what it did.
+func (c *Client) Follow(r FollowRequest) (FollowResult, error) {
+	last, err := c.call(request{Do: doFollow, Follow: r}, nil)
+	if err != nil {
+		return FollowResult{}, err
+	}
+	return *last.Follow, nil
+}
+
 // Save writes the session to a file, as Session.Save does, and returns the number of its tokens.
 func (c *Client) Save(path string) (tokens int, err error) {
 	last, err := c.call(request{Do: doSave, Path: path}, nil)

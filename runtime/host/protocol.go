@@ -135,6 +135,7 @@ const (
 	doBench
 	doStats
 	doSave
+	doFollow
 	doCancel // the request of that serial, if it is under way; has no reply
 )
 
@@ -148,6 +149,7 @@ type request struct {
 	Sampling rt.Sampling
 	Bench    BenchRequest
 	Choices  []Choice
+	Follow   FollowRequest
 }
 
 // A request is answered by any number of replies, the last of which has Last set.
@@ -164,6 +166,7 @@ type reply struct {
 	Info     *Info
 	Generate *GenerateStats
 	Bench    *BenchResult
+	Follow   *FollowResult
 	Stats    *Stats
 }
 

@@ -138,6 +138,8 @@ func (s *server) do(w *work) (*reply, error) {
 		err = s.export()
 	case doBench:
 		r.Bench, err = s.bench(w.ctx, w.Bench)
+	case doFollow:
+		r.Follow, err = s.follow(w.ctx, w.Follow)
 	case doSave:
 		r.At, err = s.session.Pos(), s.session.Save(w.Path)
 	case doStats:
