@@ -125,10 +125,11 @@ func checkSave(file string) error {
 	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("--save %s: not a regular file", file)
 	}
-	if _, err := os.Stat(filepath.Dir(file)); err != nil {
-		return fmt.Errorf("--save %s: %w", file, err)
+	probe, err := os.CreateTemp(filepath.Dir(file), ".yococ-*") // as what is saved is first another file there
+	if err != nil {
+		return fmt.Errorf("--save %s: %w", file, errors.Unwrap(err))
 	}
-	return nil
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
 // readPrompt resolves @FILE and -. An editor or echo ends a text with a newline, which is not
@@ -190,6 +191,8 @@ func generate(ctx context.Context, s *screen, w io.Writer, m *driver.Model, o *d
 	switch {
 	case errors.As(err, &full) && stats.Tokens > 0:
 		fmt.Fprintf(os.Stderr, "the context of %d tokens is full\n", full.Context)
+	case errors.Is(err, context.Canceled) && save != "" && stats.Tokens == 0:
+		return fmt.Errorf("interrupted before the prompt was read: %s is not written", save)
 	case errors.Is(err, context.Canceled):
 		stats.Reason = host.Canceled
 	case err != nil:

@@ -83,6 +83,7 @@ func (q *Questions) read(file string, limit int, room *int) error {
 		if line == 1 {
 			text = bytes.TrimPrefix(text, []byte("\ufeff"))
 		}
+		text = bytes.TrimRight(text, "\r\n") // what is cut off ends in its own line
 		if len(bytes.TrimSpace(text)) == 0 {
 			continue
 		}

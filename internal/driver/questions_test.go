@@ -152,6 +152,9 @@ func TestQuestionErrors(t *testing.T) {
 		{sample(`{}`, `"1"`, `7`), ":1:54: arguments: got 7, want the contexts and continuations of a multiple-choice task"},
 		{`{"arguments": [["q", "a"], ["q", "b"]]}`, ":1:15: target is missing: want the number or text of the right choice"},
 		{sample(`{}`, `"c"`, `[["p", " c"], ["q", " c"]]`), ":1:54: arguments: all choices have the same continuation, and filtered_resps and acc do not tell which context is right"},
+		{`{"acc": 1, "filtered_resps": [["nan", "False"], ["-2.5", "False"]], ` + sample(`{}`, `"c"`, `[["p", " c"], ["q", " c"]]`)[1:], ":1:"},
+		{"{\n", ":1:"},
+		{"\n{\r\n", ":2:"},
 	} {
 		_, path, err := questions(t, "x.jsonl", c.text, 0)
 		if err == nil || !strings.HasPrefix(err.Error(), path+c.want) {
