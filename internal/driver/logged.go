@@ -128,7 +128,7 @@ func (r *questionReader) answered(n int) []int {
 			return nil
 		}
 		x, err := strconv.ParseFloat(fmt.Sprint(pair[0]), 64) // a number or the text of one
-		if err != nil || math.IsNaN(x) { // which is neither larger nor smaller
+		if err != nil || math.IsNaN(x) {                      // which is neither larger nor smaller
 			return nil
 		}
 		scores = append(scores, x)
