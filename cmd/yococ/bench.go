@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -56,6 +57,9 @@ func benchCommand(s *screen) *cobra.Command {
 			if n < 1 || n > driver.MaxBatch {
 				return fmt.Errorf("--batch %d: want 1 to %d", n, driver.MaxBatch)
 			}
+		}
+		if len(o.PP)+len(o.TG) == 0 {
+			return errors.New("nothing to measure: -p and -n are 0")
 		}
 		if o.Reps < 1 || o.Reps > driver.MaxReps {
 			return fmt.Errorf("--reps %d: want 1 to %d", o.Reps, driver.MaxReps)

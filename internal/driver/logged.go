@@ -127,8 +127,9 @@ func (r *questionReader) answered(n int) []int {
 		if len(pair) == 0 {
 			return nil
 		}
-		x, err := strconv.ParseFloat(fmt.Sprint(pair[0]), 64) // a number or the text of one
-		if err != nil || math.IsNaN(x) {                      // which is neither larger nor smaller
+		// A number or the text of one.
+		x, err := strconv.ParseFloat(fmt.Sprint(pair[0]), 64)
+		if err != nil || math.IsNaN(x) { // not a number is neither larger nor smaller
 			return nil
 		}
 		scores = append(scores, x)
