@@ -13,6 +13,18 @@ import (
 // stateful are models with every kind of state, in every format of caches and weights.
 var stateful = []string{"yoco8m", "yoco8mq4", "flaswa", "flaswaq8", "flabiasqknorm", "flagdn", "flagdnq8", "sambay", "sambayq8", "plaintiny", "plaintinyq8", "mixedtiny", "deltatiny"}
 
+// stepOf is the distance of the positions in a block that are tried: all of them for every mixer, but not by the
+// large models, whose mixer is in a small one too.
+func stepOf(m *rt.Model) int {
+	switch {
+	case race || testing.Short():
+		return 7
+	case m.Info().Dim > 64:
+		return 5
+	}
+	return 1
+}
+
 // A known is a sequence of tokens with the logits after each, as bits, of a session that did nothing else.
 type known struct {
 	tokens []int32
@@ -71,10 +83,7 @@ func TestFork(t *testing.T) {
 			k := newKnown(t, m, prompt(end, vocab), base)
 			s := session(t, m, rt.Options{Context: end, Threads: 1, Chunk: 50})
 			prefill(t, s, k.tokens[:base+1])
-			step := 1
-			if race || testing.Short() {
-				step = 7
-			}
+			step := stepOf(m)
 			for pos := base + 1; pos <= base+66; pos += step {
 				astray, between := fork(t, s), fork(t, s)
 				true1 := fork(t, between)

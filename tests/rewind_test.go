@@ -21,10 +21,7 @@ func TestRewind(t *testing.T) {
 			vocab := int32(m.Info().Vocab)
 			k := newKnown(t, m, prompt(end, int(vocab)), base)
 			checkpoints := []int{4, -1, 1}
-			step := 1
-			if race || testing.Short() {
-				step = 7
-			}
+			step := stepOf(m)
 			s := session(t, m, rt.Options{Context: end + 100, Threads: 1, Chunk: 50, Checkpoints: 4})
 			r := rand.New(rand.NewPCG(1, 2))
 			prefill(t, s, k.tokens[:end])

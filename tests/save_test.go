@@ -67,10 +67,7 @@ func TestSave(t *testing.T) {
 func testSave(t *testing.T, m *rt.Model) {
 	const from, to, last = 470, 470 + 65, 470 + 65 + 75 // saved after so many tokens; the last that all end with
 	tokens := prompt(last, m.Info().Vocab)
-	offsets := 1
-	if race || testing.Short() {
-		offsets = 13
-	}
+	offsets := stepOf(m)
 	s := session(t, m, rt.Options{Context: last, Threads: 1})
 	prefill(t, s, tokens[:from])
 	var want [][]uint32 // logits after from, from+1, … tokens
