@@ -47,6 +47,12 @@ func (r *region) copy() (*region, error) {
 	return c, nil
 }
 
+// zero makes the region say what it does before any token.
+func (r *region) zero() {
+	clear(r.bytes)
+	r.reach, r.floor = 0, 0
+}
+
 // fill makes the region say what another one does.
 func (r *region) fill(from *region) {
 	copy(r.bytes, from.bytes)

@@ -376,14 +376,23 @@ func (s *Session) Export() ([]Tensor, error) {
 	return s.engine.Export(s.states.pos), nil
 }
 
-// Reset forgets all tokens and gives their memory back.
+// Reset forgets all tokens and gives their memory back. That of the states of a fixed size it keeps, unless others have
+// it too: the next prompt needs all of it at once, and pages cost more than zeros.
 func (s *Session) Reset() error {
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.leave()
 	s.remember()
+	r := s.states.region
+	if r == nil || r.shared() {
+		s.empty()
+		return nil
+	}
+	r.share()
 	s.empty()
+	r.zero()
+	s.states.region = r // to which the engine is bound
 	return nil
 }
 
