@@ -115,10 +115,10 @@ func (s *Session) Tokens() []int32 {
 	return tokensOf(spans, s.states.pos)
 }
 
-// tokensOf are the first n tokens of spans.
+// tokensOf are the first n tokens of spans, in memory of their own.
 func tokensOf(spans []*span, n int) []int32 {
 	tokens := make([]int32, 0, n)
-	for _, span := range spans {
+	for _, span := range spans[:spansOf(n)] {
 		tokens = append(tokens, span.tokens[:min(kernel.SpanTokens, n-len(tokens))]...)
 	}
 	return tokens

@@ -13,7 +13,7 @@ func (s *Session) reuse(tokens []int32) (n int, back *moment, err error) {
 	if err := s.wake(); err != nil {
 		return 0, nil, err
 	}
-	at, n := c.find(s.model, s.engine, append(tokensOf(s.states.spans[:spansOf(held)], held), tokens...))
+	at, n := c.find(s.model, s.engine, append(tokensOf(s.states.spans, held), tokens...))
 	if n <= held {
 		if at != nil {
 			at.release()

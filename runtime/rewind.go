@@ -38,7 +38,7 @@ func (s *Session) rewind(pos int) error {
 		return err
 	}
 	s.move()
-	tokens := s.states.tokens(pos)
+	tokens := tokensOf(s.states.spans, pos)
 	if err := s.descend(pos - 1); err != nil {
 		return err
 	}

@@ -52,15 +52,6 @@ func (s *states) advance(tokens []int32) {
 	}
 }
 
-// tokens are the first n.
-func (s *states) tokens(n int) []int32 {
-	tokens := make([]int32, 0, n)
-	for _, span := range s.spans[:spansOf(n)] {
-		tokens = append(tokens, span.tokens[:min(kernel.SpanTokens, n-len(tokens))]...)
-	}
-	return tokens
-}
-
 // truncate gives the spans back that the first n tokens do not need.
 func (s *states) truncate(n int) {
 	keep := spansOf(n)

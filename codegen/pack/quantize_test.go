@@ -88,7 +88,8 @@ func TestQuantizeQ8(t *testing.T) {
 }
 
 // Every weight is at the step that is nearest to it. One step for the whole block, max|w| / 7 in five bits, is worse on the
-// whole, and never much better: the search looks at bounds of errors.
+// whole, and never much better: the search looks at bounds of errors. The two limits are not derived: these blocks give
+// 0.64 on the whole and 1.285 at worst, and a search that became worse shows.
 func TestQuantizeQ4(t *testing.T) {
 	var worst, sum, blocks float64
 	for w := range randomBlocks {
