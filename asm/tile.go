@@ -59,6 +59,13 @@ func (t *tile) rows(body func(scale reg.VecVirtual)) {
 	})
 }
 
+// fetchNext asks for what lies behind a row's bytes: the next panel's.
+func (t *tile) fetchNext(bytes int) {
+	for at := 0; at < bytes; at += cacheLine {
+		t.PREFETCHT0(operand.Mem{Base: t.dst, Disp: bytes + at})
+	}
+}
+
 func tileStore(e *emitter) { writeTile(e, false) }
 func tileAdd(e *emitter)   { writeTile(e, true) }
 
@@ -73,6 +80,7 @@ func writeTile(e *emitter, add bool) {
 	e.CMPQ(n, operand.Imm(tileCols))
 	e.JNE(operand.LabelRef(some))
 	t.rows(func(scale reg.VecVirtual) {
+		t.fetchNext(4 * tileCols)
 		for at := 0; at < 4*tileCols; at += e.bytes() {
 			v := e.vec()
 			e.VMULPS(operand.Mem{Base: t.tile, Disp: at}, scale, v)
@@ -104,6 +112,7 @@ func tileSwiGLU(e *emitter) {
 	t := newTile(e)
 	c := e.siluConstants()
 	t.rows(func(scale reg.VecVirtual) {
+		t.fetchNext(2 * tileCols)
 		for at := 0; at < 2*tileCols; at += e.bytes() {
 			gate, up := e.vec(), e.vec()
 			e.VMULPS(operand.Mem{Base: t.tile, Disp: at}, scale, gate)

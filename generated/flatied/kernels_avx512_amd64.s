@@ -2372,7 +2372,7 @@ done1:
 	RET
 
 // func tileStore_avx512(dst []float32, ldd int, tile []float32, scale []float32, lds int, bias []float32, rows int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tileStore_avx512(SB), NOSPLIT, $0-128
 	MOVQ  dst_base+0(FP), AX
 	MOVQ  ldd+24(FP), CX
@@ -2404,6 +2404,10 @@ given2:
 
 loop5:
 	VBROADCASTSS (SI), Z0
+	PREFETCHT0   256(AX)
+	PREFETCHT0   320(AX)
+	PREFETCHT0   384(AX)
+	PREFETCHT0   448(AX)
 	VMULPS       (DX), Z0, Z1
 	VADDPS       (DI), Z1, Z1
 	VMOVUPS      Z1, (AX)
@@ -2559,7 +2563,7 @@ DATA lane_avx512<>+60(SB)/4, $0x0000000f
 GLOBL lane_avx512<>(SB), RODATA|NOPTR, $64
 
 // func tileAdd_avx512(dst []float32, ldd int, tile []float32, scale []float32, lds int, bias []float32, rows int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tileAdd_avx512(SB), NOSPLIT, $0-128
 	MOVQ  dst_base+0(FP), AX
 	MOVQ  ldd+24(FP), CX
@@ -2591,6 +2595,10 @@ given2:
 
 loop5:
 	VBROADCASTSS (SI), Z0
+	PREFETCHT0   256(AX)
+	PREFETCHT0   320(AX)
+	PREFETCHT0   384(AX)
+	PREFETCHT0   448(AX)
 	VMULPS       (DX), Z0, Z1
 	VADDPS       (DI), Z1, Z1
 	VADDPS       (AX), Z1, Z1
@@ -2667,7 +2675,7 @@ done4:
 	RET
 
 // func tileSwiGLU_avx512(dst []float32, ldd int, tile []float32, scale []float32, lds int, rows int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·tileSwiGLU_avx512(SB), NOSPLIT, $0-96
 	MOVQ  dst_base+0(FP), AX
 	MOVQ  ldd+24(FP), CX
@@ -2701,6 +2709,8 @@ given1:
 
 loop2:
 	VBROADCASTSS (SI), Z12
+	PREFETCHT0   128(AX)
+	PREFETCHT0   192(AX)
 	VMULPS       (DX), Z12, Z13
 	VXORPS       Z11, Z13, Z14
 	VCMPPS       $0x05, Z1, Z14, K1

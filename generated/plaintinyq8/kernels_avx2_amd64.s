@@ -1844,7 +1844,7 @@ DATA unpacked_avx2<>+28(SB)/4, $0x00000007
 GLOBL unpacked_avx2<>(SB), RODATA|NOPTR, $32
 
 // func tileStore_avx2(dst []float32, ldd int, tile []float32, scale []float32, lds int, bias []float32, rows int, n int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·tileStore_avx2(SB), NOSPLIT, $0-128
 	MOVQ  dst_base+0(FP), AX
 	MOVQ  ldd+24(FP), CX
@@ -1876,6 +1876,10 @@ given2:
 
 loop5:
 	VBROADCASTSS (SI), Y0
+	PREFETCHT0   256(AX)
+	PREFETCHT0   320(AX)
+	PREFETCHT0   384(AX)
+	PREFETCHT0   448(AX)
 	VMULPS       (DX), Y0, Y1
 	VADDPS       (DI), Y1, Y1
 	VMOVUPS      Y1, (AX)
@@ -2039,7 +2043,7 @@ DATA noBias_avx2<>+252(SB)/4, $0x80000000
 GLOBL noBias_avx2<>(SB), RODATA|NOPTR, $256
 
 // func tileAdd_avx2(dst []float32, ldd int, tile []float32, scale []float32, lds int, bias []float32, rows int, n int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·tileAdd_avx2(SB), NOSPLIT, $0-128
 	MOVQ  dst_base+0(FP), AX
 	MOVQ  ldd+24(FP), CX
@@ -2071,6 +2075,10 @@ given2:
 
 loop5:
 	VBROADCASTSS (SI), Y0
+	PREFETCHT0   256(AX)
+	PREFETCHT0   320(AX)
+	PREFETCHT0   384(AX)
+	PREFETCHT0   448(AX)
 	VMULPS       (DX), Y0, Y1
 	VADDPS       (DI), Y1, Y1
 	VADDPS       (AX), Y1, Y1
@@ -2181,7 +2189,7 @@ done4:
 	RET
 
 // func tileSwiGLU_avx2(dst []float32, ldd int, tile []float32, scale []float32, lds int, rows int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·tileSwiGLU_avx2(SB), NOSPLIT, $0-96
 	MOVQ  dst_base+0(FP), AX
 	MOVQ  ldd+24(FP), CX
@@ -2203,6 +2211,8 @@ given1:
 
 loop2:
 	VBROADCASTSS (SI), Y0
+	PREFETCHT0   128(AX)
+	PREFETCHT0   192(AX)
 	VMULPS       (DX), Y0, Y1
 	VXORPS       sign_avx2<>+0(SB), Y1, Y2
 	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y2, Y3

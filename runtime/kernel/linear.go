@@ -70,15 +70,18 @@ func linear(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int, 
 	}
 	for p := range w.Every(m.panels(), rows) {
 		for r := 0; r < rows; r += tileRows {
-			n, part := min(tileRows, rows-r), x.rowsFrom(r)
-			multiply(w.Set, tile, part, m, p, n, tmp)
-			finish(w.Set, dst.From(r), tile, part.quantized, m.N, bias, p, n, end)
+			n := min(tileRows, rows-r)
+			multiply(w.Set, tile, &x, m, p, r, n, tmp)
+			finish(w.Set, dst.From(r), tile, &x.quantized, m.N, bias, p, r, n, end)
 		}
 	}
 }
 
-// multiply fills a tile, [rows][64], with x times panel p. tmp is as gemm wants it.
-func multiply(set Set, tile []float32, x factor, m *Matrix, p, rows int, tmp []byte) {
+// multiply fills a tile, [rows][64], with the rows of x from row first on times panel p. tmp is as gemm wants it.
+//
+// A factor is passed by reference: a copy made here would be read, before it is in the cache, in larger pieces than it was
+// written in, which waits for all stores before it, those of the panel before to memory among them.
+func multiply(set Set, tile []float32, x *factor, m *Matrix, p, first, rows int, tmp []byte) {
 	step, height, parts := m.step(rows), blockRows, 1
 	if m.quantized() { // a half is a stream, and its kernel reads it once for all the rows of a call
 		height, parts = rows, PanelCols/halfCols
@@ -87,8 +90,7 @@ func multiply(set Set, tile []float32, x factor, m *Matrix, p, rows int, tmp []b
 		for from := 0; from < m.K; from += step {
 			to := min(from+step, m.K)
 			for r := 0; r < rows; r += height {
-				n := min(height, rows-r)
-				m.gemm(set, tile[r*PanelCols:], x.rowsFrom(r), p, part, from, to, n, tmp)
+				m.gemm(set, tile[r*PanelCols:], x, first+r, p, part, from, to, min(height, rows-r), tmp)
 			}
 		}
 	}
@@ -116,12 +118,12 @@ func (m *Matrix) step(rows int) int {
 	return farBlock / size
 }
 
-// finish brings a tile, the outputs of panel p, to the first rows of dst, n wide. Where x was
-// quantized, its rows' scales are what the products still lack.
-func finish(set Set, dst Rows, tile []float32, x quantized, n int, bias []float32, p, rows int, end epilogue) {
-	scale, stride := []float32(nil), 0
+// finish brings a tile, the outputs of panel p for the rows of x from row first on, to the first rows of dst, n wide. Where
+// x was quantized, its rows' scales are what the products still lack.
+func finish(set Set, dst Rows, tile []float32, x *quantized, n int, bias []float32, p, first, rows int, end epilogue) {
+	scale, stride := []float32(nil), x.stride/4
 	if x.each > 0 {
-		scale, stride = x.scale, x.stride/4
+		scale = x.scale[first*stride:]
 	}
 	if end == swiglu {
 		set.TileSwiGLU(dst.Data[p*swigluCols:], dst.Stride, tile, scale, stride, rows)

@@ -136,21 +136,21 @@ func (m *Matrix) quantized() bool { return m.Q8 != nil || m.Q4 != nil }
 // rounds reports whether activations are rounded for the matrix.
 func (m *Matrix) rounds() bool { return m.Rounds && m.BF16 != nil }
 
-// gemm multiplies columns [from, to) of rows of x by the same steps of panel p, or of one half of it if m
-// is quantized; from is a multiple of a block. It adds to dst, [rows][64], unless from is 0. tmp is Q4Scratch
+// gemm multiplies columns [from, to) of rows of x, from row first on, by the same steps of panel p, or of one half of it
+// if m is quantized; from is a multiple of a block. It adds to dst, [rows][64], unless from is 0. tmp is Q4Scratch
 // bytes for a q4 matrix.
-func (m *Matrix) gemm(set Set, dst []float32, x factor, p, half, from, to, rows int, tmp []byte) {
+func (m *Matrix) gemm(set Set, dst []float32, x *factor, first, p, half, from, to, rows int, tmp []byte) {
 	if m.quantized() {
-		m.gemmHalf(set, dst[half*halfCols:], x.quantized, 2*p+half, from, to, rows, tmp)
+		m.gemmHalf(set, dst[half*halfCols:], &x.quantized, first, 2*p+half, from, to, rows, tmp)
 		return
 	}
 	k := to - from
 	if m.rounds() {
 		panel := m.BF16[(p*roundUp(m.K, 2)+from)*PanelCols:][:roundUp(k, 2)*PanelCols]
-		set.GemmBF16Dot(dst, PanelCols, x.rounded.x[from:], x.rounded.stride, panel, RoundedWidth(k), rows, from > 0)
+		set.GemmBF16Dot(dst, PanelCols, x.rounded.x[first*x.rounded.stride+from:], x.rounded.stride, panel, RoundedWidth(k), rows, from > 0)
 		return
 	}
-	in := x.Data[from:]
+	in := x.Data[first*x.Stride+from:]
 	if m.BF16 != nil {
 		panel := m.BF16[(p*roundUp(m.K, 2)+from)*PanelCols:][:roundUp(k, 2)*PanelCols]
 		set.GemmBF16(dst, PanelCols, in, x.Stride, panel, PanelCols, k, rows, from > 0)
@@ -161,16 +161,17 @@ func (m *Matrix) gemm(set Set, dst []float32, x factor, p, half, from, to, rows 
 }
 
 // gemmHalf is gemm for half h of all the quantized ones of m.
-func (m *Matrix) gemmHalf(set Set, dst []float32, x quantized, h, from, to, rows int, tmp []byte) {
-	first, n := from/Q8Block, blocksOf(to-from, Q8Block)
-	at, sums := h*blocksOf(m.K, Q8Block)+first, x.sums[first*x.each:]
+func (m *Matrix) gemmHalf(set Set, dst []float32, x *quantized, first, h, from, to, rows int, tmp []byte) {
+	block, n := from/Q8Block, blocksOf(to-from, Q8Block)
+	at, lds := h*blocksOf(m.K, Q8Block)+block, x.stride/4
+	in, sums := x.x[first*x.stride+from:], x.sums[first*lds+block*x.each:]
 	if m.Q4 != nil {
 		w := m.Q4[at*q4Bytes:][:n*q4Bytes]
-		set.GemmQ4(dst, PanelCols, x.x[from:], x.stride, sums, x.stride/4, w, n, rows, from > 0, tmp)
+		set.GemmQ4(dst, PanelCols, in, x.stride, sums, lds, w, n, rows, from > 0, tmp)
 		return
 	}
 	w := m.Q8[at*q8Bytes:][:n*q8Bytes]
-	set.GemmQ8(dst, PanelCols, x.x[from:], x.stride, sums, x.stride/4, w, n, rows, from > 0)
+	set.GemmQ8(dst, PanelCols, in, x.stride, sums, lds, w, n, rows, from > 0)
 }
 
 // Float32ToBF16 rounds to the nearest bfloat16, ties to even. A NaN stays one.

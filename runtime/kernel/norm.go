@@ -34,17 +34,6 @@ type factor struct {
 	quantized // for quantized ones
 }
 
-// rowsFrom are the rows from row r on.
-func (x factor) rowsFrom(r int) factor {
-	switch {
-	case x.each > 0:
-		return factor{quantized: x.quantized.from(r)}
-	case x.rounded.x != nil:
-		return factor{rounded: x.rounded.from(r)}
-	}
-	return factor{Rows: x.Rows.From(r)}
-}
-
 // convert makes x row r of what a kernel reads.
 func (f *factor) convert(set Set, r int, x []float32) {
 	if f.each > 0 {

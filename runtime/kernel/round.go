@@ -24,9 +24,6 @@ func viewRounded(rows Rows, k int) rounded {
 	return rounded{unsafe.Slice((*uint16)(at), 2*len(rows.Data)), 2 * rows.Stride}
 }
 
-// from are the rows from row r on.
-func (h rounded) from(r int) rounded { return rounded{h.x[r*h.stride:], h.stride} }
-
 // narrowRow rounds x as row r.
 func (h rounded) narrowRow(set Set, r int, x []float32) {
 	set.RoundRow(h.x[r*h.stride:][:roundUp(len(x), 2)], x)
