@@ -30,6 +30,8 @@ var writers = map[string]func(*emitter){
 	"GemmBF16":        gemmBF16,
 	"GemmQ8":          gemmQ8,
 	"GemmQ4":          gemmQ4,
+	"GemvQ8":          gemvQ8,
+	"GemvQ4":          gemvQ4,
 	"QuantizeRow":     quantizeRow,
 	"TileStore":       tileStore,
 	"TileAdd":         tileAdd,

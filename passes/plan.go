@@ -148,7 +148,9 @@ func (b *planner) cacheKernels(r *plan.Routine) []*plan.Kernel {
 
 // operandKernels are the kernels that a step needs because of the formats of its operands.
 func (b *planner) operandKernels(step plan.Step) []*plan.Kernel {
-	gemm := map[ir.Elem]*plan.Kernel{ir.F32: plan.GemmF32, ir.BF16: plan.GemmBF16, ir.Q8: plan.GemmQ8, ir.Q4: plan.GemmQ4}
+	gemm := map[ir.Elem][]*plan.Kernel{
+		ir.F32: {plan.GemmF32}, ir.BF16: {plan.GemmBF16}, ir.Q8: {plan.GemmQ8, plan.GemvQ8}, ir.Q4: {plan.GemmQ4, plan.GemvQ4},
+	}
 	var ks []*plan.Kernel
 	for _, o := range step.Operands {
 		switch o := o.(type) {
@@ -159,7 +161,7 @@ func (b *planner) operandKernels(step plan.Step) []*plan.Kernel {
 						ks = append(ks, plan.GemmBF16Dot, plan.RoundRow)
 						continue
 					}
-					ks = append(ks, gemm[e])
+					ks = append(ks, gemm[e]...)
 				}
 			}
 		case plan.InputArg:

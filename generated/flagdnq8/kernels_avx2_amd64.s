@@ -3216,6 +3216,151 @@ DATA wordOnes_avx2<>+24(SB)/4, $0x00010001
 DATA wordOnes_avx2<>+28(SB)/4, $0x00010001
 GLOBL wordOnes_avx2<>(SB), RODATA|NOPTR, $32
 
+// func gemvQ8_avx2(dst []float32, x []int8, sums []int32, w []byte, blocks int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·gemvQ8_avx2(SB), NOSPLIT, $16-104
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  w_base+72(FP), CX
+	MOVQ  $+64, DX
+	LEAQ  12288(CX), BX
+	MOVQ  dst_len+8(FP), SI
+	SHRQ  $0x05, SI
+	MOVQ  SI, 8(SP)
+	TESTQ SI, SI
+	JE    done4
+
+half1:
+	MOVQ    x_base+24(FP), SI
+	MOVQ    sums_base+48(FP), DI
+	VXORPS  Y0, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	MOVQ    blocks+96(FP), R8
+	TESTQ   R8, R8
+	JLE     ended3
+	MOVQ    R8, (SP)
+
+block2:
+	XORQ    R8, R8
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VMOVUPS q8Zero_avx2<>+0(SB), Y4
+	VMOVUPS wordOnes_avx2<>+0(SB), Y5
+	LEAQ    (CX)(R8*2), R9
+	MOVQ    $+16, R10
+
+steps6:
+	VPXOR        (R9), Y4, Y6
+	VPABSB       Y6, Y7
+	VPBROADCASTD (SI), Y8
+	VPSIGNB      Y6, Y8, Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     Y5, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPXOR        32(R9), Y4, Y6
+	VPABSB       Y6, Y7
+	VPBROADCASTD (SI), Y8
+	VPSIGNB      Y6, Y8, Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     Y5, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPXOR        64(R9), Y4, Y6
+	VPABSB       Y6, Y7
+	VPBROADCASTD (SI), Y8
+	VPSIGNB      Y6, Y8, Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     Y5, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPXOR        96(R9), Y4, Y6
+	VPABSB       Y6, Y7
+	VPBROADCASTD (SI), Y8
+	VPSIGNB      Y6, Y8, Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     Y5, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPXOR        128(R9), Y4, Y6
+	VPABSB       Y6, Y7
+	VPBROADCASTD 4(SI), Y8
+	VPSIGNB      Y6, Y8, Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     Y5, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPXOR        160(R9), Y4, Y6
+	VPABSB       Y6, Y7
+	VPBROADCASTD 4(SI), Y8
+	VPSIGNB      Y6, Y8, Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     Y5, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPXOR        192(R9), Y4, Y6
+	VPABSB       Y6, Y7
+	VPBROADCASTD 4(SI), Y8
+	VPSIGNB      Y6, Y8, Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     Y5, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPXOR        224(R9), Y4, Y6
+	VPABSB       Y6, Y7
+	VPBROADCASTD 4(SI), Y8
+	VPSIGNB      Y6, Y8, Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     Y5, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	ADDQ         $+8, SI
+	ADDQ         $+256, R9
+	DECQ         R10
+	JNE          steps6
+	ADDQ         $-128, SI
+	VPMOVZXWD    4096(CX)(R8*1), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    4112(CX)(R8*1), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VPMOVZXWD    4128(CX)(R8*1), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VPMOVZXWD    4144(CX)(R8*1), Y7
+	VPSLLD       $0x10, Y7, Y7
+	LEAQ         (AX)(R8*2), R8
+	VCVTDQ2PS    Y0, Y0
+	VFMADD213PS  (R8), Y4, Y0
+	VMOVUPS      Y0, (R8)
+	VCVTDQ2PS    Y1, Y1
+	VFMADD213PS  32(R8), Y5, Y1
+	VMOVUPS      Y1, 32(R8)
+	VCVTDQ2PS    Y2, Y2
+	VFMADD213PS  64(R8), Y6, Y2
+	VMOVUPS      Y2, 64(R8)
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  96(R8), Y7, Y3
+	VMOVUPS      Y3, 96(R8)
+	ADDQ         $+128, SI
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	ADDQ         $+4160, CX
+	ADDQ         $0x04, DI
+	DECQ         (SP)
+	JNE          block2
+
+ended3:
+	ADDQ $+128, AX
+	DECQ 8(SP)
+	JNE  half1
+
+done4:
+	VZEROUPPER
+	RET
+
 // func quantizeRow_avx2(q []int8, sums []int32, x []float32, block int, zero int) (scale float32)
 // Requires: AVX, AVX2
 TEXT ·quantizeRow_avx2(SB), NOSPLIT, $0-92

@@ -37,6 +37,11 @@ func (avx2Kernels) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int3
 	gemmQ8_avx2(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc)
 }
 
+// GemvQ8 multiplies one row of quantized x by halves of panels of 8-bit blocks.
+func (avx2Kernels) GemvQ8(dst []float32, x []int8, sums []int32, w []byte, blocks int) {
+	gemvQ8_avx2(dst, x, sums, w, blocks)
+}
+
 // QuantizeRow rounds a row to 8-bit integers and a scale.
 func (avx2Kernels) QuantizeRow(q []int8, sums []int32, x []float32, block int, zero int) (scale float32) {
 	return quantizeRow_avx2(q, sums, x, block, zero)
@@ -110,6 +115,11 @@ func (avx512Kernels) GemmF32(dst []float32, ldd int, x []float32, ldx int, w []f
 // GemmQ8 multiplies rows of quantized x by half a panel of 8-bit blocks.
 func (avx512Kernels) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool) {
 	gemmQ8_avx512(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc)
+}
+
+// GemvQ8 multiplies one row of quantized x by halves of panels of 8-bit blocks.
+func (avx512Kernels) GemvQ8(dst []float32, x []int8, sums []int32, w []byte, blocks int) {
+	gemvQ8_avx512(dst, x, sums, w, blocks)
 }
 
 // QuantizeRow rounds a row to 8-bit integers and a scale.

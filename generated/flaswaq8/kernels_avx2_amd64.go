@@ -14,6 +14,11 @@ func gemmF32_avx2(dst []float32, ldd int, x []float32, ldx int, w []float32, wid
 //go:noescape
 func gemmQ8_avx2(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool)
 
+// gemvQ8_avx2 multiplies one row of quantized x by halves of panels of 8-bit blocks; kernel.Portable.GemvQ8 is the reference.
+//
+//go:noescape
+func gemvQ8_avx2(dst []float32, x []int8, sums []int32, w []byte, blocks int)
+
 // quantizeRow_avx2 rounds a row to 8-bit integers and a scale; kernel.Portable.QuantizeRow is the reference.
 //
 //go:noescape

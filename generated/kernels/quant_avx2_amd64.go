@@ -4,6 +4,16 @@
 
 package kernels
 
+// gemvQ8_avx2 multiplies one row of quantized x by halves of panels of 8-bit blocks; kernel.Portable.GemvQ8 is the reference.
+//
+//go:noescape
+func gemvQ8_avx2(dst []float32, x []int8, sums []int32, w []byte, blocks int)
+
+// gemvQ4_avx2 multiplies one row of quantized x by halves of panels of 4-bit blocks; kernel.Portable.GemvQ4 is the reference.
+//
+//go:noescape
+func gemvQ4_avx2(dst []float32, x []int8, sums []int32, w []byte, blocks int, tmp []byte)
+
 // quantizeRow_avx2 rounds a row to 8-bit integers and a scale; kernel.Portable.QuantizeRow is the reference.
 //
 //go:noescape

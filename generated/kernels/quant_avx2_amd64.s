@@ -4,6 +4,450 @@
 
 #include "textflag.h"
 
+// func gemvQ8_avx2(dst []float32, x []int8, sums []int32, w []byte, blocks int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·gemvQ8_avx2(SB), NOSPLIT, $16-104
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  w_base+72(FP), CX
+	MOVQ  $+64, DX
+	LEAQ  12288(CX), BX
+	MOVQ  dst_len+8(FP), SI
+	SHRQ  $0x05, SI
+	MOVQ  SI, 8(SP)
+	TESTQ SI, SI
+	JE    done4
+
+half1:
+	MOVQ    x_base+24(FP), SI
+	MOVQ    sums_base+48(FP), DI
+	VXORPS  Y0, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	MOVQ    blocks+96(FP), R8
+	TESTQ   R8, R8
+	JLE     ended3
+	MOVQ    R8, (SP)
+
+block2:
+	XORQ    R8, R8
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VMOVUPS q8Zero_avx2<>+0(SB), Y4
+	VMOVUPS wordOnes_avx2<>+0(SB), Y5
+	LEAQ    (CX)(R8*2), R9
+	MOVQ    $+16, R10
+
+steps6:
+	VPXOR        (R9), Y4, Y6
+	VPABSB       Y6, Y7
+	VPBROADCASTD (SI), Y8
+	VPSIGNB      Y6, Y8, Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     Y5, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPXOR        32(R9), Y4, Y6
+	VPABSB       Y6, Y7
+	VPBROADCASTD (SI), Y8
+	VPSIGNB      Y6, Y8, Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     Y5, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPXOR        64(R9), Y4, Y6
+	VPABSB       Y6, Y7
+	VPBROADCASTD (SI), Y8
+	VPSIGNB      Y6, Y8, Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     Y5, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPXOR        96(R9), Y4, Y6
+	VPABSB       Y6, Y7
+	VPBROADCASTD (SI), Y8
+	VPSIGNB      Y6, Y8, Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     Y5, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPXOR        128(R9), Y4, Y6
+	VPABSB       Y6, Y7
+	VPBROADCASTD 4(SI), Y8
+	VPSIGNB      Y6, Y8, Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     Y5, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPXOR        160(R9), Y4, Y6
+	VPABSB       Y6, Y7
+	VPBROADCASTD 4(SI), Y8
+	VPSIGNB      Y6, Y8, Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     Y5, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPXOR        192(R9), Y4, Y6
+	VPABSB       Y6, Y7
+	VPBROADCASTD 4(SI), Y8
+	VPSIGNB      Y6, Y8, Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     Y5, Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPXOR        224(R9), Y4, Y6
+	VPABSB       Y6, Y7
+	VPBROADCASTD 4(SI), Y8
+	VPSIGNB      Y6, Y8, Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     Y5, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	ADDQ         $+8, SI
+	ADDQ         $+256, R9
+	DECQ         R10
+	JNE          steps6
+	ADDQ         $-128, SI
+	VPMOVZXWD    4096(CX)(R8*1), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    4112(CX)(R8*1), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VPMOVZXWD    4128(CX)(R8*1), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VPMOVZXWD    4144(CX)(R8*1), Y7
+	VPSLLD       $0x10, Y7, Y7
+	LEAQ         (AX)(R8*2), R8
+	VCVTDQ2PS    Y0, Y0
+	VFMADD213PS  (R8), Y4, Y0
+	VMOVUPS      Y0, (R8)
+	VCVTDQ2PS    Y1, Y1
+	VFMADD213PS  32(R8), Y5, Y1
+	VMOVUPS      Y1, 32(R8)
+	VCVTDQ2PS    Y2, Y2
+	VFMADD213PS  64(R8), Y6, Y2
+	VMOVUPS      Y2, 64(R8)
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  96(R8), Y7, Y3
+	VMOVUPS      Y3, 96(R8)
+	ADDQ         $+128, SI
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	ADDQ         $+4160, CX
+	ADDQ         $0x04, DI
+	DECQ         (SP)
+	JNE          block2
+
+ended3:
+	ADDQ $+128, AX
+	DECQ 8(SP)
+	JNE  half1
+
+done4:
+	VZEROUPPER
+	RET
+
+DATA q8Zero_avx2<>+0(SB)/4, $0x80808080
+DATA q8Zero_avx2<>+4(SB)/4, $0x80808080
+DATA q8Zero_avx2<>+8(SB)/4, $0x80808080
+DATA q8Zero_avx2<>+12(SB)/4, $0x80808080
+DATA q8Zero_avx2<>+16(SB)/4, $0x80808080
+DATA q8Zero_avx2<>+20(SB)/4, $0x80808080
+DATA q8Zero_avx2<>+24(SB)/4, $0x80808080
+DATA q8Zero_avx2<>+28(SB)/4, $0x80808080
+GLOBL q8Zero_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA wordOnes_avx2<>+0(SB)/4, $0x00010001
+DATA wordOnes_avx2<>+4(SB)/4, $0x00010001
+DATA wordOnes_avx2<>+8(SB)/4, $0x00010001
+DATA wordOnes_avx2<>+12(SB)/4, $0x00010001
+DATA wordOnes_avx2<>+16(SB)/4, $0x00010001
+DATA wordOnes_avx2<>+20(SB)/4, $0x00010001
+DATA wordOnes_avx2<>+24(SB)/4, $0x00010001
+DATA wordOnes_avx2<>+28(SB)/4, $0x00010001
+GLOBL wordOnes_avx2<>(SB), RODATA|NOPTR, $32
+
+// func gemvQ4_avx2(dst []float32, x []int8, sums []int32, w []byte, blocks int, tmp []byte)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·gemvQ4_avx2(SB), NOSPLIT, $32-128
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  w_base+72(FP), CX
+	MOVQ  $+64, DX
+	LEAQ  12288(CX), BX
+	MOVQ  dst_len+8(FP), SI
+	SHRQ  $0x05, SI
+	MOVQ  SI, 8(SP)
+	TESTQ SI, SI
+	JE    done4
+
+half1:
+	MOVQ    x_base+24(FP), SI
+	MOVQ    sums_base+48(FP), DI
+	VXORPS  Y0, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	MOVQ    blocks+96(FP), R8
+	TESTQ   R8, R8
+	JLE     ended3
+	MOVQ    R8, (SP)
+
+block2:
+	MOVQ    tmp_base+104(FP), R8
+	VMOVDQU (CX), Y0
+	VPSLLD  $0x1b, Y0, Y1
+	VPSRAD  $0x1b, Y1, Y1
+	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU Y1, (R8)
+	VPSLLD  $0x16, Y0, Y1
+	VPSRAD  $0x1b, Y1, Y1
+	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU Y1, 128(R8)
+	VPSLLD  $0x11, Y0, Y1
+	VPSRAD  $0x1b, Y1, Y1
+	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU Y1, 256(R8)
+	VPSLLD  $0x0c, Y0, Y1
+	VPSRAD  $0x1b, Y1, Y1
+	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU Y1, 384(R8)
+	VPSRLD  $0x01, Y0, Y0
+	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
+	VMOVDQU Y0, 512(R8)
+	VMOVDQU 32(CX), Y0
+	VPSLLD  $0x1b, Y0, Y1
+	VPSRAD  $0x1b, Y1, Y1
+	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU Y1, 32(R8)
+	VPSLLD  $0x16, Y0, Y1
+	VPSRAD  $0x1b, Y1, Y1
+	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU Y1, 160(R8)
+	VPSLLD  $0x11, Y0, Y1
+	VPSRAD  $0x1b, Y1, Y1
+	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU Y1, 288(R8)
+	VPSLLD  $0x0c, Y0, Y1
+	VPSRAD  $0x1b, Y1, Y1
+	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU Y1, 416(R8)
+	VPSRLD  $0x01, Y0, Y0
+	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
+	VMOVDQU Y0, 544(R8)
+	VMOVDQU 64(CX), Y0
+	VPSLLD  $0x1b, Y0, Y1
+	VPSRAD  $0x1b, Y1, Y1
+	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU Y1, 64(R8)
+	VPSLLD  $0x16, Y0, Y1
+	VPSRAD  $0x1b, Y1, Y1
+	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU Y1, 192(R8)
+	VPSLLD  $0x11, Y0, Y1
+	VPSRAD  $0x1b, Y1, Y1
+	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU Y1, 320(R8)
+	VPSLLD  $0x0c, Y0, Y1
+	VPSRAD  $0x1b, Y1, Y1
+	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU Y1, 448(R8)
+	VPSRLD  $0x01, Y0, Y0
+	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
+	VMOVDQU Y0, 576(R8)
+	VMOVDQU 96(CX), Y0
+	VPSLLD  $0x1b, Y0, Y1
+	VPSRAD  $0x1b, Y1, Y1
+	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU Y1, 96(R8)
+	VPSLLD  $0x16, Y0, Y1
+	VPSRAD  $0x1b, Y1, Y1
+	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU Y1, 224(R8)
+	VPSLLD  $0x11, Y0, Y1
+	VPSRAD  $0x1b, Y1, Y1
+	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU Y1, 352(R8)
+	VPSLLD  $0x0c, Y0, Y1
+	VPSRAD  $0x1b, Y1, Y1
+	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU Y1, 480(R8)
+	VPSRLD  $0x01, Y0, Y0
+	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
+	VMOVDQU Y0, 608(R8)
+	MOVQ    $+0, 16(SP)
+
+strip5:
+	MOVQ    tmp_base+104(FP), R8
+	VXORPS  Y0, Y0, Y0
+	VMOVDQU Y0, 19456(R8)
+	VMOVDQU Y0, 19488(R8)
+	VMOVDQU Y0, 19520(R8)
+	VMOVDQU Y0, 19552(R8)
+	MOVQ    16(SP), R9
+	LEAQ    128(CX)(R9*1), R8
+	MOVQ    tmp_base+104(FP), R10
+	LEAQ    (R10)(R9*1), R9
+	MOVQ    $+4, 24(SP)
+
+part6:
+	MOVQ         DI, R10
+	VPBROADCASTD 4(R10), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VMOVDQA      Y0, Y1
+	VMOVDQA      Y0, Y2
+	VMOVDQA      Y0, Y3
+	MOVQ         $+4, R10
+
+steps7:
+	VMOVDQU      (R8), Y4
+	VPAND        nibble_avx2<>+0(SB), Y4, Y4
+	VPBROADCASTD (SI), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
+	VMOVDQU      32(R8), Y4
+	VPAND        nibble_avx2<>+0(SB), Y4, Y4
+	VPBROADCASTD (SI), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y1, Y1
+	VMOVDQU      64(R8), Y4
+	VPAND        nibble_avx2<>+0(SB), Y4, Y4
+	VPBROADCASTD (SI), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y2, Y2
+	VMOVDQU      96(R8), Y4
+	VPAND        nibble_avx2<>+0(SB), Y4, Y4
+	VPBROADCASTD (SI), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y3, Y3
+	VMOVDQU      (R8), Y4
+	VPSRLW       $0x04, Y4, Y4
+	VPAND        nibble_avx2<>+0(SB), Y4, Y4
+	VPBROADCASTD 4(SI), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y0, Y0
+	VMOVDQU      32(R8), Y4
+	VPSRLW       $0x04, Y4, Y4
+	VPAND        nibble_avx2<>+0(SB), Y4, Y4
+	VPBROADCASTD 4(SI), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y1, Y1
+	VMOVDQU      64(R8), Y4
+	VPSRLW       $0x04, Y4, Y4
+	VPAND        nibble_avx2<>+0(SB), Y4, Y4
+	VPBROADCASTD 4(SI), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y2, Y2
+	VMOVDQU      96(R8), Y4
+	VPSRLW       $0x04, Y4, Y4
+	VPAND        nibble_avx2<>+0(SB), Y4, Y4
+	VPBROADCASTD 4(SI), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y3, Y3
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	ADDQ         $+8, SI
+	ADDQ         $+128, R8
+	DECQ         R10
+	JNE          steps7
+	MOVQ         tmp_base+104(FP), R10
+	VPMADDWD     (R9), Y0, Y0
+	VPADDD       19456(R10), Y0, Y0
+	VMOVDQU      Y0, 19456(R10)
+	VPMADDWD     32(R9), Y1, Y1
+	VPADDD       19488(R10), Y1, Y1
+	VMOVDQU      Y1, 19488(R10)
+	VPMADDWD     64(R9), Y2, Y2
+	VPADDD       19520(R10), Y2, Y2
+	VMOVDQU      Y2, 19520(R10)
+	VPMADDWD     96(R9), Y3, Y3
+	VPADDD       19552(R10), Y3, Y3
+	VMOVDQU      Y3, 19552(R10)
+	ADDQ         $+128, R9
+	ADDQ         $0x04, DI
+	DECQ         24(SP)
+	JNE          part6
+	ADDQ         $-128, SI
+	SUBQ         $0x10, DI
+	MOVQ         tmp_base+104(FP), R9
+	MOVQ         16(SP), R10
+	LEAQ         (AX)(R10*1), R8
+	MOVQ         tmp_base+104(FP), R11
+	VMOVUPS      512(R11)(R10*1), Y0
+	MOVQ         tmp_base+104(FP), R11
+	VMOVUPS      544(R11)(R10*1), Y1
+	MOVQ         tmp_base+104(FP), R11
+	VMOVUPS      576(R11)(R10*1), Y2
+	MOVQ         tmp_base+104(FP), R11
+	VMOVUPS      608(R11)(R10*1), Y3
+	VCVTDQ2PS    19456(R9), Y4
+	VFMADD213PS  (R8), Y0, Y4
+	VMOVUPS      Y4, (R8)
+	VCVTDQ2PS    19488(R9), Y0
+	VFMADD213PS  32(R8), Y1, Y0
+	VMOVUPS      Y0, 32(R8)
+	VCVTDQ2PS    19520(R9), Y0
+	VFMADD213PS  64(R8), Y2, Y0
+	VMOVUPS      Y0, 64(R8)
+	VCVTDQ2PS    19552(R9), Y0
+	VFMADD213PS  96(R8), Y3, Y0
+	VMOVUPS      Y0, 96(R8)
+	ADDQ         $+128, 16(SP)
+	CMPQ         16(SP), $+128
+	JLT          strip5
+	ADDQ         $+128, SI
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	ADDQ         $+2176, CX
+	ADDQ         $0x14, DI
+	DECQ         (SP)
+	JNE          block2
+
+ended3:
+	ADDQ $+128, AX
+	DECQ 8(SP)
+	JNE  half1
+
+done4:
+	VZEROUPPER
+	RET
+
+DATA twice_avx2<>+0(SB)/4, $0x01000100
+DATA twice_avx2<>+4(SB)/4, $0x05040504
+DATA twice_avx2<>+8(SB)/4, $0x09080908
+DATA twice_avx2<>+12(SB)/4, $0x0d0c0d0c
+DATA twice_avx2<>+16(SB)/4, $0x01000100
+DATA twice_avx2<>+20(SB)/4, $0x05040504
+DATA twice_avx2<>+24(SB)/4, $0x09080908
+DATA twice_avx2<>+28(SB)/4, $0x0d0c0d0c
+GLOBL twice_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA q4Scale_avx2<>+0(SB)/4, $0x7ff80000
+DATA q4Scale_avx2<>+4(SB)/4, $0x7ff80000
+DATA q4Scale_avx2<>+8(SB)/4, $0x7ff80000
+DATA q4Scale_avx2<>+12(SB)/4, $0x7ff80000
+DATA q4Scale_avx2<>+16(SB)/4, $0x7ff80000
+DATA q4Scale_avx2<>+20(SB)/4, $0x7ff80000
+DATA q4Scale_avx2<>+24(SB)/4, $0x7ff80000
+DATA q4Scale_avx2<>+28(SB)/4, $0x7ff80000
+GLOBL q4Scale_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA nibble_avx2<>+0(SB)/4, $0x0f0f0f0f
+DATA nibble_avx2<>+4(SB)/4, $0x0f0f0f0f
+DATA nibble_avx2<>+8(SB)/4, $0x0f0f0f0f
+DATA nibble_avx2<>+12(SB)/4, $0x0f0f0f0f
+DATA nibble_avx2<>+16(SB)/4, $0x0f0f0f0f
+DATA nibble_avx2<>+20(SB)/4, $0x0f0f0f0f
+DATA nibble_avx2<>+24(SB)/4, $0x0f0f0f0f
+DATA nibble_avx2<>+28(SB)/4, $0x0f0f0f0f
+GLOBL nibble_avx2<>(SB), RODATA|NOPTR, $32
+
 // func quantizeRow_avx2(q []int8, sums []int32, x []float32, block int, zero int) (scale float32)
 // Requires: AVX, AVX2
 TEXT ·quantizeRow_avx2(SB), NOSPLIT, $0-92

@@ -4,6 +4,311 @@
 
 #include "textflag.h"
 
+// func gemvQ8_avx512(dst []float32, x []int8, sums []int32, w []byte, blocks int)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VNNI, MMX+
+TEXT ·gemvQ8_avx512(SB), NOSPLIT, $16-104
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  w_base+72(FP), CX
+	MOVQ  $+64, DX
+	LEAQ  12288(CX), BX
+	MOVQ  dst_len+8(FP), SI
+	SHRQ  $0x05, SI
+	MOVQ  SI, 8(SP)
+	TESTQ SI, SI
+	JE    done4
+
+half1:
+	MOVQ    x_base+24(FP), SI
+	MOVQ    sums_base+48(FP), DI
+	VXORPS  Z0, Z0, Z0
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, 64(AX)
+	MOVQ    blocks+96(FP), R8
+	TESTQ   R8, R8
+	JLE     ended3
+	MOVQ    R8, (SP)
+	VXORPS  Z0, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+
+block2:
+	MOVQ         DI, R8
+	VPBROADCASTD (R8), Z2
+	VMOVDQA32    Z2, Z3
+	LEAQ         (R8)(DX*4), R8
+	VXORPS       Z4, Z4, Z4
+	VXORPS       Z5, Z5, Z5
+	MOVQ         CX, R9
+	MOVQ         $+4, R8
+
+steps5:
+	VMOVDQU32    (R9), Z6
+	VMOVDQU32    64(R9), Z7
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD (SI), Z8
+	VPDPBUSD     Z8, Z6, Z2
+	VPDPBUSD     Z8, Z7, Z3
+	VMOVDQU32    128(R9), Z6
+	VMOVDQU32    192(R9), Z7
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 4(SI), Z8
+	VPDPBUSD     Z8, Z6, Z4
+	VPDPBUSD     Z8, Z7, Z5
+	VMOVDQU32    256(R9), Z6
+	VMOVDQU32    320(R9), Z7
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 8(SI), Z8
+	VPDPBUSD     Z8, Z6, Z2
+	VPDPBUSD     Z8, Z7, Z3
+	VMOVDQU32    384(R9), Z6
+	VMOVDQU32    448(R9), Z7
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 12(SI), Z8
+	VPDPBUSD     Z8, Z6, Z4
+	VPDPBUSD     Z8, Z7, Z5
+	VMOVDQU32    512(R9), Z6
+	VMOVDQU32    576(R9), Z7
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 16(SI), Z8
+	VPDPBUSD     Z8, Z6, Z2
+	VPDPBUSD     Z8, Z7, Z3
+	VMOVDQU32    640(R9), Z6
+	VMOVDQU32    704(R9), Z7
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 20(SI), Z8
+	VPDPBUSD     Z8, Z6, Z4
+	VPDPBUSD     Z8, Z7, Z5
+	VMOVDQU32    768(R9), Z6
+	VMOVDQU32    832(R9), Z7
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 24(SI), Z8
+	VPDPBUSD     Z8, Z6, Z2
+	VPDPBUSD     Z8, Z7, Z3
+	VMOVDQU32    896(R9), Z6
+	VMOVDQU32    960(R9), Z7
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 28(SI), Z8
+	VPDPBUSD     Z8, Z6, Z4
+	VPDPBUSD     Z8, Z7, Z5
+	ADDQ         $+32, SI
+	ADDQ         $+1024, R9
+	DECQ         R8
+	JNE          steps5
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPADDD       Z4, Z2, Z2
+	VPADDD       Z5, Z3, Z3
+	VPMOVZXWD    4096(CX), Z4
+	VPSLLD       $0x10, Z4, Z4
+	VPMOVZXWD    4128(CX), Z5
+	VPSLLD       $0x10, Z5, Z5
+	VCVTDQ2PS    Z2, Z2
+	VFMADD231PS  Z4, Z2, Z0
+	VCVTDQ2PS    Z3, Z3
+	VFMADD231PS  Z5, Z3, Z1
+	ADDQ         $+4160, CX
+	ADDQ         $0x04, DI
+	DECQ         (SP)
+	JNE          block2
+	MOVQ         AX, SI
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z1, 64(SI)
+	ADDQ         DX, SI
+
+ended3:
+	ADDQ $+128, AX
+	DECQ 8(SP)
+	JNE  half1
+
+done4:
+	VZEROUPPER
+	RET
+
+// func gemvQ4_avx512(dst []float32, x []int8, sums []int32, w []byte, blocks int, tmp []byte)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VNNI, MMX+
+TEXT ·gemvQ4_avx512(SB), NOSPLIT, $16-128
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  w_base+72(FP), CX
+	MOVQ  $+64, DX
+	LEAQ  12288(CX), BX
+	MOVQ  dst_len+8(FP), SI
+	SHRQ  $0x05, SI
+	MOVQ  SI, 8(SP)
+	TESTQ SI, SI
+	JE    done4
+
+half1:
+	MOVQ    x_base+24(FP), SI
+	MOVQ    sums_base+48(FP), DI
+	VXORPS  Z0, Z0, Z0
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, 64(AX)
+	MOVQ    blocks+96(FP), R8
+	TESTQ   R8, R8
+	JLE     ended3
+	MOVQ    R8, (SP)
+
+block2:
+	VPBROADCASTD nibble_avx512<>+0(SB), Z0
+	VPBROADCASTD lowWord_avx512<>+0(SB), Z1
+	MOVQ         CX, R8
+	VMOVDQU32    (R8), Z2
+	VMOVDQU32    64(R8), Z3
+	VXORPS       Z4, Z4, Z4
+	VXORPS       Z5, Z5, Z5
+	MOVQ         $+4, R9
+
+part5:
+	ADDQ         $0x04, DI
+	MOVQ         DI, R10
+	VPBROADCASTD (R10), Z6
+	VMOVDQA32    Z6, Z7
+	LEAQ         (R10)(DX*4), R10
+	VXORPS       Z8, Z8, Z8
+	VXORPS       Z9, Z9, Z9
+	VPANDD       128(R8), Z0, Z10
+	VPANDD       192(R8), Z0, Z11
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD (SI), Z12
+	VPDPBUSD     Z12, Z10, Z6
+	VPDPBUSD     Z12, Z11, Z7
+	VPSRLW       $0x04, 128(R8), Z10
+	VPANDD       Z0, Z10, Z10
+	VPSRLW       $0x04, 192(R8), Z11
+	VPANDD       Z0, Z11, Z11
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 4(SI), Z12
+	VPDPBUSD     Z12, Z10, Z8
+	VPDPBUSD     Z12, Z11, Z9
+	VPANDD       256(R8), Z0, Z10
+	VPANDD       320(R8), Z0, Z11
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 8(SI), Z12
+	VPDPBUSD     Z12, Z10, Z6
+	VPDPBUSD     Z12, Z11, Z7
+	VPSRLW       $0x04, 256(R8), Z10
+	VPANDD       Z0, Z10, Z10
+	VPSRLW       $0x04, 320(R8), Z11
+	VPANDD       Z0, Z11, Z11
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 12(SI), Z12
+	VPDPBUSD     Z12, Z10, Z8
+	VPDPBUSD     Z12, Z11, Z9
+	VPANDD       384(R8), Z0, Z10
+	VPANDD       448(R8), Z0, Z11
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 16(SI), Z12
+	VPDPBUSD     Z12, Z10, Z6
+	VPDPBUSD     Z12, Z11, Z7
+	VPSRLW       $0x04, 384(R8), Z10
+	VPANDD       Z0, Z10, Z10
+	VPSRLW       $0x04, 448(R8), Z11
+	VPANDD       Z0, Z11, Z11
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 20(SI), Z12
+	VPDPBUSD     Z12, Z10, Z8
+	VPDPBUSD     Z12, Z11, Z9
+	VPANDD       512(R8), Z0, Z10
+	VPANDD       576(R8), Z0, Z11
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 24(SI), Z12
+	VPDPBUSD     Z12, Z10, Z6
+	VPDPBUSD     Z12, Z11, Z7
+	VPSRLW       $0x04, 512(R8), Z10
+	VPANDD       Z0, Z10, Z10
+	VPSRLW       $0x04, 576(R8), Z11
+	VPANDD       Z0, Z11, Z11
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 28(SI), Z12
+	VPDPBUSD     Z12, Z10, Z8
+	VPDPBUSD     Z12, Z11, Z9
+	VPADDD       Z8, Z6, Z6
+	VPADDD       Z9, Z7, Z7
+	VPSLLD       $0x1b, Z2, Z8
+	VPSRAD       $0x1b, Z8, Z8
+	VPANDD       Z1, Z8, Z8
+	VPSRLD       $0x05, Z2, Z2
+	VPDPWSSD     Z8, Z6, Z4
+	VPSLLD       $0x1b, Z3, Z6
+	VPSRAD       $0x1b, Z6, Z6
+	VPANDD       Z1, Z6, Z6
+	VPSRLD       $0x05, Z3, Z3
+	VPDPWSSD     Z6, Z7, Z5
+	ADDQ         $+32, SI
+	ADDQ         $+512, R8
+	DECQ         R9
+	JNE          part5
+	SUBQ         $0x10, DI
+	MOVQ         AX, R8
+	VPBROADCASTD q4Scale_avx512<>+0(SB), Z2
+	VPSRLD       $0x01, (CX), Z0
+	VPANDD       Z2, Z0, Z0
+	VPSRLD       $0x01, 64(CX), Z1
+	VPANDD       Z2, Z1, Z1
+	VCVTDQ2PS    Z4, Z4
+	VFMADD213PS  (R8), Z0, Z4
+	VMOVUPS      Z4, (R8)
+	VCVTDQ2PS    Z5, Z5
+	VFMADD213PS  64(R8), Z1, Z5
+	VMOVUPS      Z5, 64(R8)
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	ADDQ         $+2176, CX
+	ADDQ         $0x14, DI
+	DECQ         (SP)
+	JNE          block2
+
+ended3:
+	ADDQ $+128, AX
+	DECQ 8(SP)
+	JNE  half1
+
+done4:
+	VZEROUPPER
+	RET
+
+DATA nibble_avx512<>+0(SB)/4, $0x0f0f0f0f
+GLOBL nibble_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA lowWord_avx512<>+0(SB)/4, $0x0000ffff
+GLOBL lowWord_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA q4Scale_avx512<>+0(SB)/4, $0x7ff80000
+GLOBL q4Scale_avx512<>(SB), RODATA|NOPTR, $4
+
 // func quantizeRow_avx512(q []int8, sums []int32, x []float32, block int, zero int) (scale float32)
 // Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL
 TEXT ·quantizeRow_avx512(SB), NOSPLIT, $0-92

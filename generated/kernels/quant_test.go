@@ -20,21 +20,27 @@ const quantBlock = kernel.Q8Block
 // gemmOf is a quantized product, with scratch of its own.
 type gemmOf func(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool)
 
-// formats are the quantized formats.
-var formats = []struct {
+// A quantFormat is a format of quantized weights.
+type quantFormat struct {
 	name        string
 	below, most int // the smallest and largest value of a weight
 	sums        int // a block
 	packed      func(n, k int) int
 	put         func(r *rand.Rand, dst []byte, k, n, b int, q []int8, scale uint16, extreme bool)
 	gemm        func(s kernel.Set, tmp []byte) gemmOf
-}{
+	gemv        func(s kernel.Set, dst []float32, x []int8, sums []int32, w []byte, blocks int, tmp []byte)
+}
+
+var formats = []quantFormat{
 	{
 		"GemmQ8", -127, 127, 1, kernel.PackedQ8,
 		func(_ *rand.Rand, dst []byte, k, n, b int, q []int8, scale uint16, _ bool) {
 			kernel.PutQ8(dst, k, n, b, q, scale)
 		},
 		func(s kernel.Set, _ []byte) gemmOf { return s.GemmQ8 },
+		func(s kernel.Set, dst []float32, x []int8, sums []int32, w []byte, blocks int, _ []byte) {
+			s.GemvQ8(dst, x, sums, w, blocks)
+		},
 	},
 	{
 		"GemmQ4", -8, 7, 5, kernel.PackedQ4,
@@ -53,6 +59,7 @@ var formats = []struct {
 				s.GemmQ4(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, tmp)
 			}
 		},
+		kernel.Set.GemvQ4,
 	},
 }
 
@@ -108,32 +115,61 @@ func FuzzGemmQuant(f *testing.F) {
 	})
 }
 
+func TestGemvQuant(t *testing.T) {
+	eachSet(t, func(t *testing.T, set kernel.Set) {
+		r := rand.New(rand.NewPCG(5, 6))
+		for halves := range 6 {
+			for blocks := range 6 {
+				for _, extreme := range []bool{false, true} {
+					gemmQuant{blocks: blocks, rows: 1, extreme: extreme}.testRow(t, set, r, halves)
+				}
+			}
+		}
+	})
+}
+
+func FuzzGemvQuant(f *testing.F) {
+	f.Add(uint64(1), uint8(2), uint8(7), true)
+	f.Fuzz(func(t *testing.T, seed uint64, blocks, halves uint8, extreme bool) {
+		r := rand.New(rand.NewPCG(seed, 5))
+		for _, set := range Sets()[1:] {
+			gemmQuant{blocks: int(blocks % 9), rows: 1, extreme: extreme}.testRow(t, set, r, int(halves%9))
+		}
+	})
+}
+
+// testRow compares products of one row and several halves with the reference, and that with the products of each half.
+func (g gemmQuant) testRow(t testing.TB, set kernel.Set, r *rand.Rand, halves int) {
+	t.Helper()
+	for _, f := range formats {
+		x, sums := g.activations(r, f.sums, g.blocks*quantBlock, g.blocks*f.sums)
+		var w []byte
+		for range halves {
+			w = append(w, g.half(r, f)...)
+		}
+		dst, each := newArrays(t, halves*halfCols), make([]float32, halves*halfCols)
+		dst.set(slices.Repeat([]float32{3}, len(each)))
+		f.gemv(reference, dst.want, x, sums, w, g.blocks, nil)
+		for h := range halves {
+			f.gemm(reference, nil)(each[h*halfCols:], halfCols, x, 0, sums, 0, w[h*len(w)/halves:], g.blocks, 1, false)
+		}
+		kerneltest.Same(t, fmt.Sprintf("reference of %s %+v, %d halves", f.name, g, halves), dst.want, each)
+		xs, ss, ws, tmp := guarded(t, x), guarded(t, sums), guarded(t, w), guarded(t, make([]byte, kernel.Q4Scratch))
+		for i, out := range [][]float32{dst.start, dst.end} {
+			f.gemv(set, out, xs[i], ss[i], ws[i], g.blocks, tmp[i])
+		}
+		dst.same(t, fmt.Sprintf("one row, %s %+v, %d halves", f.name, g, halves))
+	}
+}
+
 // test compares both formats with the reference.
 func (g gemmQuant) test(t testing.TB, set kernel.Set, r *rand.Rand) {
 	t.Helper()
 	for _, f := range formats {
 		ldd, ldx, lds := halfCols+g.padD, g.blocks*quantBlock+g.padX, g.blocks*f.sums+g.padS
 		size := func(stride, last int) int { return max(0, (g.rows-1)*stride+min(1, g.rows)*last) }
-		x, sums := make([]int8, size(ldx, g.blocks*quantBlock)), make([]int32, size(lds, g.blocks*f.sums))
-		for i := range x {
-			x[i] = int8(g.integer(r, 127, 127))
-		}
-		for row := range g.rows {
-			for b := range g.blocks {
-				copy(sums[row*lds+b*f.sums:], sumsOf(x[row*ldx+b*quantBlock:][:quantBlock], f.sums))
-			}
-		}
-		w := make([]byte, f.packed(kernel.PanelCols, g.blocks*quantBlock)/2)
-		q, scale := make([]int8, quantBlock), make([]uint16, 1)
-		for b := range g.blocks {
-			for c := range halfCols {
-				for i := range q {
-					q[i] = int8(g.integer(r, f.most, -f.below))
-				}
-				kerneltest.Halves(r, scale, fills[r.IntN(2)].fill)
-				f.put(r, w, g.blocks*quantBlock, c, b, q, scale[0], g.extreme)
-			}
-		}
+		x, sums := g.activations(r, f.sums, ldx, lds)
+		w := g.half(r, f)
 		dst, before := newArrays(t, size(ldd, halfCols)), make([]float32, size(ldd, halfCols))
 		fills[r.IntN(2)].fill(r, before)
 		dst.set(before)
@@ -144,6 +180,37 @@ func (g gemmQuant) test(t testing.TB, set kernel.Set, r *rand.Rand) {
 		}
 		dst.same(t, fmt.Sprintf("%s %+v", f.name, g))
 	}
+}
+
+// activations are rows, and some sums for each of their blocks.
+func (g gemmQuant) activations(r *rand.Rand, each, ldx, lds int) (x []int8, sums []int32) {
+	size := func(stride, last int) int { return max(0, (g.rows-1)*stride+min(1, g.rows)*last) }
+	x, sums = make([]int8, size(ldx, g.blocks*quantBlock)), make([]int32, size(lds, g.blocks*each))
+	for i := range x {
+		x[i] = int8(g.integer(r, 127, 127))
+	}
+	for row := range g.rows {
+		for b := range g.blocks {
+			copy(sums[row*lds+b*each:], sumsOf(x[row*ldx+b*quantBlock:][:quantBlock], each))
+		}
+	}
+	return x, sums
+}
+
+// half is half a panel of a format.
+func (g gemmQuant) half(r *rand.Rand, f quantFormat) []byte {
+	w := make([]byte, f.packed(kernel.PanelCols, g.blocks*quantBlock)/2)
+	q, scale := make([]int8, quantBlock), make([]uint16, 1)
+	for b := range g.blocks {
+		for c := range halfCols {
+			for i := range q {
+				q[i] = int8(g.integer(r, f.most, -f.below))
+			}
+			kerneltest.Halves(r, scale, fills[r.IntN(2)].fill)
+			f.put(r, w, g.blocks*quantBlock, c, b, q, scale[0], g.extreme)
+		}
+	}
+	return w
 }
 
 // integer is one of [-below, most].

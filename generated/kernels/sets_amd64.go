@@ -46,6 +46,16 @@ func (AVX2) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds 
 	gemmQ4_avx2(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, tmp)
 }
 
+// GemvQ8 multiplies one row of quantized x by halves of panels of 8-bit blocks.
+func (AVX2) GemvQ8(dst []float32, x []int8, sums []int32, w []byte, blocks int) {
+	gemvQ8_avx2(dst, x, sums, w, blocks)
+}
+
+// GemvQ4 multiplies one row of quantized x by halves of panels of 4-bit blocks.
+func (AVX2) GemvQ4(dst []float32, x []int8, sums []int32, w []byte, blocks int, tmp []byte) {
+	gemvQ4_avx2(dst, x, sums, w, blocks, tmp)
+}
+
 // QuantizeRow rounds a row to 8-bit integers and a scale.
 func (AVX2) QuantizeRow(q []int8, sums []int32, x []float32, block, zero int) (scale float32) {
 	return quantizeRow_avx2(q, sums, x, block, zero)
@@ -220,6 +230,16 @@ func (AVX512) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, ld
 // GemmQ4 multiplies rows of quantized x by half a panel of 4-bit blocks.
 func (AVX512) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, tmp []byte) {
 	gemmQ4_avx512(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, tmp)
+}
+
+// GemvQ8 multiplies one row of quantized x by halves of panels of 8-bit blocks.
+func (AVX512) GemvQ8(dst []float32, x []int8, sums []int32, w []byte, blocks int) {
+	gemvQ8_avx512(dst, x, sums, w, blocks)
+}
+
+// GemvQ4 multiplies one row of quantized x by halves of panels of 4-bit blocks.
+func (AVX512) GemvQ4(dst []float32, x []int8, sums []int32, w []byte, blocks int, tmp []byte) {
+	gemvQ4_avx512(dst, x, sums, w, blocks, tmp)
 }
 
 // QuantizeRow rounds a row to 8-bit integers and a scale.

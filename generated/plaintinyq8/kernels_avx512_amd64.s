@@ -1545,6 +1545,149 @@ done12:
 	VZEROUPPER
 	RET
 
+// func gemvQ8_avx512(dst []float32, x []int8, sums []int32, w []byte, blocks int)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VNNI, MMX+
+TEXT ·gemvQ8_avx512(SB), NOSPLIT, $16-104
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  w_base+72(FP), CX
+	MOVQ  $+64, DX
+	LEAQ  12288(CX), BX
+	MOVQ  dst_len+8(FP), SI
+	SHRQ  $0x05, SI
+	MOVQ  SI, 8(SP)
+	TESTQ SI, SI
+	JE    done4
+
+half1:
+	MOVQ    x_base+24(FP), SI
+	MOVQ    sums_base+48(FP), DI
+	VXORPS  Z0, Z0, Z0
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z0, 64(AX)
+	MOVQ    blocks+96(FP), R8
+	TESTQ   R8, R8
+	JLE     ended3
+	MOVQ    R8, (SP)
+	VXORPS  Z0, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+
+block2:
+	MOVQ         DI, R8
+	VPBROADCASTD (R8), Z2
+	VMOVDQA32    Z2, Z3
+	LEAQ         (R8)(DX*4), R8
+	VXORPS       Z4, Z4, Z4
+	VXORPS       Z5, Z5, Z5
+	MOVQ         CX, R9
+	MOVQ         $+4, R8
+
+steps5:
+	VMOVDQU32    (R9), Z6
+	VMOVDQU32    64(R9), Z7
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD (SI), Z8
+	VPDPBUSD     Z8, Z6, Z2
+	VPDPBUSD     Z8, Z7, Z3
+	VMOVDQU32    128(R9), Z6
+	VMOVDQU32    192(R9), Z7
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 4(SI), Z8
+	VPDPBUSD     Z8, Z6, Z4
+	VPDPBUSD     Z8, Z7, Z5
+	VMOVDQU32    256(R9), Z6
+	VMOVDQU32    320(R9), Z7
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 8(SI), Z8
+	VPDPBUSD     Z8, Z6, Z2
+	VPDPBUSD     Z8, Z7, Z3
+	VMOVDQU32    384(R9), Z6
+	VMOVDQU32    448(R9), Z7
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 12(SI), Z8
+	VPDPBUSD     Z8, Z6, Z4
+	VPDPBUSD     Z8, Z7, Z5
+	VMOVDQU32    512(R9), Z6
+	VMOVDQU32    576(R9), Z7
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 16(SI), Z8
+	VPDPBUSD     Z8, Z6, Z2
+	VPDPBUSD     Z8, Z7, Z3
+	VMOVDQU32    640(R9), Z6
+	VMOVDQU32    704(R9), Z7
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 20(SI), Z8
+	VPDPBUSD     Z8, Z6, Z4
+	VPDPBUSD     Z8, Z7, Z5
+	VMOVDQU32    768(R9), Z6
+	VMOVDQU32    832(R9), Z7
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 24(SI), Z8
+	VPDPBUSD     Z8, Z6, Z2
+	VPDPBUSD     Z8, Z7, Z3
+	VMOVDQU32    896(R9), Z6
+	VMOVDQU32    960(R9), Z7
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPBROADCASTD 28(SI), Z8
+	VPDPBUSD     Z8, Z6, Z4
+	VPDPBUSD     Z8, Z7, Z5
+	ADDQ         $+32, SI
+	ADDQ         $+1024, R9
+	DECQ         R8
+	JNE          steps5
+	PREFETCHT0   (BX)
+	ADDQ         DX, BX
+	VPADDD       Z4, Z2, Z2
+	VPADDD       Z5, Z3, Z3
+	VPMOVZXWD    4096(CX), Z4
+	VPSLLD       $0x10, Z4, Z4
+	VPMOVZXWD    4128(CX), Z5
+	VPSLLD       $0x10, Z5, Z5
+	VCVTDQ2PS    Z2, Z2
+	VFMADD231PS  Z4, Z2, Z0
+	VCVTDQ2PS    Z3, Z3
+	VFMADD231PS  Z5, Z3, Z1
+	ADDQ         $+4160, CX
+	ADDQ         $0x04, DI
+	DECQ         (SP)
+	JNE          block2
+	MOVQ         AX, SI
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z1, 64(SI)
+	ADDQ         DX, SI
+
+ended3:
+	ADDQ $+128, AX
+	DECQ 8(SP)
+	JNE  half1
+
+done4:
+	VZEROUPPER
+	RET
+
 // func quantizeRow_avx512(q []int8, sums []int32, x []float32, block int, zero int) (scale float32)
 // Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL
 TEXT ·quantizeRow_avx512(SB), NOSPLIT, $0-92

@@ -37,6 +37,11 @@ func (avx2Kernels) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int3
 	gemmQ4_avx2(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, tmp)
 }
 
+// GemvQ4 multiplies one row of quantized x by halves of panels of 4-bit blocks.
+func (avx2Kernels) GemvQ4(dst []float32, x []int8, sums []int32, w []byte, blocks int, tmp []byte) {
+	gemvQ4_avx2(dst, x, sums, w, blocks, tmp)
+}
+
 // QuantizeRow rounds a row to 8-bit integers and a scale.
 func (avx2Kernels) QuantizeRow(q []int8, sums []int32, x []float32, block int, zero int) (scale float32) {
 	return quantizeRow_avx2(q, sums, x, block, zero)
@@ -135,6 +140,11 @@ func (avx512Kernels) GemmF32(dst []float32, ldd int, x []float32, ldx int, w []f
 // GemmQ4 multiplies rows of quantized x by half a panel of 4-bit blocks.
 func (avx512Kernels) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, tmp []byte) {
 	gemmQ4_avx512(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, tmp)
+}
+
+// GemvQ4 multiplies one row of quantized x by halves of panels of 4-bit blocks.
+func (avx512Kernels) GemvQ4(dst []float32, x []int8, sums []int32, w []byte, blocks int, tmp []byte) {
+	gemvQ4_avx512(dst, x, sums, w, blocks, tmp)
 }
 
 // QuantizeRow rounds a row to 8-bit integers and a scale.

@@ -82,3 +82,13 @@ func (s counting) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32
 	s.c.note(unsafe.Pointer(unsafe.SliceData(w)), blocks*plan.Q4Block*plan.Panel/2, rows)
 	s.Set.GemmQ4(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, tmp)
 }
+
+func (s counting) GemvQ8(dst []float32, x []int8, sums []int32, w []byte, blocks int) {
+	s.c.note(unsafe.Pointer(unsafe.SliceData(w)), blocks*plan.Q8Block*len(dst), 1)
+	s.Set.GemvQ8(dst, x, sums, w, blocks)
+}
+
+func (s counting) GemvQ4(dst []float32, x []int8, sums []int32, w []byte, blocks int, tmp []byte) {
+	s.c.note(unsafe.Pointer(unsafe.SliceData(w)), blocks*plan.Q4Block*len(dst), 1)
+	s.Set.GemvQ4(dst, x, sums, w, blocks, tmp)
+}

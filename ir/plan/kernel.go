@@ -59,12 +59,13 @@ const (
 )
 
 // Kernels are all the kernels, in the order in which they are emitted.
-var Kernels = []*Kernel{GemmF32, GemmBF16, GemmBF16Dot, RoundRow, GemmQ8, GemmQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, LayerNorm, GateNorm, SwiGLU, Convolve, SiLU, Scan, Softmax, SplitQuery, ScoreQ8, SoftmaxQ8, WeighQ8, ExpDiff, Mul, Scale, Merge, MergeParts, Div, RopeInterleaved, RopeHalf, ScaleRows, Transpose, Decay}
+var Kernels = []*Kernel{GemmF32, GemmBF16, GemmBF16Dot, RoundRow, GemmQ8, GemmQ4, GemvQ8, GemvQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, LayerNorm, GateNorm, SwiGLU, Convolve, SiLU, Scan, Softmax, SplitQuery, ScoreQ8, SoftmaxQ8, WeighQ8, ExpDiff, Mul, Scale, Merge, MergeParts, Div, RopeInterleaved, RopeHalf, ScaleRows, Transpose, Decay}
 
 // Parameters that kernels share.
 var (
 	softmax = params("p", f32s, "ldp", "int", "rows", "int", "blocks", "int", "lo", "int", "hi", "int", "stats", f32s, "lds", "int")
 	gemmQ   = params("dst", f32s, "ldd", "int", "x", i8s, "ldx", "int", "sums", i32s, "lds", "int", "w", u8s, "blocks", "int", "rows", "int", "acc", "bool")
+	gemvQ   = params("dst", f32s, "x", i8s, "sums", i32s, "w", u8s, "blocks", "int")
 	tile    = params("dst", f32s, "ldd", "int", "tile", f32s, "scale", f32s, "lds", "int", "bias", f32s, "rows", "int", "n", "int")
 	rope    = params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "cos", f32s, "sin", f32s, "ldp", "int", "n", "int", "rows", "int")
 )
@@ -75,6 +76,8 @@ var (
 	GemmBF16 = &Kernel{Name: "GemmBF16", Doc: "multiplies rows of x by one panel of bfloat16 pairs", Params: params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "w", u16s, "width", "int", "k", "int", "rows", "int", "acc", "bool")}
 	GemmQ8   = &Kernel{Name: "GemmQ8", Doc: "multiplies rows of quantized x by half a panel of 8-bit blocks", Params: gemmQ}
 	GemmQ4   = &Kernel{Name: "GemmQ4", Doc: "multiplies rows of quantized x by half a panel of 4-bit blocks", Params: slices.Concat(gemmQ, params("tmp", u8s))}
+	GemvQ8   = &Kernel{Name: "GemvQ8", Doc: "multiplies one row of quantized x by halves of panels of 8-bit blocks", Params: gemvQ}
+	GemvQ4   = &Kernel{Name: "GemvQ4", Doc: "multiplies one row of quantized x by halves of panels of 4-bit blocks", Params: slices.Concat(gemvQ, params("tmp", u8s))}
 	RMSNorm  = &Kernel{Name: "RMSNorm", Doc: "normalizes a row to unit root mean square", Params: params("dst", f32s, "x", f32s, "gain", f32s, "eps", "float32")}
 	GateNorm = &Kernel{Name: "GateNorm", Doc: "normalizes rows and gates them by silu(g)", Params: params("dst", f32s, "ldd", "int", "o", f32s, "ldo", "int", "g", f32s, "ldg", "int", "n", "int", "rows", "int", "eps", "float32")}
 	Convolve = &Kernel{Name: "Convolve", Doc: "slides taps over rows, column by column", Params: params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "w", f32s, "ldw", "int", "bias", f32s, "taps", "int", "n", "int", "rows", "int", "silu", "bool")}

@@ -27,12 +27,14 @@ const (
 	blockRows = 96        // rows in one call: 3.1 MFLOP in float32, 15 µs
 	callSize  = 768 << 10 // rows times inputs of a quantized call: 50 million operations, 50 µs with VNNI
 	tileRows  = 512       // rows of a private tile: 128 KB
+	rowBytes  = 1 << 20   // of weights in one call for a single row, if they are quantized: 25 to 50 µs
+	rowPanels = 32        // panels in such a call at the most
 )
 
 // LinearScratch is the scratch of the linear routines, in floats: a normed row, a quantized or rounded one,
 // a tile, and unpacked weights.
 func LinearScratch(k, rows int) int {
-	return roundUp(k, line) + roundUp(max(QuantizedWidth(k), RoundedWidth(k)), line) + min(rows, tileRows)*PanelCols + Q4Scratch/4
+	return roundUp(k, line) + roundUp(max(QuantizedWidth(k), RoundedWidth(k)), line) + max(min(rows, tileRows), rowPanels)*PanelCols + Q4Scratch/4
 }
 
 // Linear is dst = in·mᵀ + bias, dst m.N wide. bias may be nil.
@@ -63,10 +65,15 @@ const (
 func linear(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int, end epilogue) {
 	free := pieces(w.Scratch)
 	x := in.enter(w, &free, m, rows)
-	tile := free.take(min(rows, tileRows) * PanelCols)
+	tile := free.take(max(min(rows, tileRows), rowPanels) * PanelCols)
 	var tmp []byte
 	if m.Q4 != nil {
 		tmp = rawBytes(free.take(Q4Scratch / 4))
+	}
+	if rows == 1 && m.quantized() {
+		lo, hi := w.Share(m.panels())
+		m.row(w.Set, dst, tile, &x.quantized, bias, lo, hi, end, tmp)
+		return
 	}
 	for p := range w.Every(m.panels(), rows) {
 		for r := 0; r < rows; r += tileRows {
@@ -74,6 +81,39 @@ func linear(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int, 
 			multiply(w.Set, tile, &x, m, p, r, n, tmp)
 			finish(w.Set, dst.From(r), tile, &x.quantized, m.N, bias, p, r, n, end)
 		}
+	}
+}
+
+// row multiplies a single row by panels [lo, hi) of a quantized matrix, several in one call, and finishes them.
+func (m *Matrix) row(set Set, dst Rows, tile []float32, x *quantized, bias []float32, lo, hi int, end epilogue, tmp []byte) {
+	step := min(max(1, rowBytes/m.panelBytes()), rowPanels)
+	for p := lo; p < hi; p += step {
+		n := min(step, hi-p)
+		m.gemv(set, tile[:n*PanelCols], x, p, tmp)
+		finishRow(set, dst, tile, x, m.N, bias, p, n, end)
+	}
+}
+
+// finishRow is finish for n panels of one row from p on. Those that are whole lie in dst as they lie in the tile, so that to a
+// kernel they are the rows of one.
+func finishRow(set Set, dst Rows, tile []float32, x *quantized, cols int, bias []float32, p, n int, end epilogue) {
+	whole := n
+	if (p+n)*PanelCols > cols {
+		whole--
+	}
+	switch {
+	case end == swiglu:
+		set.TileSwiGLU(dst.Data[p*swigluCols:], swigluCols, tile, x.scale[:1], 0, n)
+		return
+	case bias != nil:
+		whole = 0
+	case end == add:
+		set.TileAdd(dst.Data[p*PanelCols:], PanelCols, tile, x.scale[:1], 0, nil, whole, PanelCols)
+	default:
+		set.TileStore(dst.Data[p*PanelCols:], PanelCols, tile, x.scale[:1], 0, nil, whole, PanelCols)
+	}
+	for i := whole; i < n; i++ {
+		finish(set, dst, tile[i*PanelCols:], x, cols, bias, p+i, 0, 1, end)
 	}
 }
 

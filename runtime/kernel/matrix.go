@@ -174,6 +174,24 @@ func (m *Matrix) gemmHalf(set Set, dst []float32, x *quantized, first, h, from, 
 	set.GemmQ8(dst, PanelCols, in, x.stride, sums, lds, w, n, rows, from > 0)
 }
 
+// gemv multiplies one row of x by as many quantized panels from p on as fill dst.
+func (m *Matrix) gemv(set Set, dst []float32, x *quantized, p int, tmp []byte) {
+	blocks, bytes, n := blocksOf(m.K, Q8Block), m.panelBytes(), len(dst)/PanelCols
+	if m.Q4 != nil {
+		set.GemvQ4(dst, x.x, x.sums, m.Q4[p*bytes:][:n*bytes], blocks, tmp)
+		return
+	}
+	set.GemvQ8(dst, x.x, x.sums, m.Q8[p*bytes:][:n*bytes], blocks)
+}
+
+// panelBytes is the size of a panel of a quantized matrix.
+func (m *Matrix) panelBytes() int {
+	if m.Q4 != nil {
+		return PackedQ4(PanelCols, m.K)
+	}
+	return PackedQ8(PanelCols, m.K)
+}
+
 // Float32ToBF16 rounds to the nearest bfloat16, ties to even. A NaN stays one.
 func Float32ToBF16(x float32) uint16 {
 	b := math.Float32bits(x)

@@ -45,6 +45,20 @@ func (Portable) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, 
 	}
 }
 
+// GemvQ8 implements Set.
+func (p Portable) GemvQ8(dst []float32, x []int8, sums []int32, w []byte, blocks int) {
+	for h := range len(dst) / halfCols {
+		p.GemmQ8(dst[h*halfCols:], 0, x, 0, sums, 0, w[h*blocks*q8Bytes:], blocks, 1, false)
+	}
+}
+
+// GemvQ4 implements Set.
+func (p Portable) GemvQ4(dst []float32, x []int8, sums []int32, w []byte, blocks int, tmp []byte) {
+	for h := range len(dst) / halfCols {
+		p.GemmQ4(dst[h*halfCols:], 0, x, 0, sums, 0, w[h*blocks*q4Bytes:], blocks, 1, false, tmp)
+	}
+}
+
 // tiny is the largest element below which a row counts as zeros: 127/tiny is finite.
 const tiny = 0x1p-100
 

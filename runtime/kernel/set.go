@@ -66,6 +66,13 @@ type Set interface {
 	// inputs 32j to 32j+31. tmp, Q4Scratch bytes, is the kernel's own.
 	GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, tmp []byte)
 
+	// GemvQ8 is GemmQ8 for one row and several halves of panels, len(dst)/32 of them, whose blocks follow one another:
+	// dst[32h:32h+32] is what GemmQ8 makes of the blocks from w[4160*blocks*h] on, without acc.
+	GemvQ8(dst []float32, x []int8, sums []int32, w []byte, blocks int)
+
+	// GemvQ4 is GemvQ8 for 4-bit blocks, of 2176 bytes. tmp is as for GemmQ4.
+	GemvQ4(dst []float32, x []int8, sums []int32, w []byte, blocks int, tmp []byte)
+
 	// QuantizeRow rounds a row to integers: with m = max|x|, q[i] = rint(x[i]*(127/m)), to nearest
 	// even, and scale = m/127. q is a multiple of block (a multiple of 32) and of x's length or longer,
 	// and zero behind x; sums[b] = -zero times the sum of q[b*block:(b+1)*block]. If m < 2^-100 (no
