@@ -13,9 +13,12 @@ type region struct {
 }
 
 // newRegion returns a region of zeros that has one owner.
-func newRegion(size int) (r *region, err error) {
+func newRegion(size int) (*region, error) { return newRegionIn(NewMemory(), size) }
+
+// newRegionIn is newRegion with memory that is the region's own.
+func newRegionIn(memory *Memory, size int) (r *region, err error) {
 	defer catch(&err)
-	r = &region{memory: NewMemory()}
+	r = &region{memory: memory}
 	r.owners.Store(1)
 	r.bytes = r.memory.Bytes(size)
 	return r, nil

@@ -116,6 +116,13 @@ func (m *Model) restore(path string, o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := m.hold(); err != nil {
+		return nil, err
+	}
+	defer m.release()
+	if m.file != nil {
+		defer m.file.Hold()()
+	}
 	f, err := snapshot.Open(path)
 	if err != nil {
 		return nil, err
@@ -199,17 +206,19 @@ func (m *Model) read(f *snapshot.File, at *moment, threads int) (err error) {
 	}
 	pieces := [][]byte{tokensPiece: bytesOf(history), logitsPiece: bytesOf(at.logits), regionPiece: nil}
 	if at.pos > 0 {
-		if at.region, err = newRegion(m.info.RegionBytes); err != nil {
+		if at.region, err = newRegionIn(newFilledMemory(), m.info.RegionBytes); err != nil {
 			return err
 		}
+		defer at.region.memory.settle()
 		pieces[regionPiece] = at.region.bytes
-	}
-	for range spansOf(at.pos) {
-		span, err := m.spans.take()
-		if err != nil {
+		var settle func()
+		if at.spans, settle, err = m.spans.takeFilled(spansOf(at.pos)); err != nil {
 			return err
 		}
-		at.spans, pieces = append(at.spans, span), append(pieces, span.bytes)
+		defer settle()
+		for _, span := range at.spans {
+			pieces = append(pieces, span.bytes)
+		}
 	}
 	if err := f.Read(pieces, threads); err != nil {
 		return err

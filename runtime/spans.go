@@ -66,6 +66,32 @@ func (p *spanPool) take() (s *span, err error) {
 	return s, nil
 }
 
+// takeFilled returns n spans of zeros that are filled at once, and what is to be called when that is done.
+func (p *spanPool) takeFilled(n int) (spans []*span, settle func(), err error) {
+	defer catch(&err)
+	if n*p.size < HugeFrom { // which is no memory of its own
+		for len(spans) < n && err == nil {
+			var s *span
+			if s, err = p.take(); err == nil {
+				spans = append(spans, s)
+			}
+		}
+		return spans, func() {}, err
+	}
+	l := &slab{memory: newFilledMemory()}
+	l.bytes = l.memory.Bytes(n * p.size)
+	for range n {
+		s := &span{pool: p, slab: l}
+		s.owners.Store(1)
+		s.bytes, _ = l.take(p.size)
+		spans = append(spans, s)
+	}
+	p.mu.Lock()
+	p.slabs = append(p.slabs, l)
+	p.mu.Unlock()
+	return spans, l.memory.settle, nil
+}
+
 // room is a slab that has room for a span, the first there is.
 func (p *spanPool) room() (l *slab, err error) {
 	for _, l := range p.slabs {

@@ -14,6 +14,7 @@ type settling struct {
 	hurry chan struct{} // closed when somebody waits
 	done  chan struct{} // closed at the end; nil: never started
 	once  sync.Once     // closes hurry
+	turn  sync.RWMutex  // held for writing during each step, for reading by Hold
 	moved atomic.Int64  // bytes in huge pages of their own
 }
 
@@ -21,8 +22,9 @@ const (
 	hugePage  = 2 << 20
 	smallFile = 64 << 20 // files below it are not moved unasked
 	maxPieces = 1 << 14  // the system allows a process some 65,000 mappings
-	// warmStep is how much the system is asked to map at a time; Close waits for one step at most.
-	warmStep = 32 << 20
+	// warmStep is how much the system is asked to map at a time; Close and Hold wait for one step at
+	// most.
+	warmStep = 8 << 20
 	// rest is how long the move rests after a piece, in times of what the piece took: the processor and
 	// the memory are there for the model. New memory can be slow: on a virtual machine that had to
 	// get it from its host first a gigabyte took 2.7 s, else 0.15 s.
@@ -61,10 +63,22 @@ func (f *File) populate(at int) {
 		return
 	}
 	for ; at < len(f.data) && !closed(f.settle.stop); at += warmStep {
-		if !populate(f.data[at:min(at+warmStep, len(f.data))]) {
+		f.settle.turn.Lock()
+		ok := populate(f.data[at:min(at+warmStep, len(f.data))])
+		f.settle.turn.Unlock()
+		if !ok {
 			return
 		}
 	}
+}
+
+// Hold waits for the step of Settle that is under way, and there is no other until release is called, which has to
+// be before Close. It is for what takes milliseconds, maps memory and keeps all processors busy: beside mapping a
+// file of gigabytes that took several times as long, since the system changes and fills a process's mappings
+// in turns.
+func (f *File) Hold() (release func()) {
+	f.settle.turn.RLock()
+	return f.settle.turn.RUnlock
 }
 
 // move replaces the file's mapping by huge pages, from the beginning to the last whole piece, and
@@ -76,8 +90,11 @@ func (f *File) move() (moved int) {
 	}
 	piece := hugePage * (1 + len(f.data)/hugePage/maxPieces)
 	for moved+piece <= len(f.data) && !closed(s.stop) {
+		s.turn.Lock()
 		start := time.Now()
-		if !movePiece(f.file, f.data, moved, piece) {
+		ok := movePiece(f.file, f.data, moved, piece)
+		s.turn.Unlock()
+		if !ok {
 			break
 		}
 		moved += piece

@@ -364,29 +364,3 @@ func FuzzHeader(f *testing.F) {
 		}
 	})
 }
-
-// TestSettle closes a file at any time while its pages settle.
-func TestSettle(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "w")
-	w, err := Create(path, "f", []Entry{{"a", "F32", []int{1 << 20}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Write("a", make([]byte, 4<<20)); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	for range 20 {
-		f, err := Open(path, "f", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.Settle()
-		f.Settle()
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
