@@ -64,6 +64,7 @@ var rules = map[string]rule{
 		others: []string{"github.com/spf13/cobra", "golang.org/x/term"},
 	},
 	"tests":                 {},
+	"tests/bench/cancel":    {ours: []string{"internal/driver"}},
 	"tests/bench/gguf":      {ours: []string{"models"}},
 	"tests/bench/readspeed": {ours: []string{"runtime/host/probe", "runtime/kernel"}},
 	"tests/bench/speculate": {ours: []string{"internal/driver", "models", "runtime/host"}},
