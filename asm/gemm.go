@@ -31,6 +31,7 @@ import (
 const (
 	rowsPerTile = 6 // the height of the main tile
 	lowestTile  = 3 // of more than one tile
+	fewWide     = 4 // the rows of a tile that is narrower than its registers allow if it has a neighbour
 
 	// How far ahead w is fetched: a block of runtime/kernel's linear layers of few rows, or, where one
 	// tile reads the panel as a stream, what memory needs to answer.
@@ -57,7 +58,7 @@ type gemm struct {
 	x, ldx   reg.GPVirtual
 	w        reg.GPVirtual // the strip
 	ahead    reg.GPVirtual // how many bytes behind it to fetch
-	high     reg.VecVirtual
+	high     operand.Op   // the mask of high halves
 }
 
 func gemmF32(e *emitter)  { newGemm(e, floats, 4).panels() }
@@ -70,7 +71,7 @@ func newGemm(e *emitter, f format, size int) *gemm {
 	e.SHLQ(operand.Imm(2), g.ldd)
 	e.SHLQ(operand.Imm(uint64(size/2)), g.ldx)
 	if f == wide || f == pairs && !g.dots() {
-		g.high = e.inRegister(e.constant("highHalf", 0xffff0000))
+		g.high = e.constant("highHalf", 0xffff0000)
 	}
 	return g
 }
@@ -95,14 +96,17 @@ func (g *gemm) panels() {
 }
 
 // vectors is how many vectors wide a tile of rows is: all registers can hold, and for four rows and more
-// few enough that a strip of w stays in the first cache.
+// few enough that a strip of w stays in the first cache. Eight chains would just hide the latency of an FMA if nothing
+// came between; twelve do.
 func (g *gemm) vectors(rows int) int {
 	n := 4
 	switch {
 	case g.masked():
 	case rows == 1:
 		n = 8
-	case rows > 3, g.format != floats && rows == 3:
+	case rows == fewWide && g.width == 64:
+		n = 3
+	case rows >= fewWide:
 		n = 2
 	}
 	return min(n, g.width/g.level.Lanes)
@@ -113,7 +117,7 @@ func (g *gemm) fewRows() int {
 	if g.masked() {
 		return rowsPerTile
 	}
-	return 3
+	return fewWide
 }
 
 // panel writes the loops over strips and rows, and ends in a jump to done.
@@ -131,22 +135,31 @@ func (g *gemm) panel(done string) {
 				ahead = aheadStream
 			}
 			g.MOVQ(operand.I32(ahead), g.ahead)
-			g.strips(v, func() { g.tile(n, v, lines) })
+			g.strips(v, func(v int) { g.tile(n, v, g.lines(v)) })
 		}
 		g.JMP(operand.LabelRef(done))
 		g.Label(next)
 	}
-	n := g.vectors(rowsPerTile)
-	g.strips(n, func() { g.tiles(rows, n) })
+	if n := g.vectors(fewWide); n > g.vectors(rowsPerTile) {
+		next := g.label("low")
+		g.CMPQ(rows, operand.Imm(2*fewWide))
+		g.JG(operand.LabelRef(next))
+		g.CMPQ(rows, operand.Imm(2*fewWide-1))
+		g.JLT(operand.LabelRef(next))
+		g.strips(n, func(n int) { g.tiles(rows, n, fewWide) })
+		g.JMP(operand.LabelRef(done))
+		g.Label(next)
+	}
+	g.strips(g.vectors(rowsPerTile), func(n int) { g.tiles(rows, n, rowsPerTile) })
 	g.JMP(operand.LabelRef(done))
 }
 
-// tiles writes the tiles of a strip of n vectors, more than fewRows in all. Less than two full
-// ones are made equal, so that none of them is low.
-func (g *gemm) tiles(rows reg.GPVirtual, n int) {
+// tiles writes the tiles of a strip of n vectors, more than fewRows in all and none higher than highest. Less than two
+// full ones are made equal, so that none of them is low.
+func (g *gemm) tiles(rows reg.GPVirtual, n, highest int) {
 	loop, end := g.label("tiles"), g.label("tile")
 	labels := map[int]string{}
-	for height := lowestTile; height <= rowsPerTile; height++ {
+	for height := lowestTile; height <= highest; height++ {
 		labels[height] = g.label(fmt.Sprintf("rows%dof", height))
 	}
 	strip, height := g.copyOf(g.dst), g.GP64()
@@ -155,19 +168,19 @@ func (g *gemm) tiles(rows reg.GPVirtual, n int) {
 	g.MOVQ(operand.I32(aheadBlock), g.ahead)
 
 	g.Label(loop)
-	g.CMPQ(rows, operand.Imm(2*rowsPerTile))
-	g.JGE(operand.LabelRef(labels[rowsPerTile]))
+	g.CMPQ(rows, operand.Imm(uint64(2*highest)))
+	g.JGE(operand.LabelRef(labels[highest]))
 	g.MOVQ(rows, height)
-	g.CMPQ(rows, operand.Imm(rowsPerTile))
+	g.CMPQ(rows, operand.Imm(uint64(highest)))
 	g.JLE(operand.LabelRef(end + "Height"))
 	g.INCQ(height)
 	g.SHRQ(operand.Imm(1), height)
 	g.Label(end + "Height")
-	for h := lowestTile; h < rowsPerTile; h++ {
+	for h := lowestTile; h < highest; h++ {
 		g.CMPQ(height, operand.I32(h))
 		g.JEQ(operand.LabelRef(labels[h]))
 	}
-	for h := rowsPerTile; h >= lowestTile; h-- {
+	for h := highest; h >= lowestTile; h-- {
 		g.Label(labels[h])
 		g.tile(h, n, g.shared(n))
 		for range h {
@@ -190,8 +203,8 @@ func (g *gemm) tiles(rows reg.GPVirtual, n int) {
 // next panel's. Without it, memory would wait while tiles pass over a strip that is in a cache already. A
 // strip that is the whole panel is fetched by two tiles, half of a step's lines each; a narrower one by one.
 
-// lines is how many cache lines of w are a step of n vectors.
-func (g *gemm) lines(n int) int { return n * g.bytes() / 64 }
+// lines is how many cache lines of w are a step of n vectors, which begin at half a line at worst.
+func (g *gemm) lines(n int) int { return (n*g.bytes() + cacheLine - 1) / cacheLine }
 
 // shared is how many lines a step of one of many tiles of a strip fetches.
 func (g *gemm) shared(n int) int {
@@ -217,21 +230,24 @@ func (g *gemm) fetchOther(n int) {
 	g.Label(done)
 }
 
-// strips writes body for each strip of n vectors; dst and w move from strip to strip.
-func (g *gemm) strips(n int, body func()) {
-	columns := n * g.level.Lanes
-	if columns == g.width {
-		body()
+// strips writes body for each strip of n vectors, and for the columns that are left; dst and w move from strip to strip.
+func (g *gemm) strips(n int, body func(n int)) {
+	all, columns := g.width/g.level.Lanes, n*g.level.Lanes
+	if n == all {
+		body(n)
 		return
 	}
 	loop, left := g.label("strip"), g.GP64()
-	g.MOVQ(operand.I32(g.width/columns), left)
+	g.MOVQ(operand.I32(all/n), left)
 	g.Label(loop)
-	body()
+	body(n)
 	g.ADDQ(operand.I32(4*columns), g.dst)
 	g.ADDQ(operand.I32(4*columns), g.w)
 	g.DECQ(left)
 	g.JNE(operand.LabelRef(loop))
+	if all%n > 0 {
+		body(all % n)
+	}
 }
 
 // tile writes the product of rows of x and the strip of w, n vectors wide, and fetches so many lines of
@@ -243,6 +259,11 @@ func (g *gemm) tile(rows, n, fetch int) {
 		acc[r] = g.vecs(n)
 	}
 	out := g.rows(g.dst, g.ldd, rows)
+	if used := rows*n + min(rows, n) + 1; g.high != nil && used < 16 { // a register is left
+		high := g.high
+		g.high = g.inRegister(high)
+		defer func() { g.high = high }()
+	}
 	steps, start, last, store := g.label("steps"), g.label("start"), g.label("last"), g.label("store")
 
 	for r := range acc {

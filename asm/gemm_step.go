@@ -71,7 +71,7 @@ func (g *gemm) spreadX(at operand.Mem, h half) reg.VecVirtual {
 	case g.format == pairs && h == lowHalf:
 		g.VPSLLD(operand.Imm(16), x, x)
 	case g.format == pairs && h == highHalf:
-		g.VANDPS(x, g.high, x)
+		g.VANDPS(g.high, x, x)
 	}
 	return x
 }
@@ -87,7 +87,12 @@ func (g *gemm) weights(w reg.GPVirtual, v int, h half, once bool) operand.Op {
 	case h == whole, h == bothHalves:
 		g.VMOVUPS(at, wv)
 	case h == highHalf:
-		g.VANDPS(at, g.high, wv)
+		if high, ok := g.high.(reg.VecVirtual); ok {
+			g.VANDPS(at, high, wv)
+			break
+		}
+		g.VMOVUPS(at, wv)
+		g.VANDPS(g.high, wv, wv)
 	case g.masked():
 		g.VPSLLD(operand.Imm(16), at, wv)
 	default:

@@ -244,32 +244,541 @@ last19:
 	JMP     done1
 
 few15:
-	MOVQ $+4, R9
+	CMPQ DI, $+4
+	JNE  few21
+	MOVQ $+16384, R8
+	MOVQ $+2, DI
 
-strip21:
+strip22:
+	// Tile of 4 rows, 24 columns.
+	LEAQ    (AX)(BX*2), R9
+	ADDQ    BX, R9
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	CMPB    acc+112(FP), $0x00
+	JE      start24
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS (AX)(BX*1), Y3
+	VMOVUPS 32(AX)(BX*1), Y4
+	VMOVUPS 64(AX)(BX*1), Y5
+	VMOVUPS (AX)(BX*2), Y6
+	VMOVUPS 32(AX)(BX*2), Y7
+	VMOVUPS 64(AX)(BX*2), Y8
+	VMOVUPS (R9), Y9
+	VMOVUPS 32(R9), Y10
+	VMOVUPS 64(R9), Y11
+
+start24:
+	MOVQ  CX, R10
+	MOVQ  DX, R11
+	MOVQ  k+96(FP), R12
+	LEAQ  (R10)(SI*2), R13
+	ADDQ  SI, R13
+	TESTQ R12, R12
+	JE    last25
+
+steps23:
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VMOVUPS      64(R11), Y14
+	VBROADCASTSS (R10), Y15
+	VFMADD231PS  Y12, Y15, Y0
+	VFMADD231PS  Y13, Y15, Y1
+	VFMADD231PS  Y14, Y15, Y2
+	VBROADCASTSS (R10)(SI*1), Y15
+	VFMADD231PS  Y12, Y15, Y3
+	VFMADD231PS  Y13, Y15, Y4
+	VFMADD231PS  Y14, Y15, Y5
+	VBROADCASTSS (R10)(SI*2), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VFMADD231PS  Y14, Y15, Y8
+	VBROADCASTSS (R13), Y15
+	VFMADD231PS  Y12, Y15, Y9
+	VFMADD231PS  Y13, Y15, Y10
+	VFMADD231PS  Y14, Y15, Y11
+	PREFETCHT0   (R11)(R8*1)
+	PREFETCHT0   64(R11)(R8*1)
+	ADDQ         $+4, R10
+	ADDQ         $+4, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps23
+
+last25:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, (AX)(BX*1)
+	VMOVUPS Y4, 32(AX)(BX*1)
+	VMOVUPS Y5, 64(AX)(BX*1)
+	VMOVUPS Y6, (AX)(BX*2)
+	VMOVUPS Y7, 32(AX)(BX*2)
+	VMOVUPS Y8, 64(AX)(BX*2)
+	VMOVUPS Y9, (R9)
+	VMOVUPS Y10, 32(R9)
+	VMOVUPS Y11, 64(R9)
+	ADDQ    $+96, AX
+	ADDQ    $+96, DX
+	DECQ    DI
+	JNE     strip22
+
+	// Tile of 4 rows, 16 columns.
+	LEAQ    (AX)(BX*2), DI
+	ADDQ    BX, DI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	CMPB    acc+112(FP), $0x00
+	JE      start28
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS (AX)(BX*1), Y2
+	VMOVUPS 32(AX)(BX*1), Y3
+	VMOVUPS (AX)(BX*2), Y4
+	VMOVUPS 32(AX)(BX*2), Y5
+	VMOVUPS (DI), Y6
+	VMOVUPS 32(DI), Y7
+
+start28:
+	MOVQ  DX, DX
+	MOVQ  k+96(FP), R9
+	LEAQ  (CX)(SI*2), R10
+	ADDQ  SI, R10
+	TESTQ R9, R9
+	JE    last29
+
+steps27:
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (CX)(SI*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (CX)(SI*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R10), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   (DX)(R8*1)
+	ADDQ         $+4, CX
+	ADDQ         $+4, R10
+	ADDQ         $+256, DX
+	DECQ         R9
+	JNE          steps27
+
+last29:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, (AX)(BX*1)
+	VMOVUPS Y3, 32(AX)(BX*1)
+	VMOVUPS Y4, (AX)(BX*2)
+	VMOVUPS Y5, 32(AX)(BX*2)
+	VMOVUPS Y6, (DI)
+	VMOVUPS Y7, 32(DI)
+	JMP     done1
+
+few21:
+	CMPQ DI, $0x08
+	JG   low31
+	CMPQ DI, $0x07
+	JLT  low31
+	MOVQ $+2, R9
+
+strip32:
 	MOVQ AX, R10
 	MOVQ rows+104(FP), DI
 	MOVQ x_base+32(FP), CX
 	MOVQ $+16384, R8
 
-tiles22:
-	CMPQ DI, $0x0c
-	JGE  rows6of27
+tiles33:
+	CMPQ DI, $0x08
+	JGE  rows4of36
 	MOVQ DI, R11
-	CMPQ DI, $0x06
-	JLE  tile23Height
+	CMPQ DI, $0x04
+	JLE  tile34Height
 	INCQ R11
 	SHRQ $0x01, R11
 
-tile23Height:
+tile34Height:
 	CMPQ R11, $+3
-	JEQ  rows3of24
-	CMPQ R11, $+4
-	JEQ  rows4of25
-	CMPQ R11, $+5
-	JEQ  rows5of26
+	JEQ  rows3of35
 
-rows6of27:
+rows4of36:
+	// Tile of 4 rows, 24 columns.
+	LEAQ    (AX)(BX*2), R11
+	ADDQ    BX, R11
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	CMPB    acc+112(FP), $0x00
+	JE      start38
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS (AX)(BX*1), Y3
+	VMOVUPS 32(AX)(BX*1), Y4
+	VMOVUPS 64(AX)(BX*1), Y5
+	VMOVUPS (AX)(BX*2), Y6
+	VMOVUPS 32(AX)(BX*2), Y7
+	VMOVUPS 64(AX)(BX*2), Y8
+	VMOVUPS (R11), Y9
+	VMOVUPS 32(R11), Y10
+	VMOVUPS 64(R11), Y11
+
+start38:
+	MOVQ  CX, R12
+	MOVQ  DX, R13
+	MOVQ  k+96(FP), R14
+	LEAQ  (R12)(SI*2), R15
+	ADDQ  SI, R15
+	TESTQ R14, R14
+	JE    last39
+
+steps37:
+	VMOVUPS      (R13), Y12
+	VMOVUPS      32(R13), Y13
+	VMOVUPS      64(R13), Y14
+	VBROADCASTSS (R12), Y15
+	VFMADD231PS  Y12, Y15, Y0
+	VFMADD231PS  Y13, Y15, Y1
+	VFMADD231PS  Y14, Y15, Y2
+	VBROADCASTSS (R12)(SI*1), Y15
+	VFMADD231PS  Y12, Y15, Y3
+	VFMADD231PS  Y13, Y15, Y4
+	VFMADD231PS  Y14, Y15, Y5
+	VBROADCASTSS (R12)(SI*2), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VFMADD231PS  Y14, Y15, Y8
+	VBROADCASTSS (R15), Y15
+	VFMADD231PS  Y12, Y15, Y9
+	VFMADD231PS  Y13, Y15, Y10
+	VFMADD231PS  Y14, Y15, Y11
+	PREFETCHT0   (R13)(R8*1)
+	PREFETCHT0   64(R13)(R8*1)
+	ADDQ         $+4, R12
+	ADDQ         $+4, R15
+	ADDQ         $+256, R13
+	DECQ         R14
+	JNE          steps37
+
+last39:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, (AX)(BX*1)
+	VMOVUPS Y4, 32(AX)(BX*1)
+	VMOVUPS Y5, 64(AX)(BX*1)
+	VMOVUPS Y6, (AX)(BX*2)
+	VMOVUPS Y7, 32(AX)(BX*2)
+	VMOVUPS Y8, 64(AX)(BX*2)
+	VMOVUPS Y9, (R11)
+	VMOVUPS Y10, 32(R11)
+	VMOVUPS Y11, 64(R11)
+	ADDQ    BX, AX
+	ADDQ    SI, CX
+	ADDQ    BX, AX
+	ADDQ    SI, CX
+	ADDQ    BX, AX
+	ADDQ    SI, CX
+	ADDQ    BX, AX
+	ADDQ    SI, CX
+	SUBQ    $+4, DI
+	JMP     tile34
+
+rows3of35:
+	// Tile of 3 rows, 24 columns.
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	CMPB    acc+112(FP), $0x00
+	JE      start42
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS (AX)(BX*1), Y3
+	VMOVUPS 32(AX)(BX*1), Y4
+	VMOVUPS 64(AX)(BX*1), Y5
+	VMOVUPS (AX)(BX*2), Y6
+	VMOVUPS 32(AX)(BX*2), Y7
+	VMOVUPS 64(AX)(BX*2), Y8
+
+start42:
+	MOVQ  CX, R11
+	MOVQ  DX, R12
+	MOVQ  k+96(FP), R13
+	TESTQ R13, R13
+	JE    last43
+
+steps41:
+	VBROADCASTSS (R11), Y9
+	VBROADCASTSS (R11)(SI*1), Y10
+	VBROADCASTSS (R11)(SI*2), Y11
+	VMOVUPS      (R12), Y12
+	VFMADD231PS  Y12, Y9, Y0
+	VFMADD231PS  Y12, Y10, Y3
+	VFMADD231PS  Y12, Y11, Y6
+	VMOVUPS      32(R12), Y12
+	VFMADD231PS  Y12, Y9, Y1
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y7
+	VMOVUPS      64(R12), Y12
+	VFMADD231PS  Y12, Y9, Y2
+	VFMADD231PS  Y12, Y10, Y5
+	VFMADD231PS  Y12, Y11, Y8
+	PREFETCHT0   (R12)(R8*1)
+	PREFETCHT0   64(R12)(R8*1)
+	ADDQ         $+4, R11
+	ADDQ         $+256, R12
+	DECQ         R13
+	JNE          steps41
+
+last43:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, (AX)(BX*1)
+	VMOVUPS Y4, 32(AX)(BX*1)
+	VMOVUPS Y5, 64(AX)(BX*1)
+	VMOVUPS Y6, (AX)(BX*2)
+	VMOVUPS Y7, 32(AX)(BX*2)
+	VMOVUPS Y8, 64(AX)(BX*2)
+	ADDQ    BX, AX
+	ADDQ    SI, CX
+	ADDQ    BX, AX
+	ADDQ    SI, CX
+	ADDQ    BX, AX
+	ADDQ    SI, CX
+	SUBQ    $+3, DI
+
+tile34:
+	XORL  R8, R8
+	TESTQ DI, DI
+	JNE   tiles33
+	MOVQ  R10, AX
+	ADDQ  $+96, AX
+	ADDQ  $+96, DX
+	DECQ  R9
+	JNE   strip32
+	MOVQ  AX, R9
+	MOVQ  rows+104(FP), DI
+	MOVQ  x_base+32(FP), CX
+	MOVQ  $+16384, R8
+
+tiles45:
+	CMPQ DI, $0x08
+	JGE  rows4of48
+	MOVQ DI, R10
+	CMPQ DI, $0x04
+	JLE  tile46Height
+	INCQ R10
+	SHRQ $0x01, R10
+
+tile46Height:
+	CMPQ R10, $+3
+	JEQ  rows3of47
+
+rows4of48:
+	// Tile of 4 rows, 16 columns.
+	LEAQ    (AX)(BX*2), R10
+	ADDQ    BX, R10
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	CMPB    acc+112(FP), $0x00
+	JE      start50
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS (AX)(BX*1), Y2
+	VMOVUPS 32(AX)(BX*1), Y3
+	VMOVUPS (AX)(BX*2), Y4
+	VMOVUPS 32(AX)(BX*2), Y5
+	VMOVUPS (R10), Y6
+	VMOVUPS 32(R10), Y7
+
+start50:
+	MOVQ  CX, R11
+	MOVQ  DX, R12
+	MOVQ  k+96(FP), R13
+	LEAQ  (R11)(SI*2), R14
+	ADDQ  SI, R14
+	TESTQ R13, R13
+	JE    last51
+
+steps49:
+	VMOVUPS      (R12), Y8
+	VMOVUPS      32(R12), Y9
+	VBROADCASTSS (R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (R11)(SI*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R11)(SI*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R14), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   (R12)(R8*1)
+	ADDQ         $+4, R11
+	ADDQ         $+4, R14
+	ADDQ         $+256, R12
+	DECQ         R13
+	JNE          steps49
+
+last51:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, (AX)(BX*1)
+	VMOVUPS Y3, 32(AX)(BX*1)
+	VMOVUPS Y4, (AX)(BX*2)
+	VMOVUPS Y5, 32(AX)(BX*2)
+	VMOVUPS Y6, (R10)
+	VMOVUPS Y7, 32(R10)
+	ADDQ    BX, AX
+	ADDQ    SI, CX
+	ADDQ    BX, AX
+	ADDQ    SI, CX
+	ADDQ    BX, AX
+	ADDQ    SI, CX
+	ADDQ    BX, AX
+	ADDQ    SI, CX
+	SUBQ    $+4, DI
+	JMP     tile46
+
+rows3of47:
+	// Tile of 3 rows, 16 columns.
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	CMPB    acc+112(FP), $0x00
+	JE      start54
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS (AX)(BX*1), Y2
+	VMOVUPS 32(AX)(BX*1), Y3
+	VMOVUPS (AX)(BX*2), Y4
+	VMOVUPS 32(AX)(BX*2), Y5
+
+start54:
+	MOVQ  CX, R10
+	MOVQ  DX, R11
+	MOVQ  k+96(FP), R12
+	TESTQ R12, R12
+	JE    last55
+
+steps53:
+	VBROADCASTSS (R10), Y6
+	VBROADCASTSS (R10)(SI*1), Y7
+	VBROADCASTSS (R10)(SI*2), Y8
+	VMOVUPS      (R11), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y7, Y2
+	VFMADD231PS  Y9, Y8, Y4
+	VMOVUPS      32(R11), Y9
+	VFMADD231PS  Y9, Y6, Y1
+	VFMADD231PS  Y9, Y7, Y3
+	VFMADD231PS  Y9, Y8, Y5
+	PREFETCHT0   (R11)(R8*1)
+	ADDQ         $+4, R10
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps53
+
+last55:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, (AX)(BX*1)
+	VMOVUPS Y3, 32(AX)(BX*1)
+	VMOVUPS Y4, (AX)(BX*2)
+	VMOVUPS Y5, 32(AX)(BX*2)
+	ADDQ    BX, AX
+	ADDQ    SI, CX
+	ADDQ    BX, AX
+	ADDQ    SI, CX
+	ADDQ    BX, AX
+	ADDQ    SI, CX
+	SUBQ    $+3, DI
+
+tile46:
+	XORL  R8, R8
+	TESTQ DI, DI
+	JNE   tiles45
+	MOVQ  R9, AX
+	JMP   done1
+
+low31:
+	MOVQ $+4, R9
+
+strip57:
+	MOVQ AX, R10
+	MOVQ rows+104(FP), DI
+	MOVQ x_base+32(FP), CX
+	MOVQ $+16384, R8
+
+tiles58:
+	CMPQ DI, $0x0c
+	JGE  rows6of63
+	MOVQ DI, R11
+	CMPQ DI, $0x06
+	JLE  tile59Height
+	INCQ R11
+	SHRQ $0x01, R11
+
+tile59Height:
+	CMPQ R11, $+3
+	JEQ  rows3of60
+	CMPQ R11, $+4
+	JEQ  rows4of61
+	CMPQ R11, $+5
+	JEQ  rows5of62
+
+rows6of63:
 	// Tile of 6 rows, 16 columns.
 	LEAQ    (AX)(BX*2), R11
 	ADDQ    BX, R11
@@ -286,7 +795,7 @@ rows6of27:
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	CMPB    acc+112(FP), $0x00
-	JE      start29
+	JE      start65
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -300,16 +809,16 @@ rows6of27:
 	VMOVUPS (R11)(BX*2), Y10
 	VMOVUPS 32(R11)(BX*2), Y11
 
-start29:
+start65:
 	MOVQ  CX, R12
 	MOVQ  DX, R13
 	MOVQ  k+96(FP), R14
 	LEAQ  (R12)(SI*2), R15
 	ADDQ  SI, R15
 	TESTQ R14, R14
-	JE    last30
+	JE    last66
 
-steps28:
+steps64:
 	VMOVUPS      (R13), Y12
 	VMOVUPS      32(R13), Y13
 	VBROADCASTSS (R12), Y14
@@ -335,9 +844,9 @@ steps28:
 	ADDQ         $+4, R15
 	ADDQ         $+256, R13
 	DECQ         R14
-	JNE          steps28
+	JNE          steps64
 
-last30:
+last66:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
@@ -363,9 +872,9 @@ last30:
 	ADDQ    BX, AX
 	ADDQ    SI, CX
 	SUBQ    $+6, DI
-	JMP     tile23
+	JMP     tile59
 
-rows5of26:
+rows5of62:
 	// Tile of 5 rows, 16 columns.
 	LEAQ    (AX)(BX*2), R11
 	ADDQ    BX, R11
@@ -380,7 +889,7 @@ rows5of26:
 	VXORPS  Y8, Y8, Y8
 	VXORPS  Y9, Y9, Y9
 	CMPB    acc+112(FP), $0x00
-	JE      start33
+	JE      start69
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -392,16 +901,16 @@ rows5of26:
 	VMOVUPS (R11)(BX*1), Y8
 	VMOVUPS 32(R11)(BX*1), Y9
 
-start33:
+start69:
 	MOVQ  CX, R12
 	MOVQ  DX, R13
 	MOVQ  k+96(FP), R14
 	LEAQ  (R12)(SI*2), R15
 	ADDQ  SI, R15
 	TESTQ R14, R14
-	JE    last34
+	JE    last70
 
-steps32:
+steps68:
 	VMOVUPS      (R13), Y10
 	VMOVUPS      32(R13), Y11
 	VBROADCASTSS (R12), Y12
@@ -424,9 +933,9 @@ steps32:
 	ADDQ         $+4, R15
 	ADDQ         $+256, R13
 	DECQ         R14
-	JNE          steps32
+	JNE          steps68
 
-last34:
+last70:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
@@ -448,9 +957,9 @@ last34:
 	ADDQ    BX, AX
 	ADDQ    SI, CX
 	SUBQ    $+5, DI
-	JMP     tile23
+	JMP     tile59
 
-rows4of25:
+rows4of61:
 	// Tile of 4 rows, 16 columns.
 	LEAQ    (AX)(BX*2), R11
 	ADDQ    BX, R11
@@ -463,7 +972,7 @@ rows4of25:
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
 	CMPB    acc+112(FP), $0x00
-	JE      start37
+	JE      start73
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -473,16 +982,16 @@ rows4of25:
 	VMOVUPS (R11), Y6
 	VMOVUPS 32(R11), Y7
 
-start37:
+start73:
 	MOVQ  CX, R12
 	MOVQ  DX, R13
 	MOVQ  k+96(FP), R14
 	LEAQ  (R12)(SI*2), R15
 	ADDQ  SI, R15
 	TESTQ R14, R14
-	JE    last38
+	JE    last74
 
-steps36:
+steps72:
 	VMOVUPS      (R13), Y8
 	VMOVUPS      32(R13), Y9
 	VBROADCASTSS (R12), Y10
@@ -502,9 +1011,9 @@ steps36:
 	ADDQ         $+4, R15
 	ADDQ         $+256, R13
 	DECQ         R14
-	JNE          steps36
+	JNE          steps72
 
-last38:
+last74:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
@@ -522,9 +1031,9 @@ last38:
 	ADDQ    BX, AX
 	ADDQ    SI, CX
 	SUBQ    $+4, DI
-	JMP     tile23
+	JMP     tile59
 
-rows3of24:
+rows3of60:
 	// Tile of 3 rows, 16 columns.
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -533,7 +1042,7 @@ rows3of24:
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	CMPB    acc+112(FP), $0x00
-	JE      start41
+	JE      start77
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -541,14 +1050,14 @@ rows3of24:
 	VMOVUPS (AX)(BX*2), Y4
 	VMOVUPS 32(AX)(BX*2), Y5
 
-start41:
+start77:
 	MOVQ  CX, R11
 	MOVQ  DX, R12
 	MOVQ  k+96(FP), R13
 	TESTQ R13, R13
-	JE    last42
+	JE    last78
 
-steps40:
+steps76:
 	VBROADCASTSS (R11), Y6
 	VBROADCASTSS (R11)(SI*1), Y7
 	VBROADCASTSS (R11)(SI*2), Y8
@@ -564,9 +1073,9 @@ steps40:
 	ADDQ         $+4, R11
 	ADDQ         $+256, R12
 	DECQ         R13
-	JNE          steps40
+	JNE          steps76
 
-last42:
+last78:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
@@ -581,30 +1090,30 @@ last42:
 	ADDQ    SI, CX
 	SUBQ    $+3, DI
 
-tile23:
+tile59:
 	XORL  R8, R8
 	TESTQ DI, DI
-	JNE   tiles22
+	JNE   tiles58
 	MOVQ  R10, AX
 	ADDQ  $+64, AX
 	ADDQ  $+64, DX
 	DECQ  R9
-	JNE   strip21
+	JNE   strip57
 	JMP   done1
 
 width2:
 	CMPQ width+88(FP), $+32
-	JNE  width44
+	JNE  width80
 
 	// Panels of 32 columns.
 	MOVQ rows+104(FP), DI
 	CMPQ DI, $+0
-	JNE  few45
+	JNE  few81
 	JMP  done1
 
-few45:
+few81:
 	CMPQ DI, $+1
-	JNE  few46
+	JNE  few82
 	MOVQ $+8192, R8
 
 	// Tile of 1 rows, 32 columns.
@@ -613,19 +1122,19 @@ few45:
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	CMPB    acc+112(FP), $0x00
-	JE      start48
+	JE      start84
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
 
-start48:
+start84:
 	MOVQ  DX, DX
 	MOVQ  k+96(FP), BX
 	TESTQ BX, BX
-	JE    last49
+	JE    last85
 
-steps47:
+steps83:
 	VBROADCASTSS (CX), Y4
 	VFMADD231PS  (DX), Y4, Y0
 	VFMADD231PS  32(DX), Y4, Y1
@@ -636,18 +1145,18 @@ steps47:
 	ADDQ         $+4, CX
 	ADDQ         $+128, DX
 	DECQ         BX
-	JNE          steps47
+	JNE          steps83
 
-last49:
+last85:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
 	VMOVUPS Y3, 96(AX)
 	JMP     done1
 
-few46:
+few82:
 	CMPQ DI, $+2
-	JNE  few51
+	JNE  few87
 	MOVQ $+8192, R8
 
 	// Tile of 2 rows, 32 columns.
@@ -660,7 +1169,7 @@ few46:
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
 	CMPB    acc+112(FP), $0x00
-	JE      start53
+	JE      start89
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -670,13 +1179,13 @@ few46:
 	VMOVUPS 64(AX)(BX*1), Y6
 	VMOVUPS 96(AX)(BX*1), Y7
 
-start53:
+start89:
 	MOVQ  DX, DX
 	MOVQ  k+96(FP), DI
 	TESTQ DI, DI
-	JE    last54
+	JE    last90
 
-steps52:
+steps88:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(SI*1), Y9
 	VMOVUPS      (DX), Y10
@@ -696,9 +1205,9 @@ steps52:
 	ADDQ         $+4, CX
 	ADDQ         $+128, DX
 	DECQ         DI
-	JNE          steps52
+	JNE          steps88
 
-last54:
+last90:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -709,9 +1218,9 @@ last54:
 	VMOVUPS Y7, 96(AX)(BX*1)
 	JMP     done1
 
-few51:
+few87:
 	CMPQ DI, $+3
-	JNE  few56
+	JNE  few92
 	MOVQ $+8192, R8
 
 	// Tile of 3 rows, 32 columns.
@@ -728,7 +1237,7 @@ few51:
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	CMPB    acc+112(FP), $0x00
-	JE      start58
+	JE      start94
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -742,13 +1251,13 @@ few51:
 	VMOVUPS 64(AX)(BX*2), Y10
 	VMOVUPS 96(AX)(BX*2), Y11
 
-start58:
+start94:
 	MOVQ  DX, DX
 	MOVQ  k+96(FP), DI
 	TESTQ DI, DI
-	JE    last59
+	JE    last95
 
-steps57:
+steps93:
 	VBROADCASTSS (CX), Y12
 	VBROADCASTSS (CX)(SI*1), Y13
 	VBROADCASTSS (CX)(SI*2), Y14
@@ -773,9 +1282,9 @@ steps57:
 	ADDQ         $+4, CX
 	ADDQ         $+128, DX
 	DECQ         DI
-	JNE          steps57
+	JNE          steps93
 
-last59:
+last95:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -790,33 +1299,108 @@ last59:
 	VMOVUPS Y11, 96(AX)(BX*2)
 	JMP     done1
 
-few56:
+few92:
+	CMPQ DI, $+4
+	JNE  few97
+	MOVQ $+16384, R8
+	MOVQ $+2, DI
+
+strip98:
+	// Tile of 4 rows, 16 columns.
+	LEAQ    (AX)(BX*2), R9
+	ADDQ    BX, R9
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	CMPB    acc+112(FP), $0x00
+	JE      start100
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS (AX)(BX*1), Y2
+	VMOVUPS 32(AX)(BX*1), Y3
+	VMOVUPS (AX)(BX*2), Y4
+	VMOVUPS 32(AX)(BX*2), Y5
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+
+start100:
+	MOVQ  CX, R10
+	MOVQ  DX, R11
+	MOVQ  k+96(FP), R12
+	LEAQ  (R10)(SI*2), R13
+	ADDQ  SI, R13
+	TESTQ R12, R12
+	JE    last101
+
+steps99:
+	VMOVUPS      (R11), Y8
+	VMOVUPS      32(R11), Y9
+	VBROADCASTSS (R10), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (R10)(SI*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R10)(SI*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R13), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   (R11)(R8*1)
+	ADDQ         $+4, R10
+	ADDQ         $+4, R13
+	ADDQ         $+128, R11
+	DECQ         R12
+	JNE          steps99
+
+last101:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, (AX)(BX*1)
+	VMOVUPS Y3, 32(AX)(BX*1)
+	VMOVUPS Y4, (AX)(BX*2)
+	VMOVUPS Y5, 32(AX)(BX*2)
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	ADDQ    $+64, AX
+	ADDQ    $+64, DX
+	DECQ    DI
+	JNE     strip98
+	JMP     done1
+
+few97:
 	MOVQ $+2, R9
 
-strip61:
+strip103:
 	MOVQ AX, R10
 	MOVQ rows+104(FP), DI
 	MOVQ x_base+32(FP), CX
 	MOVQ $+16384, R8
 
-tiles62:
+tiles104:
 	CMPQ DI, $0x0c
-	JGE  rows6of67
+	JGE  rows6of109
 	MOVQ DI, R11
 	CMPQ DI, $0x06
-	JLE  tile63Height
+	JLE  tile105Height
 	INCQ R11
 	SHRQ $0x01, R11
 
-tile63Height:
+tile105Height:
 	CMPQ R11, $+3
-	JEQ  rows3of64
+	JEQ  rows3of106
 	CMPQ R11, $+4
-	JEQ  rows4of65
+	JEQ  rows4of107
 	CMPQ R11, $+5
-	JEQ  rows5of66
+	JEQ  rows5of108
 
-rows6of67:
+rows6of109:
 	// Tile of 6 rows, 16 columns.
 	LEAQ    (AX)(BX*2), R11
 	ADDQ    BX, R11
@@ -833,7 +1417,7 @@ rows6of67:
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	CMPB    acc+112(FP), $0x00
-	JE      start69
+	JE      start111
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -847,16 +1431,16 @@ rows6of67:
 	VMOVUPS (R11)(BX*2), Y10
 	VMOVUPS 32(R11)(BX*2), Y11
 
-start69:
+start111:
 	MOVQ  CX, R12
 	MOVQ  DX, R13
 	MOVQ  k+96(FP), R14
 	LEAQ  (R12)(SI*2), R15
 	ADDQ  SI, R15
 	TESTQ R14, R14
-	JE    last70
+	JE    last112
 
-steps68:
+steps110:
 	VMOVUPS      (R13), Y12
 	VMOVUPS      32(R13), Y13
 	VBROADCASTSS (R12), Y14
@@ -882,9 +1466,9 @@ steps68:
 	ADDQ         $+4, R15
 	ADDQ         $+128, R13
 	DECQ         R14
-	JNE          steps68
+	JNE          steps110
 
-last70:
+last112:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
@@ -910,9 +1494,9 @@ last70:
 	ADDQ    BX, AX
 	ADDQ    SI, CX
 	SUBQ    $+6, DI
-	JMP     tile63
+	JMP     tile105
 
-rows5of66:
+rows5of108:
 	// Tile of 5 rows, 16 columns.
 	LEAQ    (AX)(BX*2), R11
 	ADDQ    BX, R11
@@ -927,7 +1511,7 @@ rows5of66:
 	VXORPS  Y8, Y8, Y8
 	VXORPS  Y9, Y9, Y9
 	CMPB    acc+112(FP), $0x00
-	JE      start73
+	JE      start115
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -939,16 +1523,16 @@ rows5of66:
 	VMOVUPS (R11)(BX*1), Y8
 	VMOVUPS 32(R11)(BX*1), Y9
 
-start73:
+start115:
 	MOVQ  CX, R12
 	MOVQ  DX, R13
 	MOVQ  k+96(FP), R14
 	LEAQ  (R12)(SI*2), R15
 	ADDQ  SI, R15
 	TESTQ R14, R14
-	JE    last74
+	JE    last116
 
-steps72:
+steps114:
 	VMOVUPS      (R13), Y10
 	VMOVUPS      32(R13), Y11
 	VBROADCASTSS (R12), Y12
@@ -971,9 +1555,9 @@ steps72:
 	ADDQ         $+4, R15
 	ADDQ         $+128, R13
 	DECQ         R14
-	JNE          steps72
+	JNE          steps114
 
-last74:
+last116:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
@@ -995,9 +1579,9 @@ last74:
 	ADDQ    BX, AX
 	ADDQ    SI, CX
 	SUBQ    $+5, DI
-	JMP     tile63
+	JMP     tile105
 
-rows4of65:
+rows4of107:
 	// Tile of 4 rows, 16 columns.
 	LEAQ    (AX)(BX*2), R11
 	ADDQ    BX, R11
@@ -1010,7 +1594,7 @@ rows4of65:
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
 	CMPB    acc+112(FP), $0x00
-	JE      start77
+	JE      start119
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -1020,16 +1604,16 @@ rows4of65:
 	VMOVUPS (R11), Y6
 	VMOVUPS 32(R11), Y7
 
-start77:
+start119:
 	MOVQ  CX, R12
 	MOVQ  DX, R13
 	MOVQ  k+96(FP), R14
 	LEAQ  (R12)(SI*2), R15
 	ADDQ  SI, R15
 	TESTQ R14, R14
-	JE    last78
+	JE    last120
 
-steps76:
+steps118:
 	VMOVUPS      (R13), Y8
 	VMOVUPS      32(R13), Y9
 	VBROADCASTSS (R12), Y10
@@ -1049,9 +1633,9 @@ steps76:
 	ADDQ         $+4, R15
 	ADDQ         $+128, R13
 	DECQ         R14
-	JNE          steps76
+	JNE          steps118
 
-last78:
+last120:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
@@ -1069,9 +1653,9 @@ last78:
 	ADDQ    BX, AX
 	ADDQ    SI, CX
 	SUBQ    $+4, DI
-	JMP     tile63
+	JMP     tile105
 
-rows3of64:
+rows3of106:
 	// Tile of 3 rows, 16 columns.
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1080,7 +1664,7 @@ rows3of64:
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	CMPB    acc+112(FP), $0x00
-	JE      start81
+	JE      start123
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -1088,14 +1672,14 @@ rows3of64:
 	VMOVUPS (AX)(BX*2), Y4
 	VMOVUPS 32(AX)(BX*2), Y5
 
-start81:
+start123:
 	MOVQ  CX, R11
 	MOVQ  DX, R12
 	MOVQ  k+96(FP), R13
 	TESTQ R13, R13
-	JE    last82
+	JE    last124
 
-steps80:
+steps122:
 	VBROADCASTSS (R11), Y6
 	VBROADCASTSS (R11)(SI*1), Y7
 	VBROADCASTSS (R11)(SI*2), Y8
@@ -1111,9 +1695,9 @@ steps80:
 	ADDQ         $+4, R11
 	ADDQ         $+128, R12
 	DECQ         R13
-	JNE          steps80
+	JNE          steps122
 
-last82:
+last124:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
@@ -1128,44 +1712,44 @@ last82:
 	ADDQ    SI, CX
 	SUBQ    $+3, DI
 
-tile63:
+tile105:
 	XORL  R8, R8
 	TESTQ DI, DI
-	JNE   tiles62
+	JNE   tiles104
 	MOVQ  R10, AX
 	ADDQ  $+64, AX
 	ADDQ  $+64, DX
 	DECQ  R9
-	JNE   strip61
+	JNE   strip103
 	JMP   done1
 
-width44:
+width80:
 	// Panels of 16 columns.
 	MOVQ rows+104(FP), DI
 	CMPQ DI, $+0
-	JNE  few85
+	JNE  few127
 	JMP  done1
 
-few85:
+few127:
 	CMPQ DI, $+1
-	JNE  few86
+	JNE  few128
 	MOVQ $+8192, R8
 
 	// Tile of 1 rows, 16 columns.
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	CMPB    acc+112(FP), $0x00
-	JE      start88
+	JE      start130
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 
-start88:
+start130:
 	MOVQ  DX, DX
 	MOVQ  k+96(FP), BX
 	TESTQ BX, BX
-	JE    last89
+	JE    last131
 
-steps87:
+steps129:
 	VBROADCASTSS (CX), Y2
 	VFMADD231PS  (DX), Y2, Y0
 	VFMADD231PS  32(DX), Y2, Y1
@@ -1173,16 +1757,16 @@ steps87:
 	ADDQ         $+4, CX
 	ADDQ         $+64, DX
 	DECQ         BX
-	JNE          steps87
+	JNE          steps129
 
-last89:
+last131:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	JMP     done1
 
-few86:
+few128:
 	CMPQ DI, $+2
-	JNE  few91
+	JNE  few133
 	MOVQ $+8192, R8
 
 	// Tile of 2 rows, 16 columns.
@@ -1191,19 +1775,19 @@ few86:
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	CMPB    acc+112(FP), $0x00
-	JE      start93
+	JE      start135
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
 	VMOVUPS 32(AX)(BX*1), Y3
 
-start93:
+start135:
 	MOVQ  DX, DX
 	MOVQ  k+96(FP), DI
 	TESTQ DI, DI
-	JE    last94
+	JE    last136
 
-steps92:
+steps134:
 	VBROADCASTSS (CX), Y4
 	VBROADCASTSS (CX)(SI*1), Y5
 	VMOVUPS      (DX), Y6
@@ -1216,18 +1800,18 @@ steps92:
 	ADDQ         $+4, CX
 	ADDQ         $+64, DX
 	DECQ         DI
-	JNE          steps92
+	JNE          steps134
 
-last94:
+last136:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
 	VMOVUPS Y3, 32(AX)(BX*1)
 	JMP     done1
 
-few91:
+few133:
 	CMPQ DI, $+3
-	JNE  few96
+	JNE  few138
 	MOVQ $+8192, R8
 
 	// Tile of 3 rows, 16 columns.
@@ -1238,7 +1822,7 @@ few91:
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	CMPB    acc+112(FP), $0x00
-	JE      start98
+	JE      start140
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -1246,13 +1830,13 @@ few91:
 	VMOVUPS (AX)(BX*2), Y4
 	VMOVUPS 32(AX)(BX*2), Y5
 
-start98:
+start140:
 	MOVQ  DX, DX
 	MOVQ  k+96(FP), DI
 	TESTQ DI, DI
-	JE    last99
+	JE    last141
 
-steps97:
+steps139:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(SI*1), Y7
 	VBROADCASTSS (CX)(SI*2), Y8
@@ -1268,9 +1852,9 @@ steps97:
 	ADDQ         $+4, CX
 	ADDQ         $+64, DX
 	DECQ         DI
-	JNE          steps97
+	JNE          steps139
 
-last99:
+last141:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
@@ -1279,30 +1863,98 @@ last99:
 	VMOVUPS Y5, 32(AX)(BX*2)
 	JMP     done1
 
-few96:
+few138:
+	CMPQ DI, $+4
+	JNE  few143
+	MOVQ $+8192, R8
+
+	// Tile of 4 rows, 16 columns.
+	LEAQ    (AX)(BX*2), DI
+	ADDQ    BX, DI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	CMPB    acc+112(FP), $0x00
+	JE      start145
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS (AX)(BX*1), Y2
+	VMOVUPS 32(AX)(BX*1), Y3
+	VMOVUPS (AX)(BX*2), Y4
+	VMOVUPS 32(AX)(BX*2), Y5
+	VMOVUPS (DI), Y6
+	VMOVUPS 32(DI), Y7
+
+start145:
+	MOVQ  DX, DX
+	MOVQ  k+96(FP), R9
+	LEAQ  (CX)(SI*2), R10
+	ADDQ  SI, R10
+	TESTQ R9, R9
+	JE    last146
+
+steps144:
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (CX)(SI*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (CX)(SI*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R10), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   (DX)(R8*1)
+	ADDQ         $+4, CX
+	ADDQ         $+4, R10
+	ADDQ         $+64, DX
+	DECQ         R9
+	JNE          steps144
+
+last146:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, (AX)(BX*1)
+	VMOVUPS Y3, 32(AX)(BX*1)
+	VMOVUPS Y4, (AX)(BX*2)
+	VMOVUPS Y5, 32(AX)(BX*2)
+	VMOVUPS Y6, (DI)
+	VMOVUPS Y7, 32(DI)
+	JMP     done1
+
+few143:
 	MOVQ AX, R9
 	MOVQ rows+104(FP), DI
 	MOVQ x_base+32(FP), CX
 	MOVQ $+16384, R8
 
-tiles101:
+tiles148:
 	CMPQ DI, $0x0c
-	JGE  rows6of106
+	JGE  rows6of153
 	MOVQ DI, R10
 	CMPQ DI, $0x06
-	JLE  tile102Height
+	JLE  tile149Height
 	INCQ R10
 	SHRQ $0x01, R10
 
-tile102Height:
+tile149Height:
 	CMPQ R10, $+3
-	JEQ  rows3of103
+	JEQ  rows3of150
 	CMPQ R10, $+4
-	JEQ  rows4of104
+	JEQ  rows4of151
 	CMPQ R10, $+5
-	JEQ  rows5of105
+	JEQ  rows5of152
 
-rows6of106:
+rows6of153:
 	// Tile of 6 rows, 16 columns.
 	LEAQ    (AX)(BX*2), R10
 	ADDQ    BX, R10
@@ -1319,7 +1971,7 @@ rows6of106:
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	CMPB    acc+112(FP), $0x00
-	JE      start108
+	JE      start155
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -1333,16 +1985,16 @@ rows6of106:
 	VMOVUPS (R10)(BX*2), Y10
 	VMOVUPS 32(R10)(BX*2), Y11
 
-start108:
+start155:
 	MOVQ  CX, R11
 	MOVQ  DX, R12
 	MOVQ  k+96(FP), R13
 	LEAQ  (R11)(SI*2), R14
 	ADDQ  SI, R14
 	TESTQ R13, R13
-	JE    last109
+	JE    last156
 
-steps107:
+steps154:
 	VMOVUPS      (R12), Y12
 	VMOVUPS      32(R12), Y13
 	VBROADCASTSS (R11), Y14
@@ -1368,9 +2020,9 @@ steps107:
 	ADDQ         $+4, R14
 	ADDQ         $+64, R12
 	DECQ         R13
-	JNE          steps107
+	JNE          steps154
 
-last109:
+last156:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
@@ -1396,9 +2048,9 @@ last109:
 	ADDQ    BX, AX
 	ADDQ    SI, CX
 	SUBQ    $+6, DI
-	JMP     tile102
+	JMP     tile149
 
-rows5of105:
+rows5of152:
 	// Tile of 5 rows, 16 columns.
 	LEAQ    (AX)(BX*2), R10
 	ADDQ    BX, R10
@@ -1413,7 +2065,7 @@ rows5of105:
 	VXORPS  Y8, Y8, Y8
 	VXORPS  Y9, Y9, Y9
 	CMPB    acc+112(FP), $0x00
-	JE      start112
+	JE      start159
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -1425,16 +2077,16 @@ rows5of105:
 	VMOVUPS (R10)(BX*1), Y8
 	VMOVUPS 32(R10)(BX*1), Y9
 
-start112:
+start159:
 	MOVQ  CX, R11
 	MOVQ  DX, R12
 	MOVQ  k+96(FP), R13
 	LEAQ  (R11)(SI*2), R14
 	ADDQ  SI, R14
 	TESTQ R13, R13
-	JE    last113
+	JE    last160
 
-steps111:
+steps158:
 	VMOVUPS      (R12), Y10
 	VMOVUPS      32(R12), Y11
 	VBROADCASTSS (R11), Y12
@@ -1457,9 +2109,9 @@ steps111:
 	ADDQ         $+4, R14
 	ADDQ         $+64, R12
 	DECQ         R13
-	JNE          steps111
+	JNE          steps158
 
-last113:
+last160:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
@@ -1481,9 +2133,9 @@ last113:
 	ADDQ    BX, AX
 	ADDQ    SI, CX
 	SUBQ    $+5, DI
-	JMP     tile102
+	JMP     tile149
 
-rows4of104:
+rows4of151:
 	// Tile of 4 rows, 16 columns.
 	LEAQ    (AX)(BX*2), R10
 	ADDQ    BX, R10
@@ -1496,7 +2148,7 @@ rows4of104:
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
 	CMPB    acc+112(FP), $0x00
-	JE      start116
+	JE      start163
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -1506,16 +2158,16 @@ rows4of104:
 	VMOVUPS (R10), Y6
 	VMOVUPS 32(R10), Y7
 
-start116:
+start163:
 	MOVQ  CX, R11
 	MOVQ  DX, R12
 	MOVQ  k+96(FP), R13
 	LEAQ  (R11)(SI*2), R14
 	ADDQ  SI, R14
 	TESTQ R13, R13
-	JE    last117
+	JE    last164
 
-steps115:
+steps162:
 	VMOVUPS      (R12), Y8
 	VMOVUPS      32(R12), Y9
 	VBROADCASTSS (R11), Y10
@@ -1535,9 +2187,9 @@ steps115:
 	ADDQ         $+4, R14
 	ADDQ         $+64, R12
 	DECQ         R13
-	JNE          steps115
+	JNE          steps162
 
-last117:
+last164:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
@@ -1555,9 +2207,9 @@ last117:
 	ADDQ    BX, AX
 	ADDQ    SI, CX
 	SUBQ    $+4, DI
-	JMP     tile102
+	JMP     tile149
 
-rows3of103:
+rows3of150:
 	// Tile of 3 rows, 16 columns.
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1566,7 +2218,7 @@ rows3of103:
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	CMPB    acc+112(FP), $0x00
-	JE      start120
+	JE      start167
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -1574,14 +2226,14 @@ rows3of103:
 	VMOVUPS (AX)(BX*2), Y4
 	VMOVUPS 32(AX)(BX*2), Y5
 
-start120:
+start167:
 	MOVQ  CX, R10
 	MOVQ  DX, R11
 	MOVQ  k+96(FP), R12
 	TESTQ R12, R12
-	JE    last121
+	JE    last168
 
-steps119:
+steps166:
 	VBROADCASTSS (R10), Y6
 	VBROADCASTSS (R10)(SI*1), Y7
 	VBROADCASTSS (R10)(SI*2), Y8
@@ -1597,9 +2249,9 @@ steps119:
 	ADDQ         $+4, R10
 	ADDQ         $+64, R11
 	DECQ         R12
-	JNE          steps119
+	JNE          steps166
 
-last121:
+last168:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
@@ -1614,10 +2266,10 @@ last121:
 	ADDQ    SI, CX
 	SUBQ    $+3, DI
 
-tile102:
+tile149:
 	XORL  R8, R8
 	TESTQ DI, DI
-	JNE   tiles101
+	JNE   tiles148
 	MOVQ  R9, AX
 	JMP   done1
 
