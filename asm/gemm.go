@@ -58,7 +58,7 @@ type gemm struct {
 	x, ldx   reg.GPVirtual
 	w        reg.GPVirtual // the strip
 	ahead    reg.GPVirtual // how many bytes behind it to fetch
-	high     operand.Op   // the mask of high halves
+	high     operand.Op    // the mask of high halves
 }
 
 func gemmF32(e *emitter)  { newGemm(e, floats, 4).panels() }

@@ -15,10 +15,15 @@ import (
 // of which the first two follow each block's nibbles if those are unpacked, one a byte.
 //
 // A tile is R rows and two or four vectors of columns; a block, which stays in the first cache, is passed over
-// until all 32 columns are done. Registers: R*V accumulators, two of w, x, a product.
+// until all 32 columns are done. Registers: R*V accumulators, two of w, x, a product; for fewer rows the nibbles of w apart,
+// the mask of nibbles, the sums over the parts.
 
-// fewWords is how many rows a tile of nibbles may have, above which weights are unpacked.
-const fewWords = 6
+const (
+	fewWords  = 6 // how many rows a tile of nibbles may have, above which weights are unpacked
+	keepBytes = 5 // up to how many rows what both halves of bytes are taken from stays in registers
+	keepMask  = 4 // and the mask of nibbles
+	keepSums  = 4 // up to how many vectors of a tile sums over the parts do
+)
 
 const (
 	wordsScales = 4 * halfCols * q4Parts // in what comes with a block
@@ -57,7 +62,7 @@ func (g *gemmQuant) twice() operand.Mem {
 // nibblesWords writes one block of a tile, packed or not.
 func (g *gemmQuant) nibblesWords(x []reg.GPVirtual, rows int) {
 	vectors := 2
-	if rows <= 3 {
+	if rows == 1 {
 		vectors = 4
 	}
 	if g.unpack == nil {
@@ -74,14 +79,23 @@ func (g *gemmQuant) nibblesWords(x []reg.GPVirtual, rows int) {
 	g.rest()
 }
 
-// stripWords writes some vectors of columns of a block.
+// stripWords writes some vectors of columns of a block. The sums over its parts stay in registers for as many rows as
+// leave them.
 func (g *gemmQuant) stripWords(x []reg.GPVirtual, rows, vectors int, strip operand.Mem) {
 	sum := func(tmp reg.GPVirtual, r, v int) operand.Mem { // the same memory for each strip
 		return operand.Mem{Base: tmp, Disp: wordsSums + (r*vectors+v)*g.bytes()}
 	}
+	var all [][]reg.VecVirtual
 	tmp, none := g.ptr("tmp"), g.vec()
-	g.zero(none)
+	if rows*vectors > keepSums {
+		g.zero(none)
+	}
 	for r := range rows {
+		if rows*vectors <= keepSums {
+			all = append(all, g.vecs(vectors))
+			g.zero(all[r]...)
+			continue
+		}
 		for v := range vectors {
 			g.VMOVDQU(none, sum(tmp, r, v))
 		}
@@ -109,11 +123,21 @@ func (g *gemmQuant) stripWords(x []reg.GPVirtual, rows, vectors int, strip opera
 			g.LEAQ(operand.Mem{Base: row, Index: g.lds, Scale: 4}, row)
 		}
 	}
-	g.words4(acc, x, w)
-	tmp = g.ptr("tmp")
+	if g.unpack == nil {
+		g.partNibbles(acc, x, w)
+	} else {
+		g.partBytes(acc, x, w)
+	}
+	if all == nil {
+		tmp = g.ptr("tmp")
+	}
 	for r := range acc {
 		for v, n := range acc[r] {
 			g.VPMADDWD(operand.Mem{Base: factors, Disp: v * g.bytes()}, n, n)
+			if all != nil {
+				g.VPADDD(n, all[r][v], all[r][v])
+				continue
+			}
 			g.VPADDD(sum(tmp, r, v), n, n)
 			g.VMOVDQU(n, sum(tmp, r, v))
 		}
@@ -136,7 +160,11 @@ func (g *gemmQuant) stripWords(x []reg.GPVirtual, rows, vectors int, strip opera
 	for r := range rows {
 		for v := range vectors {
 			n, at := g.vec(), operand.Mem{Base: dst, Disp: v * g.bytes()}
-			g.VCVTDQ2PS(sum(tmp, r, v), n)
+			if all != nil {
+				g.VCVTDQ2PS(all[r][v], n)
+			} else {
+				g.VCVTDQ2PS(sum(tmp, r, v), n)
+			}
 			g.VFMADD213PS(at, scales[v], n)
 			g.VMOVUPS(n, at)
 		}
@@ -163,49 +191,84 @@ func (g *gemmQuant) first() int {
 	return 0
 }
 
-// words4 adds the products of a part. x and w move.
-func (g *gemmQuant) words4(acc [][]reg.VecVirtual, x []reg.GPVirtual, w reg.GPVirtual) {
-	bytes := quad * halfCols
-	if g.unpack == nil {
-		bytes /= 2
+// partNibbles adds the products of a part's nibbles; x and w move. Loads would limit few rows: bytes, of which the low
+// halves are multiplied first, and x of all vectors are loaded once, where registers are left.
+func (g *gemmQuant) partNibbles(acc [][]reg.VecVirtual, x []reg.GPVirtual, w reg.GPVirtual) {
+	rows, vectors := len(acc), len(acc[0])
+	nibble := g.constant("nibble", 0x0f0f0f0f)
+	if rows <= keepMask {
+		nibble = g.inRegister(nibble)
 	}
-	load := func(step, v int) reg.VecVirtual {
-		wv := g.vec()
-		if g.unpack != nil {
-			g.VMOVDQU(operand.Mem{Base: w, Disp: step*bytes + v*g.bytes()}, wv)
-			return wv
+	lowOf := func(v reg.VecVirtual) reg.VecVirtual {
+		low := g.vec()
+		g.VPAND(nibble, v, low)
+		return low
+	}
+	product := func(r, v int, x, w, to reg.VecVirtual) {
+		g.VPMADDUBSW(x, w, to)
+		g.VPADDW(to, acc[r][v], acc[r][v])
+	}
+	for step := 0; step < q4Part/quad; step += 2 {
+		at := func(v int) operand.Mem {
+			return operand.Mem{Base: w, Disp: step/2*quad*halfCols + v*g.bytes()}
 		}
-		g.VMOVDQU(operand.Mem{Base: w, Disp: step/2*2*bytes + v*g.bytes()}, wv)
-		if step%2 == 1 {
-			g.VPSRLW(operand.Imm(4), wv, wv)
+		g.prefetch(2 * vectors * g.level.Lanes / halfCols)
+		if rows == 1 {
+			x0, x1 := g.quadOf(x, 0, step), g.quadOf(x, 0, step+1)
+			for v := range vectors {
+				high := g.vec()
+				g.VMOVDQU(at(v), high)
+				low := lowOf(high)
+				product(0, v, x0, low, low)
+				g.VPSRLW(operand.Imm(4), high, high)
+				g.VPAND(nibble, high, high)
+				product(0, v, x1, high, high)
+			}
+			continue
 		}
-		g.VPAND(g.constant("nibble", 0x0f0f0f0f), wv, wv)
-		return wv
-	}
-	product := func(r, v int, x, w reg.VecVirtual) {
-		p := g.vec()
-		g.VPMADDUBSW(x, w, p)
-		g.VPADDW(p, acc[r][v], acc[r][v])
-	}
-	unroll := 2
-	if g.unpack != nil {
-		unroll = 4
-	}
-	g.steps(x, w, len(acc[0]), q4Part, unroll, bytes, func(step int) {
-		if len(acc[0]) == 4 { // one register is all there is for w
-			for v := range acc[0] {
-				wv := load(step, v)
-				for r := range acc {
-					product(r, v, g.quadOf(x, r, step), wv)
+		both := g.vecs(vectors)
+		for half := range 2 {
+			ws := make([]reg.VecVirtual, vectors)
+			for v := range ws {
+				if half == 0 || rows > keepBytes {
+					g.VMOVDQU(at(v), both[v])
+				}
+				if half == 1 {
+					g.VPSRLW(operand.Imm(4), both[v], both[v])
+				}
+				if half == 1 || rows > keepBytes {
+					ws[v] = both[v]
+					g.VPAND(nibble, both[v], both[v])
+				} else {
+					ws[v] = lowOf(both[v])
 				}
 			}
-			return
+			for r := range acc {
+				xr := g.quadOf(x, r, step+half)
+				for v := range ws[:vectors-1] {
+					product(r, v, xr, ws[v], g.vec())
+				}
+				product(r, vectors-1, xr, ws[vectors-1], xr)
+			}
 		}
-		ws := []reg.VecVirtual{load(step, 0), load(step, 1)}
+	}
+	g.move(x, q4Part)
+	g.ADDQ(operand.I32(q4Part*halfCols/2), w)
+}
+
+// partBytes adds the products of a part's nibbles, unpacked one a byte; x and w move.
+func (g *gemmQuant) partBytes(acc [][]reg.VecVirtual, x []reg.GPVirtual, w reg.GPVirtual) {
+	g.steps(x, w, len(acc[0]), q4Part, 4, quad*halfCols, func(step int) {
+		ws := g.vecs(len(acc[0]))
+		for v := range ws {
+			g.VMOVDQU(operand.Mem{Base: w, Disp: step*quad*halfCols + v*g.bytes()}, ws[v])
+		}
 		for r := range acc {
 			xr := g.quadOf(x, r, step)
 			for v := range ws {
-				product(r, v, xr, ws[v])
+				p := g.vec()
+				g.VPMADDUBSW(xr, ws[v], p)
+				g.VPADDW(p, acc[r][v], acc[r][v])
 			}
 		}
 	})

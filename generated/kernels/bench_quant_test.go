@@ -124,7 +124,7 @@ func BenchmarkGemmStream(b *testing.B) {
 			for i := 0; i < len(w); i += 4096 {
 				w[i] = 1
 			}
-			for _, rows := range []int{1, 2, 4, 8, 12, 16, 24, 32} {
+			for _, rows := range []int{1, 2, 3, 4, 6, 8, 12, 16, 24, 32} {
 				b.Run(fmt.Sprintf("%s/%s/rows=%d", f.name, set.Level(), rows), func(b *testing.B) {
 					x, sums, dst := quantOperands(rows, k, f.sums)
 					gemm := f.gemm(set, make([]byte, kernel.Q4Scratch))
