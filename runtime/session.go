@@ -364,7 +364,8 @@ func (s *Session) Decode(ctx context.Context, token int32) ([]float32, error) {
 	return s.answer(), nil
 }
 
-// Export copies the shared cache and the states, for comparison with other implementations.
+// Export copies the shared cache and the states, for comparison with other implementations. In a session that was
+// restored, what no later token looks at is zeros: the file does not hold it.
 func (s *Session) Export() ([]Tensor, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
