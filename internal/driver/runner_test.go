@@ -88,6 +88,40 @@ func TestBatchPromise(t *testing.T) {
 	}
 }
 
+// TestDeepPromise: so does a process whose sessions have held so many tokens, one session after another, that these count:
+// what the first has left on the heap is not collected before the second is nearly full.
+func TestDeepPromise(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("reads the process's memory from /proc")
+	}
+	c := cache(t)
+	seed := uint64(1)
+	m := load(t, "../../generated/testdata/specs/flaswa.yaml", Options{Random: &seed, KV: "q8"})
+	const context = 2 << 20
+	r, err := c.Run(t.Context(), m, RunOptions{Context: context, Threads: 2}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for range 3 {
+		if err := r.Open(RunOptions{Context: context, Threads: 2}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Client.Bench(host.BenchRequest{TG: 1, Depth: context - 8, Synthetic: true, Reps: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mem, err := r.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	promise := NewMemory(m, 2).Total(context)
+	t.Logf("promised %d, measured %d, %d less", promise, mem.PeakRSS, promise-mem.PeakRSS)
+	if mem.PeakRSS > promise {
+		t.Errorf("the process took %d bytes, promised are %d", mem.PeakRSS, promise)
+	}
+}
+
 // TestUnusable: of logits that are no numbers is said where they come from, of nothing else.
 func TestUnusable(t *testing.T) {
 	err := unusable(fmt.Errorf("%w: that of token 3 is NaN", rt.ErrLogits))
