@@ -120,7 +120,10 @@ func one(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 {
 			name := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
-			return fmt.Errorf("%s: got %d arguments, want one: %s", name, len(args), what)
+			if len(args) > 1 { // a value after a flag that takes it only with =, as --speculate
+				return fmt.Errorf("%s: got %d arguments, %q, want one: %s", name, len(args), args, what)
+			}
+			return fmt.Errorf("%s: got 0 arguments, want one: %s", name, what)
 		}
 		return nil
 	}

@@ -49,6 +49,11 @@ func runCommand(s *screen) *cobra.Command {
 	fs.StringVar(&save, "save", "", "save the session to `FILE` at the end, with all tokens that it then has")
 	fs.BoolVar(&special, "special", false, "names of special tokens in the prompt mean the tokens")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		for _, name := range []string{"save", "restore"} { // a variable of a shell that is not set
+			if fs.Changed(name) && fs.Lookup(name).Value.String() == "" {
+				return fmt.Errorf("--%s \"\": want the name of a file", name)
+			}
+		}
 		if tokens == 0 && save == "" || tokens < -1 {
 			return fmt.Errorf("-n %d: want 1 or more, or -1 for no limit", tokens)
 		}
