@@ -50,7 +50,7 @@ type quantFormat struct {
 	lines    int                               // of memory that a step's weights take
 	sumsEach int                               // sums a block of activations
 	most     int                               // rows of a tile
-	keep     bool                              // a tile's rows of dst stay in registers
+	keep     bool                              // a tile's rows of dst stay in registers, or blocks are a pipeline
 	block    func(x []reg.GPVirtual, rows int) // writes a block of a tile; x moves over it, sums and w do not
 	unpack   func()                            // unpacks a segment from w and points w there, if tiles read unpacked weights
 }
@@ -70,6 +70,7 @@ type gemmQuant struct {
 	todo      operand.Mem // blocks that the tile has to do
 
 	ahead, stride reg.GPVirtual      // the next prefetch, and the bytes to the one after
+	sparse        operand.Mem        // whether full tiles ask only once in sparseSteps steps; not for formats without pipeline
 	out           [][]reg.VecVirtual // the tile's rows of dst
 }
 
@@ -173,10 +174,22 @@ func (g *gemmQuant) clear() {
 }
 
 // spread sets the stride of prefetches: that of a line by the number of tiles, rounded up, since each
-// tile asks for as many as the segment has lines.
+// tile asks for as many as the segment has lines. Of many tiles each asks less often, for more than that.
 func (g *gemmQuant) spread() {
-	g.stride = g.shares(g.literal(cacheLine), g.shares(g.integer("rows"), g.literal(g.most)))
+	tiles := g.shares(g.integer("rows"), g.literal(g.most))
+	g.stride = g.shares(g.literal(cacheLine), tiles)
 	g.ahead = g.GP64()
+	if !g.keep {
+		return
+	}
+	g.sparse = g.AllocLocal(8)
+	share, few := g.stored/(quantBlock/quad/sparseSteps), g.label("few")
+	g.MOVQ(operand.I32(0), g.sparse)
+	g.CMPQ(tiles, operand.Imm(uint64((share+cacheLine-1)/cacheLine)))
+	g.JL(operand.LabelRef(few))
+	g.MOVQ(operand.I32(1), g.sparse)
+	g.MOVQ(g.shares(g.literal(share), tiles), g.stride)
+	g.Label(few)
 }
 
 // shares is a fresh register with n/of rounded up, or 0 if of is.
@@ -228,42 +241,55 @@ func (g *gemmQuant) tiles() {
 		next := g.label("rows")
 		g.CMPQ(n, operand.I32(rows))
 		g.JNE(operand.LabelRef(next))
+		if g.keep && rows == g.most {
+			dense := g.label("dense")
+			g.CMPQ(g.sparse, operand.Imm(0))
+			g.JE(operand.LabelRef(dense))
+			g.Commentf("Tile of %d rows, one of many.", rows)
+			g.rowTile(rows, sparseSteps)
+			g.JMP(operand.LabelRef(loop))
+			g.Label(dense)
+		}
 		g.Commentf("Tile of %d rows.", rows)
-		g.rowTile(rows)
+		g.rowTile(rows, 1)
 		g.JMP(operand.LabelRef(loop))
 		g.Label(next)
 	}
 	g.Label(done)
 }
 
-// rowTile writes the product of some rows and a segment, and steps to the rows below.
-func (g *gemmQuant) rowTile(rows int) {
-	x, left := g.pointers(g.x, g.ldx, rows), g.GP64()
+// rowTile writes the product of some rows and a segment, and steps to the rows below. It asks for memory
+// once in so many steps.
+func (g *gemmQuant) rowTile(rows, every int) {
+	x, left, back := g.pointers(g.x, g.ldx, rows), g.GP64(), g.GP64()
 	g.MOVQ(g.blocks, left)
 	g.MOVQ(left, g.todo)
-	if g.keep {
-		g.loadOut(rows)
-	}
-	loop := g.label("block")
-	g.Label(loop)
-	g.block(x, rows)
-	g.ADDQ(operand.I32(g.size), g.w)
-	g.ADDQ(operand.Imm(uint64(4*g.sumsEach)), g.sums)
-	g.DECQ(g.todo)
-	g.JNE(operand.LabelRef(loop))
-	if g.keep {
-		g.storeOut()
+	switch {
+	case g.keep && rows > splitRows:
+		g.pipeline(x, rows, every)
+	default:
+		if g.keep {
+			g.loadOut(rows)
+		}
+		loop := g.label("block")
+		g.Label(loop)
+		g.block(x, rows)
+		g.ADDQ(operand.I32(g.size), g.w)
+		g.ADDQ(operand.Imm(uint64(4*g.sumsEach)), g.sums)
+		g.DECQ(g.todo)
+		g.JNE(operand.LabelRef(loop))
+		if g.keep {
+			g.storeOut()
+		}
+		g.IMUL3Q(operand.I32(g.size), g.blocks, back)
+		g.SUBQ(back, g.w)
 	}
 
 	// What has moved along the blocks goes back, and down.
-	back := g.GP64()
-	for _, m := range []struct {
-		r     reg.GPVirtual
-		bytes int
-	}{{g.x, quantBlock}, {g.sums, 4 * g.sumsEach}, {g.w, g.size}} {
-		g.IMUL3Q(operand.I32(m.bytes), g.blocks, back)
-		g.SUBQ(back, m.r)
-	}
+	g.IMUL3Q(operand.I32(quantBlock), g.blocks, back)
+	g.SUBQ(back, g.x)
+	g.IMUL3Q(operand.I32(4*g.sumsEach), g.blocks, back)
+	g.SUBQ(back, g.sums)
 	for range rows {
 		g.ADDQ(g.ldx, g.x)
 		g.ADDQ(g.ldd, g.dst)

@@ -34,36 +34,36 @@ keep1:
 	MOVQ  w_base+96(FP), DI
 	MOVQ  ldx+56(FP), R8
 	MOVQ  lds+88(FP), R9
-	MOVQ  $+64, R10
 	MOVQ  rows+128(FP), AX
-	MOVQ  $+8, R11
-	XORQ  R12, R12
-	TESTQ R11, R11
+	MOVQ  $+8, R10
+	XORQ  R11, R11
+	TESTQ R10, R10
 	JE    none4
+	LEAQ  -1(AX)(R10*1), AX
+	XORL  DX, DX
+	DIVQ  R10
+	MOVQ  AX, R11
+
+none4:
+	MOVQ  $+64, AX
+	XORQ  R10, R10
+	TESTQ R11, R11
+	JE    none5
 	LEAQ  -1(AX)(R11*1), AX
 	XORL  DX, DX
 	DIVQ  R11
-	MOVQ  AX, R12
-
-none4:
-	XORQ  R11, R11
-	TESTQ R12, R12
-	JE    none5
-	LEAQ  -1(R10)(R12*1), AX
-	XORL  DX, DX
-	DIVQ  R12
-	MOVQ  AX, R11
+	MOVQ  AX, R10
 
 none5:
-	MOVQ  blocks+120(FP), R10
-	MOVQ  R10, (SP)
+	MOVQ  blocks+120(FP), R11
+	MOVQ  R11, (SP)
 	CMPQ  rows+128(FP), $0x08
 	JLE   single6
 	MOVQ  $+4, R12
 	XORQ  R13, R13
 	TESTQ R12, R12
 	JE    none7
-	LEAQ  -1(R10)(R12*1), AX
+	LEAQ  -1(R11)(R12*1), AX
 	XORL  DX, DX
 	DIVQ  R12
 	MOVQ  AX, R13
@@ -72,7 +72,7 @@ none7:
 	XORQ  AX, AX
 	TESTQ R13, R13
 	JE    none8
-	LEAQ  -1(R10)(R13*1), AX
+	LEAQ  -1(R11)(R13*1), AX
 	XORL  DX, DX
 	DIVQ  R13
 
@@ -80,22 +80,22 @@ none8:
 	MOVQ AX, (SP)
 
 single6:
-	MOVQ R10, 32(SP)
+	MOVQ R11, 32(SP)
 
 segment9:
-	TESTQ R10, R10
+	TESTQ R11, R11
 	JLE   done12
-	CMPQ  R10, (SP)
+	CMPQ  R11, (SP)
 	JLE   whole10
-	MOVQ  (SP), R10
+	MOVQ  (SP), R11
 
 whole10:
-	MOVQ   R10, 8(SP)
-	SUBQ   R10, 32(SP)
+	MOVQ   R11, 8(SP)
+	SUBQ   R11, 32(SP)
 	MOVQ   $+8192, AX
 	CMPQ   rows+128(FP), $0x08
 	JLE    asked11
-	IMUL3Q $+4160, R10, AX
+	IMUL3Q $+4160, R11, AX
 
 asked11:
 	ADDQ DI, AX
@@ -103,32 +103,32 @@ asked11:
 	MOVQ SI, 48(SP)
 	MOVQ DI, 56(SP)
 	MOVQ dst_base+0(FP), DX
-	MOVQ rows+128(FP), R10
-	MOVQ R10, 16(SP)
+	MOVQ rows+128(FP), R11
+	MOVQ R11, 16(SP)
 
 tiles13:
-	MOVQ  16(SP), R10
-	TESTQ R10, R10
+	MOVQ  16(SP), R11
+	TESTQ R11, R11
 	JLE   done16
-	CMPQ  R10, $0x08
+	CMPQ  R11, $0x08
 	JLE   one14
-	CMPQ  R10, $0x10
+	CMPQ  R11, $0x10
 	JLE   two15
-	MOVQ  $+8, R10
+	MOVQ  $+8, R11
 	JMP   one14
 
 two15:
-	INCQ R10
-	SHRQ $0x01, R10
+	INCQ R11
+	SHRQ $0x01, R11
 
 one14:
-	CMPQ R10, $+8
+	CMPQ R11, $+8
 	JNE  rows17
 
 	// Tile of 8 rows.
-	LEAQ (BX)(R8*2), R10
-	ADDQ R8, R10
-	LEAQ (R10)(R8*2), R12
+	LEAQ (BX)(R8*2), R11
+	ADDQ R8, R11
+	LEAQ (R11)(R8*2), R12
 	ADDQ R8, R12
 	MOVQ 8(SP), R13
 	MOVQ R13, 24(SP)
@@ -168,17 +168,17 @@ steps20:
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y2, Y2
-	VPBROADCASTD (R10), Y12
+	VPBROADCASTD (R11), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y3, Y3
-	VPBROADCASTD (R10)(R8*1), Y12
+	VPBROADCASTD (R11)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VPBROADCASTD (R10)(R8*2), Y12
+	VPBROADCASTD (R11)(R8*2), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
@@ -210,17 +210,17 @@ steps20:
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y2, Y2
-	VPBROADCASTD 4(R10), Y12
+	VPBROADCASTD 4(R11), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y3, Y3
-	VPBROADCASTD 4(R10)(R8*1), Y12
+	VPBROADCASTD 4(R11)(R8*1), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VPBROADCASTD 4(R10)(R8*2), Y12
+	VPBROADCASTD 4(R11)(R8*2), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
@@ -236,15 +236,15 @@ steps20:
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y7, Y7
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	ADDQ         $+8, BX
-	ADDQ         $+8, R10
+	ADDQ         $+8, R11
 	ADDQ         $+8, R12
 	ADDQ         $+256, R14
 	DECQ         R15
 	JNE          steps20
 	ADDQ         $-128, BX
-	ADDQ         $-128, R10
+	ADDQ         $-128, R11
 	ADDQ         $-128, R12
 	VPMOVZXWD    4096(DI)(R13*1), Y8
 	VPSLLD       $0x10, Y8, Y8
@@ -284,20 +284,20 @@ steps20:
 	CMPQ         R13, $0x40
 	JLT          strip19
 	ADDQ         $+128, BX
-	ADDQ         $+128, R10
+	ADDQ         $+128, R11
 	ADDQ         $+128, R12
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         24(SP)
 	JNE          block18
-	IMUL3Q       $+128, 8(SP), R10
-	SUBQ         R10, BX
-	IMUL3Q       $+4, 8(SP), R10
-	SUBQ         R10, SI
-	IMUL3Q       $+4160, 8(SP), R10
-	SUBQ         R10, DI
+	IMUL3Q       $+4160, 8(SP), R11
+	SUBQ         R11, DI
+	IMUL3Q       $+128, 8(SP), R11
+	SUBQ         R11, BX
+	IMUL3Q       $+4, 8(SP), R11
+	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
@@ -326,13 +326,13 @@ steps20:
 	JMP          tiles13
 
 rows17:
-	CMPQ R10, $+7
+	CMPQ R11, $+7
 	JNE  rows21
 
 	// Tile of 7 rows.
-	LEAQ (BX)(R8*2), R10
-	ADDQ R8, R10
-	LEAQ (R10)(R8*2), R12
+	LEAQ (BX)(R8*2), R11
+	ADDQ R8, R11
+	LEAQ (R11)(R8*2), R12
 	ADDQ R8, R12
 	MOVQ 8(SP), R13
 	MOVQ R13, 24(SP)
@@ -371,17 +371,17 @@ steps24:
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y2, Y2
-	VPBROADCASTD (R10), Y11
+	VPBROADCASTD (R11), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y3, Y3
-	VPBROADCASTD (R10)(R8*1), Y11
+	VPBROADCASTD (R11)(R8*1), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y4, Y4
-	VPBROADCASTD (R10)(R8*2), Y11
+	VPBROADCASTD (R11)(R8*2), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
@@ -408,17 +408,17 @@ steps24:
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y2, Y2
-	VPBROADCASTD 4(R10), Y11
+	VPBROADCASTD 4(R11), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y3, Y3
-	VPBROADCASTD 4(R10)(R8*1), Y11
+	VPBROADCASTD 4(R11)(R8*1), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y4, Y4
-	VPBROADCASTD 4(R10)(R8*2), Y11
+	VPBROADCASTD 4(R11)(R8*2), Y11
 	VPSIGNB      Y9, Y11, Y11
 	VPMADDUBSW   Y11, Y10, Y11
 	VPMADDWD     Y8, Y11, Y11
@@ -429,15 +429,15 @@ steps24:
 	VPMADDWD     Y8, Y11, Y11
 	VPADDD       Y11, Y6, Y6
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	ADDQ         $+8, BX
-	ADDQ         $+8, R10
+	ADDQ         $+8, R11
 	ADDQ         $+8, R12
 	ADDQ         $+256, R14
 	DECQ         R15
 	JNE          steps24
 	ADDQ         $-128, BX
-	ADDQ         $-128, R10
+	ADDQ         $-128, R11
 	ADDQ         $-128, R12
 	VPMOVZXWD    4096(DI)(R13*1), Y7
 	VPSLLD       $0x10, Y7, Y7
@@ -473,20 +473,20 @@ steps24:
 	CMPQ         R13, $0x40
 	JLT          strip23
 	ADDQ         $+128, BX
-	ADDQ         $+128, R10
+	ADDQ         $+128, R11
 	ADDQ         $+128, R12
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         24(SP)
 	JNE          block22
-	IMUL3Q       $+128, 8(SP), R10
-	SUBQ         R10, BX
-	IMUL3Q       $+4, 8(SP), R10
-	SUBQ         R10, SI
-	IMUL3Q       $+4160, 8(SP), R10
-	SUBQ         R10, DI
+	IMUL3Q       $+4160, 8(SP), R11
+	SUBQ         R11, DI
+	IMUL3Q       $+128, 8(SP), R11
+	SUBQ         R11, BX
+	IMUL3Q       $+4, 8(SP), R11
+	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
@@ -512,12 +512,12 @@ steps24:
 	JMP          tiles13
 
 rows21:
-	CMPQ R10, $+6
+	CMPQ R11, $+6
 	JNE  rows25
 
 	// Tile of 6 rows.
-	LEAQ (BX)(R8*2), R10
-	ADDQ R8, R10
+	LEAQ (BX)(R8*2), R11
+	ADDQ R8, R11
 	MOVQ 8(SP), R12
 	MOVQ R12, 24(SP)
 
@@ -554,17 +554,17 @@ steps28:
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y2, Y2
-	VPBROADCASTD (R10), Y10
+	VPBROADCASTD (R11), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y3, Y3
-	VPBROADCASTD (R10)(R8*1), Y10
+	VPBROADCASTD (R11)(R8*1), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y4, Y4
-	VPBROADCASTD (R10)(R8*2), Y10
+	VPBROADCASTD (R11)(R8*2), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
@@ -586,30 +586,30 @@ steps28:
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y2, Y2
-	VPBROADCASTD 4(R10), Y10
+	VPBROADCASTD 4(R11), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y3, Y3
-	VPBROADCASTD 4(R10)(R8*1), Y10
+	VPBROADCASTD 4(R11)(R8*1), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y4, Y4
-	VPBROADCASTD 4(R10)(R8*2), Y10
+	VPBROADCASTD 4(R11)(R8*2), Y10
 	VPSIGNB      Y8, Y10, Y10
 	VPMADDUBSW   Y10, Y9, Y10
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y5, Y5
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	ADDQ         $+8, BX
-	ADDQ         $+8, R10
+	ADDQ         $+8, R11
 	ADDQ         $+256, R13
 	DECQ         R14
 	JNE          steps28
 	ADDQ         $-128, BX
-	ADDQ         $-128, R10
+	ADDQ         $-128, R11
 	VPMOVZXWD    4096(DI)(R12*1), Y6
 	VPSLLD       $0x10, Y6, Y6
 	LEAQ         (DX)(R12*2), R13
@@ -640,19 +640,19 @@ steps28:
 	CMPQ         R12, $0x40
 	JLT          strip27
 	ADDQ         $+128, BX
-	ADDQ         $+128, R10
+	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         24(SP)
 	JNE          block26
-	IMUL3Q       $+128, 8(SP), R10
-	SUBQ         R10, BX
-	IMUL3Q       $+4, 8(SP), R10
-	SUBQ         R10, SI
-	IMUL3Q       $+4160, 8(SP), R10
-	SUBQ         R10, DI
+	IMUL3Q       $+4160, 8(SP), R11
+	SUBQ         R11, DI
+	IMUL3Q       $+128, 8(SP), R11
+	SUBQ         R11, BX
+	IMUL3Q       $+4, 8(SP), R11
+	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
@@ -675,12 +675,12 @@ steps28:
 	JMP          tiles13
 
 rows25:
-	CMPQ R10, $+5
+	CMPQ R11, $+5
 	JNE  rows29
 
 	// Tile of 5 rows.
-	LEAQ (BX)(R8*2), R10
-	ADDQ R8, R10
+	LEAQ (BX)(R8*2), R11
+	ADDQ R8, R11
 	MOVQ 8(SP), R12
 	MOVQ R12, 24(SP)
 
@@ -721,12 +721,12 @@ steps32:
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y4, Y4
-	VPBROADCASTD (R10), Y14
+	VPBROADCASTD (R11), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y6, Y6
-	VPBROADCASTD (R10)(R8*1), Y14
+	VPBROADCASTD (R11)(R8*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
@@ -748,12 +748,12 @@ steps32:
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y5, Y5
-	VPBROADCASTD (R10), Y14
+	VPBROADCASTD (R11), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y7, Y7
-	VPBROADCASTD (R10)(R8*1), Y14
+	VPBROADCASTD (R11)(R8*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
@@ -775,12 +775,12 @@ steps32:
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y4, Y4
-	VPBROADCASTD 4(R10), Y14
+	VPBROADCASTD 4(R11), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y6, Y6
-	VPBROADCASTD 4(R10)(R8*1), Y14
+	VPBROADCASTD 4(R11)(R8*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
@@ -802,27 +802,27 @@ steps32:
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y5, Y5
-	VPBROADCASTD 4(R10), Y14
+	VPBROADCASTD 4(R11), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y7, Y7
-	VPBROADCASTD 4(R10)(R8*1), Y14
+	VPBROADCASTD 4(R11)(R8*1), Y14
 	VPSIGNB      Y12, Y14, Y14
 	VPMADDUBSW   Y14, Y13, Y14
 	VPMADDWD     Y11, Y14, Y14
 	VPADDD       Y14, Y9, Y9
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	ADDQ         $+8, BX
-	ADDQ         $+8, R10
+	ADDQ         $+8, R11
 	ADDQ         $+256, R13
 	DECQ         R14
 	JNE          steps32
 	ADDQ         $-128, BX
-	ADDQ         $-128, R10
+	ADDQ         $-128, R11
 	VPMOVZXWD    4096(DI)(R12*1), Y10
 	VPSLLD       $0x10, Y10, Y10
 	VPMOVZXWD    4112(DI)(R12*1), Y11
@@ -866,19 +866,19 @@ steps32:
 	CMPQ         R12, $0x40
 	JLT          strip31
 	ADDQ         $+128, BX
-	ADDQ         $+128, R10
+	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         24(SP)
 	JNE          block30
-	IMUL3Q       $+128, 8(SP), R10
-	SUBQ         R10, BX
-	IMUL3Q       $+4, 8(SP), R10
-	SUBQ         R10, SI
-	IMUL3Q       $+4160, 8(SP), R10
-	SUBQ         R10, DI
+	IMUL3Q       $+4160, 8(SP), R11
+	SUBQ         R11, DI
+	IMUL3Q       $+128, 8(SP), R11
+	SUBQ         R11, BX
+	IMUL3Q       $+4, 8(SP), R11
+	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
@@ -898,12 +898,12 @@ steps32:
 	JMP          tiles13
 
 rows29:
-	CMPQ R10, $+4
+	CMPQ R11, $+4
 	JNE  rows33
 
 	// Tile of 4 rows.
-	LEAQ (BX)(R8*2), R10
-	ADDQ R8, R10
+	LEAQ (BX)(R8*2), R11
+	ADDQ R8, R11
 	MOVQ 8(SP), R12
 	MOVQ R12, 24(SP)
 
@@ -942,7 +942,7 @@ steps36:
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VPBROADCASTD (R10), Y12
+	VPBROADCASTD (R11), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
@@ -964,7 +964,7 @@ steps36:
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y5, Y5
-	VPBROADCASTD (R10), Y12
+	VPBROADCASTD (R11), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
@@ -986,7 +986,7 @@ steps36:
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y4, Y4
-	VPBROADCASTD 4(R10), Y12
+	VPBROADCASTD 4(R11), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
@@ -1008,22 +1008,22 @@ steps36:
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y5, Y5
-	VPBROADCASTD 4(R10), Y12
+	VPBROADCASTD 4(R11), Y12
 	VPSIGNB      Y10, Y12, Y12
 	VPMADDUBSW   Y12, Y11, Y12
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y7, Y7
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	ADDQ         $+8, BX
-	ADDQ         $+8, R10
+	ADDQ         $+8, R11
 	ADDQ         $+256, R13
 	DECQ         R14
 	JNE          steps36
 	ADDQ         $-128, BX
-	ADDQ         $-128, R10
+	ADDQ         $-128, R11
 	VPMOVZXWD    4096(DI)(R12*1), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VPMOVZXWD    4112(DI)(R12*1), Y9
@@ -1060,19 +1060,19 @@ steps36:
 	CMPQ         R12, $0x40
 	JLT          strip35
 	ADDQ         $+128, BX
-	ADDQ         $+128, R10
+	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         24(SP)
 	JNE          block34
-	IMUL3Q       $+128, 8(SP), R10
-	SUBQ         R10, BX
-	IMUL3Q       $+4, 8(SP), R10
-	SUBQ         R10, SI
-	IMUL3Q       $+4160, 8(SP), R10
-	SUBQ         R10, DI
+	IMUL3Q       $+4160, 8(SP), R11
+	SUBQ         R11, DI
+	IMUL3Q       $+128, 8(SP), R11
+	SUBQ         R11, BX
+	IMUL3Q       $+4, 8(SP), R11
+	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
@@ -1089,15 +1089,15 @@ steps36:
 	JMP          tiles13
 
 rows33:
-	CMPQ R10, $+3
+	CMPQ R11, $+3
 	JNE  rows37
 
 	// Tile of 3 rows.
-	MOVQ 8(SP), R10
-	MOVQ R10, 24(SP)
+	MOVQ 8(SP), R11
+	MOVQ R11, 24(SP)
 
 block38:
-	XORQ R10, R10
+	XORQ R11, R11
 
 strip39:
 	VXORPS  Y0, Y0, Y0
@@ -1108,7 +1108,7 @@ strip39:
 	VXORPS  Y5, Y5, Y5
 	VMOVUPS q8Zero_avx2<>+0(SB), Y6
 	VMOVUPS wordOnes_avx2<>+0(SB), Y7
-	LEAQ    (DI)(R10*2), R12
+	LEAQ    (DI)(R11*2), R12
 	MOVQ    $+16, R13
 
 steps40:
@@ -1181,19 +1181,19 @@ steps40:
 	VPMADDWD     Y7, Y10, Y10
 	VPADDD       Y10, Y5, Y5
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	ADDQ         $+8, BX
 	ADDQ         $+256, R12
 	DECQ         R13
 	JNE          steps40
 	ADDQ         $-128, BX
-	VPMOVZXWD    4096(DI)(R10*1), Y6
+	VPMOVZXWD    4096(DI)(R11*1), Y6
 	VPSLLD       $0x10, Y6, Y6
-	VPMOVZXWD    4112(DI)(R10*1), Y7
+	VPMOVZXWD    4112(DI)(R11*1), Y7
 	VPSLLD       $0x10, Y7, Y7
-	LEAQ         (DX)(R10*2), R12
+	LEAQ         (DX)(R11*2), R12
 	VCVTDQ2PS    Y0, Y0
 	VFMADD213PS  (R12), Y6, Y0
 	VMOVUPS      Y0, (R12)
@@ -1214,22 +1214,22 @@ steps40:
 	VCVTDQ2PS    Y5, Y5
 	VFMADD213PS  32(R12), Y7, Y5
 	VMOVUPS      Y5, 32(R12)
-	ADDQ         $+32, R10
-	CMPQ         R10, $0x40
+	ADDQ         $+32, R11
+	CMPQ         R11, $0x40
 	JLT          strip39
 	ADDQ         $+128, BX
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         24(SP)
 	JNE          block38
-	IMUL3Q       $+128, 8(SP), R10
-	SUBQ         R10, BX
-	IMUL3Q       $+4, 8(SP), R10
-	SUBQ         R10, SI
-	IMUL3Q       $+4160, 8(SP), R10
-	SUBQ         R10, DI
+	IMUL3Q       $+4160, 8(SP), R11
+	SUBQ         R11, DI
+	IMUL3Q       $+128, 8(SP), R11
+	SUBQ         R11, BX
+	IMUL3Q       $+4, 8(SP), R11
+	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
@@ -1243,15 +1243,15 @@ steps40:
 	JMP          tiles13
 
 rows37:
-	CMPQ R10, $+2
+	CMPQ R11, $+2
 	JNE  rows41
 
 	// Tile of 2 rows.
-	MOVQ 8(SP), R10
-	MOVQ R10, 24(SP)
+	MOVQ 8(SP), R11
+	MOVQ R11, 24(SP)
 
 block42:
-	XORQ    R10, R10
+	XORQ    R11, R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -1262,7 +1262,7 @@ block42:
 	VXORPS  Y7, Y7, Y7
 	VMOVUPS q8Zero_avx2<>+0(SB), Y8
 	VMOVUPS wordOnes_avx2<>+0(SB), Y9
-	LEAQ    (DI)(R10*2), R12
+	LEAQ    (DI)(R11*2), R12
 	MOVQ    $+16, R13
 
 steps44:
@@ -1363,65 +1363,65 @@ steps44:
 	VPMADDWD     Y9, Y12, Y12
 	VPADDD       Y12, Y7, Y7
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	ADDQ         $+8, BX
 	ADDQ         $+256, R12
 	DECQ         R13
 	JNE          steps44
 	ADDQ         $-128, BX
-	VPMOVZXWD    4096(DI)(R10*1), Y8
+	VPMOVZXWD    4096(DI)(R11*1), Y8
 	VPSLLD       $0x10, Y8, Y8
-	VPMOVZXWD    4112(DI)(R10*1), Y9
+	VPMOVZXWD    4112(DI)(R11*1), Y9
 	VPSLLD       $0x10, Y9, Y9
-	VPMOVZXWD    4128(DI)(R10*1), Y10
+	VPMOVZXWD    4128(DI)(R11*1), Y10
 	VPSLLD       $0x10, Y10, Y10
-	VPMOVZXWD    4144(DI)(R10*1), Y11
+	VPMOVZXWD    4144(DI)(R11*1), Y11
 	VPSLLD       $0x10, Y11, Y11
-	LEAQ         (DX)(R10*2), R10
+	LEAQ         (DX)(R11*2), R11
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R10), Y8, Y0
-	VMOVUPS      Y0, (R10)
+	VFMADD213PS  (R11), Y8, Y0
+	VMOVUPS      Y0, (R11)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(R10), Y9, Y1
-	VMOVUPS      Y1, 32(R10)
+	VFMADD213PS  32(R11), Y9, Y1
+	VMOVUPS      Y1, 32(R11)
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  64(R10), Y10, Y2
-	VMOVUPS      Y2, 64(R10)
+	VFMADD213PS  64(R11), Y10, Y2
+	VMOVUPS      Y2, 64(R11)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  96(R10), Y11, Y3
-	VMOVUPS      Y3, 96(R10)
-	ADDQ         CX, R10
+	VFMADD213PS  96(R11), Y11, Y3
+	VMOVUPS      Y3, 96(R11)
+	ADDQ         CX, R11
 	VCVTDQ2PS    Y4, Y4
-	VFMADD213PS  (R10), Y8, Y4
-	VMOVUPS      Y4, (R10)
+	VFMADD213PS  (R11), Y8, Y4
+	VMOVUPS      Y4, (R11)
 	VCVTDQ2PS    Y5, Y5
-	VFMADD213PS  32(R10), Y9, Y5
-	VMOVUPS      Y5, 32(R10)
+	VFMADD213PS  32(R11), Y9, Y5
+	VMOVUPS      Y5, 32(R11)
 	VCVTDQ2PS    Y6, Y6
-	VFMADD213PS  64(R10), Y10, Y6
-	VMOVUPS      Y6, 64(R10)
+	VFMADD213PS  64(R11), Y10, Y6
+	VMOVUPS      Y6, 64(R11)
 	VCVTDQ2PS    Y7, Y7
-	VFMADD213PS  96(R10), Y11, Y7
-	VMOVUPS      Y7, 96(R10)
+	VFMADD213PS  96(R11), Y11, Y7
+	VMOVUPS      Y7, 96(R11)
 	ADDQ         $+128, BX
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         24(SP)
 	JNE          block42
-	IMUL3Q       $+128, 8(SP), R10
-	SUBQ         R10, BX
-	IMUL3Q       $+4, 8(SP), R10
-	SUBQ         R10, SI
-	IMUL3Q       $+4160, 8(SP), R10
-	SUBQ         R10, DI
+	IMUL3Q       $+4160, 8(SP), R11
+	SUBQ         R11, DI
+	IMUL3Q       $+128, 8(SP), R11
+	SUBQ         R11, BX
+	IMUL3Q       $+4, 8(SP), R11
+	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
@@ -1432,22 +1432,22 @@ steps44:
 	JMP          tiles13
 
 rows41:
-	CMPQ R10, $+1
+	CMPQ R11, $+1
 	JNE  rows45
 
 	// Tile of 1 rows.
-	MOVQ 8(SP), R10
-	MOVQ R10, 24(SP)
+	MOVQ 8(SP), R11
+	MOVQ R11, 24(SP)
 
 block46:
-	XORQ    R10, R10
+	XORQ    R11, R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VMOVUPS q8Zero_avx2<>+0(SB), Y4
 	VMOVUPS wordOnes_avx2<>+0(SB), Y5
-	LEAQ    (DI)(R10*2), R12
+	LEAQ    (DI)(R11*2), R12
 	MOVQ    $+16, R13
 
 steps48:
@@ -1508,52 +1508,52 @@ steps48:
 	VPMADDWD     Y5, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	ADDQ         $+8, BX
 	ADDQ         $+256, R12
 	DECQ         R13
 	JNE          steps48
 	ADDQ         $-128, BX
-	VPMOVZXWD    4096(DI)(R10*1), Y4
+	VPMOVZXWD    4096(DI)(R11*1), Y4
 	VPSLLD       $0x10, Y4, Y4
-	VPMOVZXWD    4112(DI)(R10*1), Y5
+	VPMOVZXWD    4112(DI)(R11*1), Y5
 	VPSLLD       $0x10, Y5, Y5
-	VPMOVZXWD    4128(DI)(R10*1), Y6
+	VPMOVZXWD    4128(DI)(R11*1), Y6
 	VPSLLD       $0x10, Y6, Y6
-	VPMOVZXWD    4144(DI)(R10*1), Y7
+	VPMOVZXWD    4144(DI)(R11*1), Y7
 	VPSLLD       $0x10, Y7, Y7
-	LEAQ         (DX)(R10*2), R10
+	LEAQ         (DX)(R11*2), R11
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R10), Y4, Y0
-	VMOVUPS      Y0, (R10)
+	VFMADD213PS  (R11), Y4, Y0
+	VMOVUPS      Y0, (R11)
 	VCVTDQ2PS    Y1, Y1
-	VFMADD213PS  32(R10), Y5, Y1
-	VMOVUPS      Y1, 32(R10)
+	VFMADD213PS  32(R11), Y5, Y1
+	VMOVUPS      Y1, 32(R11)
 	VCVTDQ2PS    Y2, Y2
-	VFMADD213PS  64(R10), Y6, Y2
-	VMOVUPS      Y2, 64(R10)
+	VFMADD213PS  64(R11), Y6, Y2
+	VMOVUPS      Y2, 64(R11)
 	VCVTDQ2PS    Y3, Y3
-	VFMADD213PS  96(R10), Y7, Y3
-	VMOVUPS      Y3, 96(R10)
+	VFMADD213PS  96(R11), Y7, Y3
+	VMOVUPS      Y3, 96(R11)
 	ADDQ         $+128, BX
 	PREFETCHT0   (AX)
-	ADDQ         R11, AX
+	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         24(SP)
 	JNE          block46
-	IMUL3Q       $+128, 8(SP), R10
-	SUBQ         R10, BX
-	IMUL3Q       $+4, 8(SP), R10
-	SUBQ         R10, SI
-	IMUL3Q       $+4160, 8(SP), R10
-	SUBQ         R10, DI
+	IMUL3Q       $+4160, 8(SP), R11
+	SUBQ         R11, DI
+	IMUL3Q       $+128, 8(SP), R11
+	SUBQ         R11, BX
+	IMUL3Q       $+4, 8(SP), R11
+	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
@@ -1568,7 +1568,7 @@ done16:
 	ADDQ   48(SP), SI
 	IMUL3Q $+4160, 8(SP), DI
 	ADDQ   56(SP), DI
-	MOVQ   32(SP), R10
+	MOVQ   32(SP), R11
 	JMP    segment9
 
 done12:

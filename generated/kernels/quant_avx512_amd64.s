@@ -34,7 +34,6 @@ block2:
 	MOVQ         DI, R8
 	VPBROADCASTD (R8), Z2
 	VMOVDQA32    Z2, Z3
-	LEAQ         (R8)(DX*4), R8
 	VXORPS       Z4, Z4, Z4
 	VXORPS       Z5, Z5, Z5
 	MOVQ         CX, R9
@@ -186,7 +185,6 @@ part5:
 	MOVQ         DI, R10
 	VPBROADCASTD (R10), Z6
 	VMOVDQA32    Z6, Z7
-	LEAQ         (R10)(DX*4), R10
 	VXORPS       Z8, Z8, Z8
 	VXORPS       Z9, Z9, Z9
 	VPANDD       128(R8), Z0, Z10

@@ -29,6 +29,8 @@ const (
 	tileRows  = 512       // rows of a private tile: 128 KB
 	rowBytes  = 1 << 20   // of weights in one call for a single row, if they are quantized: 25 to 50 µs
 	rowPanels = 32        // panels in such a call at the most
+	cutRows   = 192       // from here on the last panels are cut in cutPieces
+	cutPieces = 4
 )
 
 // LinearScratch is the scratch of the linear routines, in floats: a normed row, a quantized or rounded one,
@@ -75,13 +77,31 @@ func linear(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int, 
 		m.row(w.Set, dst, tile, &x.quantized, bias, lo, hi, end, tmp)
 		return
 	}
-	for p := range w.Every(m.panels(), rows) {
-		for r := 0; r < rows; r += tileRows {
-			n := min(tileRows, rows-r)
+	whole, height := uncut(m.panels(), rows, w.N)
+	each := (rows + height - 1) / height // pieces of a panel
+	for u := range w.Every(whole+(m.panels()-whole)*each, rows) {
+		p, r, to := u, 0, rows
+		if u >= whole {
+			p, r = whole+(u-whole)/each, (u-whole)%each*height
+			to = min(r+height, rows)
+		}
+		for ; r < to; r += tileRows {
+			n := min(tileRows, to-r)
 			multiply(w.Set, tile, &x, m, p, r, n, tmp)
 			finish(w.Set, dst.From(r), tile, &x.quantized, m.N, bias, p, r, n, end)
 		}
 	}
+}
+
+// uncut is how many panels are a unit of work each, and how many rows the pieces of those behind them have. Workers
+// take units as they come, and at the end all wait for the last one, half a panel's time in the mean: so with many rows
+// the last panels, as many as there are workers, are cut. Pieces are whole tiles of the widest kernels.
+func uncut(panels, rows, workers int) (whole, height int) {
+	if workers == 1 || rows < cutRows {
+		return panels, max(1, rows)
+	}
+	const tile = 6
+	return max(0, panels-workers), roundUp((rows+cutPieces-1)/cutPieces, tile)
 }
 
 // row multiplies a single row by panels [lo, hi) of a quantized matrix, several in one call, and finishes them.
@@ -126,9 +146,9 @@ func multiply(set Set, tile []float32, x *factor, m *Matrix, p, first, rows int,
 	if m.quantized() { // a half is a stream, and its kernel reads it once for all the rows of a call
 		height, parts = rows, PanelCols/halfCols
 	}
-	for part := range parts {
-		for from := 0; from < m.K; from += step {
-			to := min(from+step, m.K)
+	for from := 0; from < m.K; from += step {
+		to := min(from+step, m.K)
+		for part := range parts {
 			for r := 0; r < rows; r += height {
 				m.gemm(set, tile[r*PanelCols:], x, first+r, p, part, from, to, min(height, rows-r), tmp)
 			}
@@ -137,7 +157,8 @@ func multiply(set Set, tile []float32, x *factor, m *Matrix, p, first, rows int,
 }
 
 // step is how many inputs a block over k has. One row reads its panel once. Quantized halves are read once a
-// call, which takes as many inputs as it may: while a kernel runs, a collection of garbage waits for it. Few
+// call, which takes as many inputs as it may: while a kernel runs, a collection of garbage waits for it. Where that is
+// not all, blocks of activations are small enough to stay in the L2 cache for the second half. Few
 // rows take blocks that stay in the nearest cache while tiles pass over them, as the kernels fetch the next
 // block meanwhile; for more rows memory has time enough, and larger blocks mean that outputs are reloaded
 // less often.
@@ -148,7 +169,10 @@ func (m *Matrix) step(rows int) int {
 	}
 	switch {
 	case m.quantized():
-		calls := max(1, (m.K*rows+callSize-1)/callSize)
+		calls := 1
+		if m.K*rows > callSize {
+			calls = (m.K*rows + callSize/2 - 1) / (callSize / 2)
+		}
 		return roundUp((m.K+calls-1)/calls, Q8Block)
 	case rows == 1:
 		return oneRowK

@@ -52,6 +52,7 @@ func TestLinear(t *testing.T) {
 	for _, c := range []struct{ n, k, rows int }{
 		{1, 1, 1}, {63, 7, 2}, {64, 65, 6}, {130, 513, 7}, {65, 1030, 8}, {200, 64, 13}, // blocks over k
 		{5, 3, 97}, {70, 3, 520}, {5, 520, 100}, // blocks over rows, tiles, both blocks
+		{260, 5, 201},               // the last panels in pieces
 		{3, 4101, 1}, {64, 4099, 3}, // long rows
 	} {
 		for mode := range 6 {
