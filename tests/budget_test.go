@@ -15,8 +15,8 @@ import (
 const (
 	// maxHandwritten is the length of a Go file that somebody has to read.
 	maxHandwritten = 600
-	// maxAssembly is the length of the assembly of one level of one package: every kernel there is.
-	maxAssembly = 8000
+	// maxAssembly is the length of a file of assembly: the largest kernel's, or of all small ones at a level.
+	maxAssembly = 5000
 )
 
 // TestFileLengths keeps files short enough to be read.

@@ -4,26 +4,6 @@
 
 package flagdnq8
 
-// gemmF32_avx512 multiplies rows of x by one float32 panel; kernel.Portable.GemmF32 is the reference.
-//
-//go:noescape
-func gemmF32_avx512(dst []float32, ldd int, x []float32, ldx int, w []float32, width int, k int, rows int, acc bool)
-
-// gemmQ8_avx512 multiplies rows of quantized x by half a panel of 8-bit blocks; kernel.Portable.GemmQ8 is the reference.
-//
-//go:noescape
-func gemmQ8_avx512(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool)
-
-// gemvQ8_avx512 multiplies one row of quantized x by halves of panels of 8-bit blocks; kernel.Portable.GemvQ8 is the reference.
-//
-//go:noescape
-func gemvQ8_avx512(dst []float32, x []int8, sums []int32, w []byte, blocks int)
-
-// quantizeRow_avx512 rounds a row to 8-bit integers and a scale; kernel.Portable.QuantizeRow is the reference.
-//
-//go:noescape
-func quantizeRow_avx512(q []int8, sums []int32, x []float32, block int, zero int) (scale float32)
-
 // tileStore_avx512 brings finished products to their rows; kernel.Portable.TileStore is the reference.
 //
 //go:noescape

@@ -4,11 +4,6 @@
 
 package flatied
 
-// gemmF32_avx2 multiplies rows of x by one float32 panel; kernel.Portable.GemmF32 is the reference.
-//
-//go:noescape
-func gemmF32_avx2(dst []float32, ldd int, x []float32, ldx int, w []float32, width int, k int, rows int, acc bool)
-
 // tileStore_avx2 brings finished products to their rows; kernel.Portable.TileStore is the reference.
 //
 //go:noescape

@@ -80,12 +80,14 @@ func files(p *plan.Plan) (map[string][]byte, error) {
 		return nil, err
 	}
 	for _, level := range plan.Levels {
-		f, err := asm.Emit(p.Package, p.Kernels, level)
-		if err != nil {
-			return nil, err
+		for family, kernels := range plan.Families(p.Kernels) {
+			f, err := asm.Emit(p.Package, kernels, level)
+			if err != nil {
+				return nil, err
+			}
+			files["kernels_"+family+level.Name+"_amd64.s"] = f.Asm
+			files["kernels_"+family+level.Name+"_amd64.go"] = f.Stubs
 		}
-		files["kernels_"+level.Name+"_amd64.s"] = f.Asm
-		files["kernels_"+level.Name+"_amd64.go"] = f.Stubs
 	}
 	return files, nil
 }

@@ -26,6 +26,23 @@ func (k *Kernel) Variants(level Level) []Level {
 	return []Level{level, level.With()}
 }
 
+// Families groups kernels by the file that their assembly stands in, so that none is too long to be read: matrix products one
+// each, what else reads or writes bytes, and all others. A key is what the name of the file begins with.
+func Families(kernels []*Kernel) map[string][]*Kernel {
+	families := map[string][]*Kernel{}
+	for _, k := range kernels {
+		family := ""
+		switch {
+		case strings.HasPrefix(k.Name, "Gemm"):
+			family = strings.ToLower(k.Name) + "_"
+		case slices.ContainsFunc(k.Params, func(p Param) bool { return p.Type == i8s }):
+			family = "quant_"
+		}
+		families[family] = append(families[family], k)
+	}
+	return families
+}
+
 // A Param is a parameter or result of a kernel.
 type Param struct {
 	Name string

@@ -11,7 +11,6 @@ import (
 	"go/format"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/yococ/yococ/asm"
@@ -63,19 +62,8 @@ func generate() ([]file, error) {
 			file{filepath.Join(dir, name+"_amd64.s"), f.Asm},
 			file{filepath.Join(dir, name+"_amd64.go"), f.Stubs})
 	}
-	families := map[string][]*plan.Kernel{} // a file each, so that none is too long to be read
-	for _, k := range plan.Kernels {
-		family := ""
-		switch {
-		case strings.HasPrefix(k.Name, "Gemm"):
-			family = strings.ToLower(k.Name) + "_"
-		case slices.ContainsFunc(k.Params, func(p plan.Param) bool { return p.Type == "[]int8" }):
-			family = "quant_"
-		}
-		families[family] = append(families[family], k)
-	}
 	for _, level := range plan.Levels {
-		for family, kernels := range families {
+		for family, kernels := range plan.Families(plan.Kernels) {
 			f, err := asm.Emit("kernels", kernels, level)
 			if err != nil {
 				return nil, err
