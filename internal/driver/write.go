@@ -29,6 +29,9 @@ const asidePrefix = ".yococ-"
 // did not generate stays, and is refused where a file has to go. Everything is made in a folder
 // aside first, so that if there is an error dir is what it was.
 func WriteFiles(dir string, files map[string][]byte, large ...Large) (err error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return fmt.Errorf("%s: want a folder", dir)
+	}
 	changed, err := changedFiles(dir, files)
 	if err != nil {
 		return err
