@@ -23,7 +23,7 @@ func gemmQ4(e *emitter) {
 	packed := quantFormat{stored: q4Bytes, size: q4Bytes, lines: 1, sumsEach: 1 + q4Parts}
 	unpacked, few := packed, 0
 	if e.masked() {
-		packed.most, packed.block, few = fewTile, g.nibblesVNNI, fewVNNI
+		packed.most, packed.near, packed.block, few = fewTile, fewNear, g.nibblesVNNI, fewVNNI
 		unpacked.size, unpacked.unpack = q8Bytes, g.unpackVNNI
 		unpacked.most, unpacked.keep, unpacked.block = 6, true, g.blockVNNI
 	} else {

@@ -50,6 +50,7 @@ type quantFormat struct {
 	lines    int                               // of memory that a step's weights take
 	sumsEach int                               // sums a block of activations
 	most     int                               // rows of a tile
+	near     int                               // up to how many a single tile asks no further than aheadQuant, if not any
 	keep     bool                              // a tile's rows of dst stay in registers, or blocks are a pipeline
 	block    func(x []reg.GPVirtual, rows int) // writes a block of a tile; x moves over it, sums and w do not
 	unpack   func()                            // unpacks a segment from w and points w there, if tiles read unpacked weights
@@ -126,6 +127,11 @@ func (g *gemmQuant) segments() {
 	e.SUBQ(n, left)
 	if g.unpack == nil {
 		e.MOVQ(operand.I32(aheadQuant), g.ahead)
+		if g.near > 0 {
+			e.CMPQ(e.arg("rows"), operand.Imm(uint64(g.near)))
+			e.JLE(operand.LabelRef(asked))
+			e.MOVQ(operand.I32(2*aheadQuant), g.ahead)
+		}
 		e.CMPQ(e.arg("rows"), operand.Imm(uint64(g.most)))
 		e.JLE(operand.LabelRef(asked))
 	}
