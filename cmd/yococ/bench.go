@@ -23,12 +23,12 @@ func benchCommand(s *screen) *cobra.Command {
 	var o driver.BenchOptions
 	var asJSON bool
 	fs := cmd.Flags()
-	fs.IntSliceVarP(&o.PP, "prompt", "p", []int{512}, "prefill of `N,…` tokens; 0 for none")
-	fs.IntSliceVarP(&o.TG, "tokens", "n", []int{128}, "`N,…` single decodes; 0 for none")
-	fs.IntSliceVarP(&o.Depths, "depth", "d", []int{0}, "with `DEPTH,…` tokens before")
+	fs.IntSliceVarP(&o.PP, "prompt", "p", []int{512}, "prefill of `N,...` tokens; 0 for none")
+	fs.IntSliceVarP(&o.TG, "tokens", "n", []int{128}, "`N,...` single decodes; 0 for none")
+	fs.IntSliceVarP(&o.Depths, "depth", "d", []int{0}, "with `DEPTH,...` tokens before")
 	fs.BoolVar(&o.Synthetic, "synthetic-depth", false, "make up the states and caches of depths instead of prefilling them: speed and memory are those of a real depth")
-	fs.IntSliceVar(&o.Threads, "threads", []int{0}, "with `N,…` workers; 0 for all processors, at most 16")
-	fs.IntSliceVar(&o.Batch, "batch", []int{1}, "decodes by `N,…` sessions together")
+	fs.IntSliceVar(&o.Threads, "threads", []int{0}, "with `N,...` workers; 0 for all processors, at most 16")
+	fs.IntSliceVar(&o.Batch, "batch", []int{1}, "decodes by `N,...` sessions together")
 	fs.IntVarP(&o.Reps, "reps", "r", 5, "every test `N` times")
 	fs.BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -21,8 +21,8 @@ func inspectCommand() *cobra.Command {
 	var asJSON bool
 	var threads, checkpoints int
 	fs := cmd.Flags()
-	fs.IntSliceVar(&contexts, "context", nil, "context lengths `N,…` in tokens (default the spec's)")
-	fs.IntSliceVar(&batch, "batch", []int{1}, "`N,…` sessions in one process")
+	fs.IntSliceVar(&contexts, "context", nil, "context lengths `N,...` in tokens (default the spec's)")
+	fs.IntSliceVar(&batch, "batch", []int{1}, "`N,...` sessions in one process")
 	fs.IntVar(&threads, "threads", 0, "of sessions with `N` workers (default all processors, at most 16)")
 	fs.IntVar(&checkpoints, "checkpoints", 0, "sessions that keep `N` states for Rewind, as Options.Checkpoints in a Go program")
 	fs.BoolVar(&asJSON, "json", false, "print one JSON object")

@@ -25,8 +25,8 @@ probable one. Beside it stands how far the logits of the answers are from those 
 	var asJSON bool
 	var svg string
 	fs := cmd.Flags()
-	fs.IntSliceVar(&o.Lengths, "lengths", []int{1 << 10, 1 << 12, 1 << 14}, "haystacks of `TOKENS,…`")
-	fs.IntSliceVar(&o.Depths, "depths", []int{0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100}, "needles behind `PERCENT,…` of the haystack")
+	fs.IntSliceVar(&o.Lengths, "lengths", []int{1 << 10, 1 << 12, 1 << 14}, "haystacks of `TOKENS,...`")
+	fs.IntSliceVar(&o.Depths, "depths", []int{0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100}, "needles behind `PERCENT,...` of the haystack")
 	fs.IntVar(&o.Count, "needles", 1, "`N` needles at every depth")
 	fs.StringVar(&svg, "svg", "", "write a picture of the result to `FILE`")
 	fs.BoolVar(&asJSON, "json", false, "print one JSON object")
