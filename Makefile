@@ -45,17 +45,18 @@ test:
 test-purego:
 	$(GO) test -tags purego $(RUNTIME)
 
-# What does not look at levels need not run twice, nor what is done to states whatever computed them.
+# What does not look at levels need not run twice, nor what is done to states whatever computed them, nor the command's scripts
+# that run no model or are about something else.
 .PHONY: test-avx2
 test-avx2:
 	YOCOC_ISA=avx2 $(GO) test -short ./runtime/...
-	YOCOC_ISA=avx2 $(GO) test -short -skip '^Test(SameBytes|UpToDate|RuntimeInterpretsNothing|Imports|Comments|FileLengths|Fork.*|Rewind.*|Save.*|Restore.*|Cancel.*|Speculate.*|Prefix.*|Synth.*)$$' ./tests
+	YOCOC_ISA=avx2 $(GO) test -short -skip '^Test(SameBytes|UpToDate|RuntimeInterpretsNothing|Imports|Comments|FileLengths|Fork.*|Rewind.*|Save.*|Restore.*|Cancel.*|Speculate.*|Prefix.*|Synth.*)$$|^TestScripts$$/^(build|inspect|errors|interrupt|race|dump|import|bench|save)$$' ./tests
 
-# The runtime on arm64, emulated; skipped where there is no qemu.
+# The kernels on arm64, emulated, but for what is done to states; skipped where there is no qemu.
 .PHONY: test-arm64
 test-arm64:
 	@if qemu=$$(command -v qemu-aarch64 || command -v qemu-aarch64-static); then \
-	  GOARCH=arm64 $(GO) test -short -exec "$$qemu" ./runtime/kernel; \
+	  GOARCH=arm64 $(GO) test -short -skip '^Test(Forget.*|Rewindable)$$' -exec "$$qemu" ./runtime/kernel; \
 	else echo 'skipped: no qemu-aarch64'; fi
 
 .PHONY: cross
