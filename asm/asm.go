@@ -12,7 +12,6 @@ import (
 
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
-	"github.com/mmcloughlin/avo/pass"
 	"github.com/mmcloughlin/avo/printer"
 
 	"github.com/yococ/yococ/ir/plan"
@@ -66,13 +65,22 @@ var writers = map[string]func(*emitter){
 // Emit writes the kernels at a level for the package pkg, in the order given. Equal arguments
 // give equal bytes.
 func Emit(pkg string, kernels []*plan.Kernel, level plan.Level) (File, error) {
+	ctx, err := collect(kernels, level)
+	if err != nil {
+		return File{}, err
+	}
+	return finish(ctx, pkg, level)
+}
+
+// collect writes kernels over registers that have no place yet.
+func collect(kernels []*plan.Kernel, level plan.Level) (*build.Context, error) {
 	ctx := build.NewContext()
 	ctx.ConstraintExpr("amd64,!purego")
 	constants := map[string]bool{}
 	for _, k := range kernels {
 		write, ok := writers[k.Name]
 		if !ok {
-			return File{}, fmt.Errorf("kernel %s has no assembly", k.Name)
+			return nil, fmt.Errorf("kernel %s has no assembly", k.Name)
 		}
 		for _, l := range k.Variants(level) {
 			symbol := k.Symbol(l)
@@ -86,7 +94,7 @@ func Emit(pkg string, kernels []*plan.Kernel, level plan.Level) (File, error) {
 			ctx.RET()
 		}
 	}
-	return finish(ctx, pkg, level)
+	return ctx, nil
 }
 
 // signature is the Go type of kernel k.
@@ -111,7 +119,7 @@ func finish(ctx *build.Context, pkg string, level plan.Level) (File, error) {
 	if err != nil {
 		return File{}, err
 	}
-	if err := pass.Compile.Execute(file); err != nil {
+	if err := compile.Execute(file); err != nil {
 		return File{}, err
 	}
 	if err := check(file, level); err != nil {
