@@ -2,13 +2,14 @@ package asm
 
 import (
 	"fmt"
+	"math/bits"
 
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
 // Attention over a cache of 8-bit integers, whose layout kernel/cache_q8.go defines. The other factor
-// x is integers of 8 bits, or of 14 and split as split.go says.
+// x is integers of 8 bits, or up to 16384 and split as split.go says.
 //
 //	scoreQ8: dst[r][c] = (float32(sums[r] + Σ_i q[r][i]*u[i][c]) * s[c]) * scale[r]
 //	weighQ8: dst[r][c] = float32(Σ_j p[r][j]*w[j][c]) * scale[r]
@@ -24,15 +25,16 @@ import (
 // at a time. Each step therefore fetches what lies aheadQ8 bytes further on: this brought a
 // sweep over memory from 0.6 to 0.95 of a plain loop's rate.
 //
-// A dot multiplies bytes of which one is unsigned, the key's or the weight's half. With VNNI it is one
-// instruction, and halves have accumulators of their own: RV or 2RV of them, V of w and one of x for R rows and
-// V vectors. Else bytes of w are widened to words, the even ones and the odd ones of fours, and multiplied
-// by words of x, which add up in pairs to 32 bits: RV accumulators, two of w and of products, 2R of x.
+// A dot multiplies bytes of which one is unsigned, the key's or the weight's. With VNNI it is one
+// instruction: RV accumulators, V of w and one of x for R rows and V vectors. Of weights it multiplies the low bytes; when
+// the panel is done, a second pass over the rows, one at a time, adds what the few high bytes give, four tokens for
+// each bit of the row's masks. Else bytes of w are widened to words, the even ones and the odd ones of fours, and
+// multiplied by words of x, which add up in pairs to 32 bits: RV accumulators, two of w and of products, 2R of x.
 
 const (
-	blockKeys = 64 // tokens of a block
-	halfBits  = 7
-	aheadQ8   = 8 << 10
+	blockKeys     = 64 // tokens of a block
+	segmentBlocks = 8
+	aheadQ8       = 8 << 10
 )
 
 // A splitGemm is one such product being written.
@@ -55,12 +57,12 @@ func (g *splitGemm) highest() int {
 	return 3
 }
 
-// halves reports whether x comes in halves: weights do, where dots multiply bytes.
-func (g *splitGemm) halves() bool { return g.masked() && g.signed }
+// sparse reports whether x has low bytes and sparse high ones: weights do, where dots multiply bytes.
+func (g *splitGemm) sparse() bool { return g.masked() && g.signed }
 
 // quad is how many bytes of x are four inputs.
 func (g *splitGemm) quad() int {
-	if g.masked() && !g.halves() {
+	if g.masked() && !g.sparse() {
 		return quadBytes / 2
 	}
 	return quadBytes
@@ -69,10 +71,7 @@ func (g *splitGemm) quad() int {
 // vectors is how many vectors wide a tile is.
 func (g *splitGemm) vectors(rows int) int {
 	n := []int{1: 8, 2: 4, 3: 2}
-	switch {
-	case g.halves():
-		n = []int{1: 4, 2: 4, 3: 4, 4: 2, 5: 2, 6: 2}
-	case g.masked():
+	if g.masked() {
 		n = []int{1: 4, 2: 4, 3: 4, 4: 4, 5: 4, 6: 4}
 	}
 	return min(n[rows], g.width/g.level.Lanes)
@@ -123,14 +122,10 @@ func (g *splitGemm) panel(steps func(left reg.GPVirtual), start func(r int, acc 
 // tile writes the sums of a strip. steps loads their number; start writes what a row's sum begins with.
 func (g *splitGemm) tile(rows, col int, steps func(reg.GPVirtual), start func(r int, acc []reg.VecVirtual)) [][]reg.VecVirtual {
 	n := g.vectors(rows)
-	var high, low [][]reg.VecVirtual
+	var acc [][]reg.VecVirtual
 	for r := range rows {
-		low = append(low, g.vecs(n))
-		start(r, low[r])
-		if g.halves() {
-			high = append(high, g.vecs(n))
-			g.zero(high[r]...)
-		}
+		acc = append(acc, g.vecs(n))
+		start(r, acc[r])
 	}
 	loop, w, left, x := g.label("steps"), g.copyOf(g.w), g.GP64(), g.copyOf(g.x)
 	steps(left)
@@ -140,13 +135,10 @@ func (g *splitGemm) tile(rows, col int, steps func(reg.GPVirtual), start func(r 
 	for line := 0; line < 4*n*g.level.Lanes; line += 64 {
 		g.PREFETCHT0(operand.Mem{Base: w, Disp: aheadQ8 + 4*col + line})
 	}
-	switch {
-	case g.halves():
-		g.dots(w, col, in, high, low)
-	case g.masked():
-		g.dots(w, col, in, low)
-	default:
-		g.words(w, col, in, low)
+	if g.masked() {
+		g.dots(w, col, in, acc)
+	} else {
+		g.words(w, col, in, acc)
 	}
 	for _, p := range moving {
 		g.ADDQ(operand.Imm(uint64(g.quad())), p)
@@ -154,14 +146,7 @@ func (g *splitGemm) tile(rows, col int, steps func(reg.GPVirtual), start func(r 
 	g.ADDQ(operand.I32(4*g.width), w)
 	g.DECQ(left)
 	g.JNE(operand.LabelRef(loop))
-
-	for r := range high {
-		for v := range high[r] {
-			g.VPSLLD(operand.Imm(halfBits), high[r][v], high[r][v])
-			g.VPADDD(high[r][v], low[r][v], low[r][v])
-		}
-	}
-	return low
+	return acc
 }
 
 // rowsFrom are the addresses of rows, and the registers to move when all rows move along.
@@ -169,25 +154,56 @@ func (g *splitGemm) rowsFrom(base, stride reg.GPVirtual, rows int) ([]operand.Me
 	return (&gemm{emitter: g.emitter}).rowsMoving(base, stride, rows)
 }
 
-// dots adds the products of four inputs by VNNI, those of each half to accumulators of its own.
-func (g *splitGemm) dots(w reg.GPVirtual, col int, x []operand.Mem, halves ...[][]reg.VecVirtual) {
-	ws := g.vecs(len(halves[0][0]))
+// dots adds the products of four inputs by VNNI, of weights with their low bytes.
+func (g *splitGemm) dots(w reg.GPVirtual, col int, x []operand.Mem, acc [][]reg.VecVirtual) {
+	at, ws := 0, g.vecs(len(acc[0]))
+	if g.sparse() {
+		at = masksSize + 4
+	}
 	for v := range ws {
 		g.VMOVDQU32(operand.Mem{Base: w, Disp: 4*col + v*g.bytes()}, ws[v])
 	}
 	for r := range x {
-		for half, acc := range halves {
-			xs := g.vec()
-			g.VPBROADCASTD(x[r].Offset(4*half), xs)
-			for v := range ws {
-				if g.signed {
-					g.VPDPBUSD(ws[v], xs, acc[r][v])
-				} else {
-					g.VPDPBUSD(xs, ws[v], acc[r][v])
-				}
+		xs := g.vec()
+		g.VPBROADCASTD(x[r].Offset(at), xs)
+		for v := range ws {
+			if g.signed {
+				g.VPDPBUSD(ws[v], xs, acc[r][v])
+			} else {
+				g.VPDPBUSD(xs, ws[v], acc[r][v])
 			}
 		}
 	}
+}
+
+// highBytes is what the high bytes of a row's weights give, 256 times the sum of their products: x is the row.
+func (g *splitGemm) highBytes(x reg.GPVirtual) []reg.VecVirtual {
+	high, mask, at, w := g.vecs(g.width/g.level.Lanes), g.GP64(), g.GP64(), g.copyOf(g.w)
+	g.zero(high...)
+	for half := range 2 { // four blocks each
+		next, done := g.label("quad"), g.label("quads")
+		if half > 0 {
+			g.ADDQ(operand.I32(4*blockKeys*g.width), w)
+		}
+		g.MOVQ(operand.Mem{Base: x, Disp: 8 * half}, mask)
+		g.TESTQ(mask, mask)
+		g.JE(operand.LabelRef(done))
+		g.Label(next)
+		g.TZCNTQ(mask, at)
+		xs := g.vec()
+		g.VPBROADCASTD(operand.Mem{Base: x, Index: at, Scale: quadBytes, Disp: masksSize + half*4*blockKeys*quadBytes/4}, xs)
+		g.SHLQ(operand.Imm(uint64(bits.TrailingZeros(uint(4*g.width)))), at)
+		for v := range high {
+			g.VPDPBUSD(operand.Mem{Base: w, Index: at, Scale: 1, Disp: v * g.bytes()}, xs, high[v])
+		}
+		g.BLSRQ(mask, mask)
+		g.JNE(operand.LabelRef(next))
+		g.Label(done)
+	}
+	for _, v := range high {
+		g.VPSLLD(operand.Imm(8), v, v)
+	}
+	return high
 }
 
 // words adds the products of four inputs in words.
@@ -290,6 +306,15 @@ func weighQ8(e *emitter) {
 		e.Load(e.Param("p").Base(), g.x)
 		e.Load(e.Param("scale").Base(), scale)
 		e.Load(e.Param("rows"), g.rows)
+		finish := func(sums []reg.VecVirtual, factors, dst reg.GPVirtual, col int) {
+			factor := e.vec()
+			e.VBROADCASTSS(operand.Mem{Base: factors}, factor)
+			for v, s := range sums {
+				e.VCVTDQ2PS(s, s)
+				e.VMULPS(factor, s, s)
+				e.VMOVUPS(s, operand.Mem{Base: dst, Disp: 4*col + v*e.bytes()})
+			}
+		}
 		g.panel(
 			func(left reg.GPVirtual) {
 				e.Load(e.Param("blocks"), left)
@@ -297,16 +322,21 @@ func weighQ8(e *emitter) {
 			},
 			func(_ int, acc []reg.VecVirtual) { e.zero(acc...) },
 			func(rows, col int, sums [][]reg.VecVirtual) {
-				dst, factors := e.copyOf(g.dst), e.copyOf(scale)
-				lds := e.integer("lds")
-				for r := range sums {
-					factor := e.vec()
-					e.VBROADCASTSS(operand.Mem{Base: factors}, factor)
-					for v, s := range sums[r] {
-						e.VCVTDQ2PS(s, s)
-						e.VMULPS(factor, s, s)
-						e.VMOVUPS(s, operand.Mem{Base: dst, Disp: 4*col + v*e.bytes()})
+				dst := e.copyOf(g.dst)
+				if g.sparse() { // the integers, for the pass over high bytes
+					for r := range sums {
+						for v, s := range sums[r] {
+							e.VMOVDQU32(s, operand.Mem{Base: dst, Disp: 4*col + v*e.bytes()})
+						}
+						if r < rows-1 {
+							e.ADDQ(g.ldd, dst)
+						}
 					}
+					return
+				}
+				factors, lds := e.copyOf(scale), e.integer("lds")
+				for r := range sums {
+					finish(sums[r], factors, dst, col)
 					if r < rows-1 {
 						e.ADDQ(g.ldd, dst)
 						e.LEAQ(operand.Mem{Base: factors, Index: lds, Scale: 4}, factors)
@@ -314,12 +344,31 @@ func weighQ8(e *emitter) {
 				}
 			},
 			func(rows int) {
+				if g.sparse() {
+					return
+				}
 				lds := e.integer("lds")
 				for range rows {
 					e.LEAQ(operand.Mem{Base: scale, Index: lds, Scale: 4}, scale)
 				}
 			},
 		)
+		if g.sparse() {
+			e.MOVQ(column, g.dst)
+			e.Load(e.Param("p").Base(), g.x)
+			e.Load(e.Param("rows"), g.rows)
+			e.times(g.rows, func() {
+				sums := g.highBytes(g.x)
+				for v, s := range sums {
+					e.VPADDD(operand.Mem{Base: g.dst, Disp: v * e.bytes()}, s, s)
+				}
+				finish(sums, scale, g.dst, 0)
+				lds := e.integer("lds")
+				e.LEAQ(operand.Mem{Base: scale, Index: lds, Scale: 4}, scale)
+				e.ADDQ(g.ldx, g.x)
+				e.ADDQ(g.ldd, g.dst)
+			})
+		}
 		e.ADDQ(operand.I32(4*width), column)
 		size := e.integer("tokens")
 		e.IMUL3Q(operand.I32(width), size, size)

@@ -16,7 +16,7 @@ import (
 // Loop nest of both softmaxes:
 //
 //	for rows: what lo and hi leave out becomes -Inf, whose exponential is zero; m
-//	for rows: for blocks of 64:  p and a part of l, or t and its maximum in place of p
+//	for rows: for blocks of 64:  p and a part of l, or t and a part of its sum in place of p
 //	          for blocks of the row before: t rounded
 //
 // so that what ends in a chain of maxima and quotients, and what begins with it, are not one behind the other.
@@ -31,16 +31,17 @@ type weights struct {
 	*emitter
 	split bool
 
-	p, left reg.GPVirtual // the block and the blocks left of the row
-	next    reg.GPVirtual // to be fetched
-	exp     *exp2Constants
-	m       reg.VecVirtual
-	sum     []reg.VecVirtual
-	s       reg.GPVirtual    // of splitting: the scales of the block's values,
-	most    []reg.VecVirtual // the maximum of t,
-	q       reg.GPVirtual    // the integers of the row,
-	lowHalf reg.VecVirtual   // with halves, the bits of the low one
-	order   reg.VecVirtual   // and that of fours of a packed block
+	p, left  reg.GPVirtual // the block and the blocks left of the row
+	next     reg.GPVirtual // to be fetched
+	exp      *exp2Constants
+	m        reg.VecVirtual
+	sum      []reg.VecVirtual
+	s        reg.GPVirtual    // of splitting: the scales of the block's values,
+	total    []reg.VecVirtual // the sum of t,
+	q        reg.GPVirtual    // the integers of the row,
+	lowByte  reg.VecVirtual   // with two bytes, the bits of the low one
+	order    reg.VecVirtual   // and those of fours of a packed block: with the low ones between them,
+	straight reg.VecVirtual   // and alone
 }
 
 // vectors is how many vectors a block is.
@@ -144,9 +145,9 @@ func (g *weights) block() {
 		at := i * g.bytes()
 		y := g.weight(i)
 		if g.split {
-			most := g.most[i%len(g.most)]
+			total := g.total[i%len(g.total)]
 			g.VMULPS(operand.Mem{Base: g.s, Disp: at}, y, y)
-			g.VPMAXUD(y, most, most)
+			g.VADDPS(y, total, total)
 		}
 		g.VMOVUPS(y, operand.Mem{Base: g.p, Disp: at})
 	}

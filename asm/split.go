@@ -10,15 +10,22 @@ import (
 // Numbers rounded to integers, as the products of attend.go want them, four at a time.
 //
 //	splitQuery: v[i] = rint(x[i]*(127/max|x|))
-//	splitRows:  t[j] = p[j]*s[j], v[j] = rint(t[j]*(16383/max t))
+//	splitRows:  t[j] = p[j]*s[j], v[j] = rint(t[j]*(16384/Σt))
 //
-// With dots queries are bytes, and weights two halves of 7 bits, four high ones and four low ones: v>>7 and
-// v&127. Else both are words, the second and the third exchanged.
+// With dots queries are bytes, and weights two: v>>8 and v&255. Since all v together are 16384 but for rounding, at most 64
+// of a segment's are above 255, and mostly a few. A row of weights is
+//
+//	8 words of 16 bits    for each block of 64, which fours have a high byte that is not zero
+//	48 bytes              unused
+//	a four after another  its high bytes, its low bytes
+//
+// Else both are words, the second and the third exchanged.
 //
 // What is not finite is left to the conversion, which makes it 1<<31, and that becomes 0.
 
 const (
-	quadBytes = 8             // of four integers of 14 bits, or as words
+	quadBytes = 8             // of four integers as two bytes, or as words
+	masksSize = 64            // of what lies before weights of two bytes
 	straight  = 0b11_01_10_00 // quarters 0, 2, 1, 3
 )
 
@@ -130,10 +137,11 @@ func (e *emitter) exchanged(words reg.VecVirtual) reg.VecVirtual {
 
 // splitRows turns rows of scores into weights and splits them, each while the next one's weights are made.
 func (g *weights) splitRows(p, stats reg.GPVirtual) {
-	g.s, g.q, g.most = g.GP64(), g.ptr("q"), g.vecs(g.parts())
+	g.s, g.q, g.total = g.GP64(), g.ptr("q"), g.vecs(g.parts())
 	if g.masked() {
-		g.lowHalf, g.order = g.inRegister(g.constant("lowHalf7", (1<<halfBits-1)<<16|1<<halfBits-1)), g.vec()
+		g.lowByte, g.order, g.straight = g.inRegister(g.constant("lowByte", 0x00ff00ff)), g.vec(), g.vec()
 		g.VMOVDQU32(g.data("quads", 0, 0, 2, 0, 4, 0, 6, 0, 1, 0, 3, 0, 5, 0, 7, 0), g.order)
+		g.VMOVDQU32(g.data("quadsOf", 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), g.straight)
 	}
 	loop, split, next, row := g.label("row"), g.label("split"), g.label("next"), g.GP64()
 	g.XORQ(row, row)
@@ -141,10 +149,10 @@ func (g *weights) splitRows(p, stats reg.GPVirtual) {
 	g.CMPQ(row, g.arg("rows"))
 	g.JGE(operand.LabelRef(split))
 	g.Load(g.Param("s").Base(), g.s)
-	g.zero(g.most...)
+	g.zero(g.total...)
 	g.weigh(p, stats)
-	m := g.fold(g.most, func(x, y, dst operand.Op) { g.VPMAXUD(x, y, dst) })
-	inverse := g.splitFactor(m, "weightMax", 1<<14-1, operand.Mem{Base: stats, Disp: 8})
+	sum := g.fold(g.total, func(x, y, dst operand.Op) { g.VADDPS(x, y, dst) })
+	inverse := g.splitFactor(sum, "weightSum", 1<<14, operand.Mem{Base: stats, Disp: 8})
 	g.VMOVSS(inverse.AsX(), operand.Mem{Base: stats, Disp: 12})
 
 	g.Label(split)
@@ -173,10 +181,15 @@ func (g *weights) splitRow(p, stats reg.GPVirtual) {
 		g.VCVTPS2DQ(t, t)
 		return t
 	}
+	var masks reg.GPVirtual
+	if g.masked() {
+		masks = g.copyOf(to)
+	}
 	g.Load(g.Param("blocks"), g.left)
 	g.times(g.left, func() {
 		if g.masked() {
-			g.weightHalves(to, round)
+			g.weightBytes(to, masks, round)
+			g.ADDQ(operand.Imm(2), masks)
 		} else {
 			for i := 0; i < g.vectors(); i += 2 {
 				a, b := round(i), round(i+1)
@@ -187,26 +200,38 @@ func (g *weights) splitRow(p, stats reg.GPVirtual) {
 		g.ADDQ(operand.I32(4*blockKeys), from)
 		g.ADDQ(operand.I32(2*blockKeys), to)
 	})
+	if g.masked() {
+		g.MOVQ(operand.I32(segmentBlocks), g.left)
+		g.SUBQ(g.arg("blocks"), g.left)
+		g.times(g.left, func() {
+			g.MOVW(operand.U16(0), operand.Mem{Base: masks})
+			g.ADDQ(operand.Imm(2), masks)
+		})
+	}
 }
 
-// weightHalves stores four vectors of integers as fours of high and low halves. Packing interleaves the
-// vectors' quarters, fours of integers stay together.
-func (g *weights) weightHalves(to reg.GPVirtual, round func(i int) reg.VecVirtual) {
+// weightBytes stores four vectors of integers as fours of high and low bytes, and which fours have high ones.
+// Packing interleaves the vectors' quarters, fours of integers stay together. What is stored lies before what is
+// still to be rounded, if it lies in the same place.
+func (g *weights) weightBytes(to, masks reg.GPVirtual, round func(i int) reg.VecVirtual) {
 	var high, low []reg.VecVirtual
 	for i := 0; i < 4; i += 2 {
 		a, b, h := round(i), round(i+1), g.vec()
 		g.VPACKUSDW(b, a, a)
-		g.VPSRLW(operand.Imm(halfBits), a, h)
-		g.VPANDD(g.lowHalf, a, a)
+		g.VPSRLW(operand.Imm(8), a, h)
+		g.VPANDD(g.lowByte, a, a)
 		high, low = append(high, h), append(low, a)
 	}
 	g.VPACKUSWB(high[1], high[0], high[0])
 	g.VPACKUSWB(low[1], low[0], low[0])
-	second := g.vec()
+	second, quads, some := g.vec(), g.vec(), g.K()
+	g.VPERMD(high[0], g.straight, quads)
+	g.VPTESTMD(quads, quads, some)
+	g.KMOVW(some, operand.Mem{Base: masks})
 	g.VPUNPCKHDQ(low[0], high[0], second)
 	g.VPUNPCKLDQ(low[0], high[0], high[0])
 	for i, v := range []reg.VecVirtual{high[0], second} {
 		g.VPERMQ(v, g.order, v)
-		g.VMOVDQU32(v, operand.Mem{Base: to, Disp: 64 * i})
+		g.VMOVDQU32(v, operand.Mem{Base: to, Disp: masksSize + 64*i})
 	}
 }

@@ -15,10 +15,10 @@ import (
 // blockTokens is the number of tokens of a block of the cache.
 const blockTokens = kernel.PanelCols
 
-// Largest integers that are split.
+// The largest integer that a query is rounded to, and the sum of a segment's weights.
 const (
 	queryMax  = 127
-	weightMax = 1<<14 - 1
+	weightSum = 1 << 14
 )
 
 // cacheBytes are n integers of a cache, not below least, the extremes among them.
@@ -126,7 +126,7 @@ func TestWeighQ8(t *testing.T) {
 func (g attendQ8) weigh(t testing.TB, set kernel.Set, r *rand.Rand, fill func(*rand.Rand, []float32)) {
 	t.Helper()
 	n := g.blocks * blockTokens
-	ldd, ldp, lds, tokens := g.size+g.pad, 2*n+2*g.pad, 1+g.pad, n+g.pad*blockTokens
+	ldd, ldp, lds, tokens := g.size+g.pad, 4*n+2*g.pad, 1+g.pad, n+g.pad*blockTokens
 	scale := make([]float32, max(0, g.rows*lds-g.pad))
 	fill(r, scale)
 	outputs, size := 0, 0
@@ -135,9 +135,9 @@ func (g attendQ8) weigh(t testing.TB, set kernel.Set, r *rand.Rand, fill func(*r
 	}
 	p, want := make([]int8, size), make([]int8, size)
 	for row := range g.rows {
-		x, at := integers(r, n, 0, weightMax), row*ldp
-		splitWeights(set, p[at:][:2*n], x)
-		splitWeights(reference, want[at:][:2*n], x)
+		x, at := weightsOf(r, n), row*ldp
+		splitWeights(set, p[at:][:4*n], x)
+		splitWeights(reference, want[at:][:4*n], x)
 	}
 	// The last panel ends where its tokens do.
 	last := 16
@@ -156,6 +156,23 @@ func (g attendQ8) weigh(t testing.TB, set kernel.Set, r *rand.Rand, fill func(*r
 		set.WeighQ8(out, ldd, ps[i], ldp, ss[i], lds, vs[i], tokens, g.size, g.blocks, g.rows)
 	}
 	dst.same(t, fmt.Sprintf("WeighQ8 %+v", g))
+}
+
+// weightsOf are n integers whose sum is weightSum, so that rounding them to steps of it changes none: a few that
+// take up to all of it, or many that are about 1/64 of it, and what is left for all alike.
+func weightsOf(r *rand.Rand, n int) []float32 {
+	x, left := make([]float32, n), weightSum
+	most := []int{weightSum, 8192, 300, 256, 32}[r.IntN(5)]
+	for range r.IntN(2 * n) {
+		y := min(left, r.IntN(most+1))
+		x[r.IntN(n)] += float32(y)
+		left -= y
+	}
+	for i := range x {
+		x[i] += float32(left / n)
+	}
+	x[r.IntN(n)] += float32(left % n)
+	return x
 }
 
 // splitWeights splits integers as SoftmaxQ8 does weights: the scores are equal, so that weights are one and the
@@ -197,17 +214,25 @@ func queryIntegers(set kernel.Set, q []int8, sum int32) []float32 {
 	return dst[:dim]
 }
 
-// weightIntegers are the integers of split weights of blocks, by products with values of which one is one.
-func weightIntegers(set kernel.Set, q []int8) []float32 {
-	var all []float32
-	v := make([]byte, blockTokens*blockTokens)
-	for j := range blockTokens {
-		v[(j/4*blockTokens+j)*4+j%4] = 1
+// weightIntegers are the integers of split weights of blocks: the reference's words, or products with values of which
+// one is one.
+func weightIntegers(set kernel.Set, q []int8, blocks int) []float32 {
+	n := blocks * blockTokens
+	all := make([]float32, n)
+	if set == reference {
+		for j := range all {
+			all[j] = float32(*(*int16)(unsafe.Pointer(&q[2*j])))
+		}
+		return all
 	}
-	for b := 0; b < len(q); b += 2 * blockTokens {
-		dst := make([]float32, blockTokens)
-		set.WeighQ8(dst, blockTokens, q[b:], 0, []float32{1}, 0, v, blockTokens, blockTokens, 1, 1)
-		all = append(all, dst...)
+	v := make([]byte, n*blockTokens)
+	for b := range blocks {
+		block := v[b*blockTokens*blockTokens:][:blockTokens*blockTokens]
+		for j := range blockTokens {
+			block[(j/4*blockTokens+j)*4+j%4] = 1
+		}
+		set.WeighQ8(all[b*blockTokens:][:blockTokens], blockTokens, q, 0, []float32{1}, 0, v, n, blockTokens, blocks, 1)
+		clear(block)
 	}
 	return all
 }

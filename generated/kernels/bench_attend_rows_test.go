@@ -12,8 +12,8 @@ import (
 
 // BenchmarkAttendRows is the attention of a chunk of 512 rows behind 4,096 tokens, or of rows that see a
 // window, beside the peak of the instruction that its products are made of: FMAs for floats, dots of bytes or of
-// words for integers: queries are bytes, weights two halves or a word. The operations are those of the
-// positions that rows see.
+// words for integers: queries are bytes, weights two or a word. The operations are those of the positions that
+// rows see, with low bytes of weights alone.
 func BenchmarkAttendRows(b *testing.B) {
 	const rows, kvHeads = 512, 2
 	for _, set := range Sets()[1:] {
@@ -83,8 +83,7 @@ func attendRows(b *testing.B, set kernel.Set, format kernel.Format, group, dim, 
 	work, ops := seen*heads*4*dim, asm.ProbeFMAs*lanes*2
 	switch {
 	case format != kernel.Q8:
-	case set.Level() == "avx512": // one dot for scores, two for the halves of weights
-		work += work / 2
+	case set.Level() == "avx512":
 		probe, ops = probes[set.Level()].dots[0], asm.ProbeDots*lanes*8
 	default: // twice as many words a vector as floats
 		ops *= 2

@@ -4,6 +4,8 @@ package kernels
 
 import (
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"sync"
@@ -108,54 +110,100 @@ func hugePages(b *testing.B, n int) []byte {
 	return x[:n]
 }
 
-// BenchmarkAttend is one row's attention, with three query heads of 128 a kv head, beside a loop that only
-// reads as much. Caches of one kv head take turns, so that all of them come from memory (256 MB in all)
-// or from the last cache (8 MB), and a run is short.
+// An attendRun is one row's attention with three query heads of 128 a kv head. Caches take turns, so that all of
+// them come from memory or, with 8 MB in all, from the last cache, and a run is short.
+type attendRun struct {
+	tokens, megabytes int
+	scores            attendScores
+}
+
+// attendScores is how scores are distributed: keys, queries and values are normal, and so are scores, in natural
+// logarithms, with this deviation. With fours one key in four scores 12 more, so that every four weights over a cache of
+// integers have a high byte: nothing is more work.
+type attendScores struct {
+	deviation float64
+	fours     bool
+}
+
+func (r attendRun) String() string {
+	name := fmt.Sprintf("tokens=%d/MB=%d", r.tokens, r.megabytes)
+	switch {
+	case r.scores.fours:
+		name += "/fours"
+	case r.scores.deviation != 1.3:
+		name += fmt.Sprintf("/deviation=%v", r.scores.deviation)
+	}
+	return name
+}
+
+// BenchmarkAttend is one row's attention beside a loop that only reads as much.
 func BenchmarkAttend(b *testing.B) {
-	const group, dim = 3, 128
+	normal := attendScores{deviation: 1.3}
+	runs := []attendRun{{512, 8, normal}, {4096, 8, normal}, {4096, 256, normal}, {32768, 256, normal}}
 	for _, set := range Sets()[1:] {
 		for _, format := range []struct {
 			name string
 			kernel.Format
 		}{{"f32", kernel.F32}, {"bf16", kernel.BF16}, {"q8", kernel.Q8}} {
-			for _, run := range []struct{ tokens, bytes int }{{512, 8 << 20}, {4096, 8 << 20}, {4096, 256 << 20}, {32768, 256 << 20}} {
+			runs := runs
+			if format.Format == kernel.Q8 { // whose work depends on the scores
+				runs = slices.Clip(runs)
+				for _, scores := range []attendScores{{deviation: 0.4}, {deviation: 4}, {0.01, true}} {
+					runs = append(runs, attendRun{4096, 8, scores})
+				}
+			}
+			for _, run := range runs {
 				for _, threads := range []int{1, 2} {
-					name := fmt.Sprintf("%s/%s/tokens=%d/MB=%d/threads=%d", format.name, set.Level(), run.tokens, run.bytes>>20, threads)
-					b.Run(name, func(b *testing.B) {
-						spec := &kernel.CacheSpec{KVHeads: 1, Dim: dim, Format: format.Format}
-						attend := &kernel.AttendSpec{Heads: group, KVHeads: 1, Dim: dim, Scale: 0.1, Cache: spec}
-						size := run.tokens / kernel.SpanTokens * spec.Bytes()
-						memory := hugePages(b, max(1, run.bytes/size)*size)
-						var caches []kernel.Cache
-						c := newCrew(set, threads, kernel.AttendScratch(group, 1, dim, 64))
-						defer c.stop()
-						k := kernel.Rows{Data: aligned(64 * dim), Stride: dim}
-						fill(k.Data)
-						for at := 0; at+size <= len(memory); at += size {
-							copy(memory[at:], memory[:size])
-							caches = append(caches, cacheIn(spec, memory[at:][:size]))
-							for pos := 0; at == 0 && pos < run.tokens; pos += 64 {
-								c.run(func(w *kernel.Worker) {
-									kernel.Append(w, spec, &caches[0], k, k, nil, kernel.Phases{}, pos, 64)
-								})
-							}
-						}
-						q := kernel.Rows{Data: aligned(group * dim), Stride: group * dim}
-						fill(q.Data)
-						dst, partial := kernel.Rows{Data: aligned(group * dim), Stride: group * dim}, aligned(attend.Partial(run.tokens))
-						floats := unsafe.Slice((*float32)(unsafe.Pointer(&memory[0])), len(memory)/4)
-						read, n := probes[set.Level()].read, size/4
-						paired(b, c, "GB/s", size, size, func(w *kernel.Worker, i int) {
-							kernel.Attend(w, attend, dst, q, nil, &caches[i%len(caches)], kernel.Phases{}, partial, run.tokens-1, 1)
-						}, func(w *kernel.Worker, i int) {
-							lo, hi := w.Share(n / 16)
-							read(floats[i%len(caches)*n:][lo*16 : hi*16])
-						})
+					b.Run(fmt.Sprintf("%s/%s/%v/threads=%d", format.name, set.Level(), run, threads), func(b *testing.B) {
+						run.bench(b, set, format.Format, threads)
 					})
 				}
 			}
 		}
 	}
+}
+
+func (r attendRun) bench(b *testing.B, set kernel.Set, format kernel.Format, threads int) {
+	const group, dim = 3, 128
+	spec := &kernel.CacheSpec{KVHeads: 1, Dim: dim, Format: format}
+	attend := &kernel.AttendSpec{Heads: group, KVHeads: 1, Dim: dim, Scale: float32(r.scores.deviation / math.Sqrt(dim)), Cache: spec}
+	size := r.tokens / kernel.SpanTokens * spec.Bytes()
+	memory := hugePages(b, max(1, r.megabytes<<20/size)*size)
+	c := newCrew(set, threads, kernel.AttendScratch(group, 1, dim, 64))
+	defer c.stop()
+
+	random := rand.New(rand.NewPCG(31, 1))
+	normal := func(n int) kernel.Rows {
+		x := kernel.Rows{Data: aligned(n), Stride: n}
+		for i := range x.Data {
+			x.Data[i] = float32(random.NormFloat64())
+		}
+		return x
+	}
+	q := normal(group * dim)
+	var caches []kernel.Cache
+	for at := 0; at+size <= len(memory); at += size {
+		copy(memory[at:], memory[:size])
+		caches = append(caches, cacheIn(spec, memory[at:][:size]))
+		for pos := 0; at == 0 && pos < r.tokens; pos++ {
+			k, v := normal(dim), normal(dim)
+			if r.scores.fours && pos%4 == 1 {
+				for i := range q.Data { // queries are all but orthogonal
+					k.Data[i%dim] += q.Data[i] * float32(12/(r.scores.deviation*math.Sqrt(dim)))
+				}
+			}
+			c.run(func(w *kernel.Worker) { kernel.Append(w, spec, &caches[0], k, v, nil, kernel.Phases{}, pos, 1) })
+		}
+	}
+	dst, partial := kernel.Rows{Data: aligned(group * dim), Stride: group * dim}, aligned(attend.Partial(r.tokens))
+	floats := unsafe.Slice((*float32)(unsafe.Pointer(&memory[0])), len(memory)/4)
+	read, n := probes[set.Level()].read, size/4
+	paired(b, c, "GB/s", size, size, func(w *kernel.Worker, i int) {
+		kernel.Attend(w, attend, dst, q, nil, &caches[i%len(caches)], kernel.Phases{}, partial, r.tokens-1, 1)
+	}, func(w *kernel.Worker, i int) {
+		lo, hi := w.Share(n / 16)
+		read(floats[i%len(caches)*n:][lo*16 : hi*16])
+	})
 }
 
 // BenchmarkRetain is the retention of a chunk, two heads of 128, beside the peak of the FMA units; the

@@ -1913,7 +1913,7 @@ loop15:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y1, Y1
 	VMULPS      (DI), Y8, Y8
-	VPMAXUD     Y8, Y3, Y3
+	VADDPS      Y8, Y3, Y3
 	VMOVUPS     Y8, (BX)
 	VMOVUPS     32(BX), Y5
 	VSUBPS      Y0, Y5, Y5
@@ -1932,7 +1932,7 @@ loop15:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y2, Y2
 	VMULPS      32(DI), Y8, Y8
-	VPMAXUD     Y8, Y4, Y4
+	VADDPS      Y8, Y4, Y4
 	VMOVUPS     Y8, 32(BX)
 	PREFETCHT0  64(DX)
 	VMOVUPS     64(BX), Y5
@@ -1952,7 +1952,7 @@ loop15:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y1, Y1
 	VMULPS      64(DI), Y8, Y8
-	VPMAXUD     Y8, Y3, Y3
+	VADDPS      Y8, Y3, Y3
 	VMOVUPS     Y8, 64(BX)
 	VMOVUPS     96(BX), Y5
 	VSUBPS      Y0, Y5, Y5
@@ -1971,7 +1971,7 @@ loop15:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y2, Y2
 	VMULPS      96(DI), Y8, Y8
-	VPMAXUD     Y8, Y4, Y4
+	VADDPS      Y8, Y4, Y4
 	VMOVUPS     Y8, 96(BX)
 	PREFETCHT0  128(DX)
 	VMOVUPS     128(BX), Y5
@@ -1991,7 +1991,7 @@ loop15:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y1, Y1
 	VMULPS      128(DI), Y8, Y8
-	VPMAXUD     Y8, Y3, Y3
+	VADDPS      Y8, Y3, Y3
 	VMOVUPS     Y8, 128(BX)
 	VMOVUPS     160(BX), Y5
 	VSUBPS      Y0, Y5, Y5
@@ -2010,7 +2010,7 @@ loop15:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y2, Y2
 	VMULPS      160(DI), Y8, Y8
-	VPMAXUD     Y8, Y4, Y4
+	VADDPS      Y8, Y4, Y4
 	VMOVUPS     Y8, 160(BX)
 	PREFETCHT0  192(DX)
 	VMOVUPS     192(BX), Y5
@@ -2030,7 +2030,7 @@ loop15:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y1, Y1
 	VMULPS      192(DI), Y8, Y8
-	VPMAXUD     Y8, Y3, Y3
+	VADDPS      Y8, Y3, Y3
 	VMOVUPS     Y8, 192(BX)
 	VMOVUPS     224(BX), Y5
 	VSUBPS      Y0, Y5, Y5
@@ -2049,7 +2049,7 @@ loop15:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y2, Y2
 	VMULPS      224(DI), Y8, Y8
-	VPMAXUD     Y8, Y4, Y4
+	VADDPS      Y8, Y4, Y4
 	VMOVUPS     Y8, 224(BX)
 	ADDQ        $+256, BX
 	ADDQ        $+256, DX
@@ -2066,16 +2066,16 @@ done16:
 	VMOVSHDUP    X1, X0
 	VADDPS       X0, X1, X1
 	VMOVSS       X1, 4(CX)
-	VPMAXUD      Y4, Y3, Y3
+	VADDPS       Y4, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X0
-	VPMAXUD      X0, X3, X3
+	VADDPS       X0, X3, X3
 	VMOVHLPS     X3, X3, X0
-	VPMAXUD      X0, X3, X3
+	VADDPS       X0, X3, X3
 	VMOVSHDUP    X3, X0
-	VPMAXUD      X0, X3, X3
+	VADDPS       X0, X3, X3
 	VMOVD        X3, BX
-	VDIVSS       weightMax_avx2<>+0(SB), X3, X1
-	VMOVSS       weightMax_avx2<>+0(SB), X0
+	VDIVSS       weightSum_avx2<>+0(SB), X3, X1
+	VMOVSS       weightSum_avx2<>+0(SB), X0
 	VDIVSS       X3, X0, X0
 	CMPL         BX, $0x0d800000
 	JCS          small17
@@ -2231,8 +2231,8 @@ DATA exp2C5_avx2<>+24(SB)/4, $0x3aadecbe
 DATA exp2C5_avx2<>+28(SB)/4, $0x3aadecbe
 GLOBL exp2C5_avx2<>(SB), RODATA|NOPTR, $32
 
-DATA weightMax_avx2<>+0(SB)/4, $0x467ffc00
-GLOBL weightMax_avx2<>(SB), RODATA|NOPTR, $4
+DATA weightSum_avx2<>+0(SB)/4, $0x46800000
+GLOBL weightSum_avx2<>(SB), RODATA|NOPTR, $4
 
 // func weighQ8_avx2(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens int, cols int, blocks int, rows int)
 // Requires: AVX, AVX2, MMX+

@@ -90,13 +90,13 @@ func (s softmaxShape) testQ8(t testing.TB, set kernel.Set, x []float32, scales, 
 	what := fmt.Sprintf("SoftmaxQ8 %+v", s)
 	p, stats := newArrays(t, len(x)), newArrays(t, (s.rows-1)*s.lds+4)
 	factors := guarded(t, scales)
-	q := guarded(t, make([]int8, 4*(s.rows-1)*s.ldp+2*s.blocks*blockTokens))
+	q := guarded(t, make([]int8, 4*(s.rows-1)*s.ldp+4*s.blocks*blockTokens))
 	run := func(set kernel.Set, q []int8, p, stats []float32, i int) [][]float32 {
 		copy(p, x)
 		set.SoftmaxQ8(q, p, s.ldp, s.rows, s.blocks, s.lo, s.hi, stats, s.lds, factors[i], [][]byte{nil, ahead}[i])
 		var rows [][]float32
 		for r := range s.rows {
-			rows = append(rows, weightIntegers(set, q[4*r*s.ldp:][:2*s.blocks*blockTokens]))
+			rows = append(rows, weightIntegers(set, q[4*r*s.ldp:], s.blocks))
 		}
 		return rows
 	}

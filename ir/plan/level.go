@@ -37,5 +37,5 @@ var bf16Dots = &Bonus{Name: "bf16", Feature: "AVX512_BF16", Has: "HasBF16Dots"}
 // Levels are the assembly levels, ascending. Below them all is "portable", which is Go.
 var Levels = []Level{
 	{Name: "avx2", Lanes: 8, Vectors: 16, Features: []string{"MMX+", "AVX", "AVX2", "FMA3"}},
-	{Name: "avx512", Lanes: 16, Vectors: 32, Features: []string{"MMX+", "AVX", "AVX2", "FMA3", "AVX512F", "AVX512BW", "AVX512DQ", "AVX512VL", "AVX512VNNI"}, Bonus: bf16Dots},
+	{Name: "avx512", Lanes: 16, Vectors: 32, Features: []string{"MMX+", "AVX", "AVX2", "FMA3", "AVX512F", "AVX512BW", "AVX512DQ", "AVX512VL", "AVX512VNNI", "BMI"}, Bonus: bf16Dots},
 }

@@ -241,7 +241,7 @@ func TestAttendReference(t *testing.T) {
 					highest = math.Max(highest, scores[j])
 				}
 				o, size, sum := make([]float64, n), make([]float64, n), 0.0
-				steps, most := make([]float64, n), 0.0 // of a block's split weights: what all of half a step give
+				steps, weights := make([]float64, n), 0.0 // of a segment's split weights: what all of half a step give
 				coarse := make([]float64, n)
 				for j := range scores {
 					p := math.Exp(scores[j] - highest)
@@ -249,15 +249,15 @@ func TestAttendReference(t *testing.T) {
 					if scale := float64(maxAbs(c.at(v, first+j, h))) / 127; c.Cache.Format == Q8 && scale > 0 {
 						if (first+j)%segmentTokens == 0 {
 							clear(steps)
-							most = 0
+							weights = 0
 						}
-						most = math.Max(most, p*scale)
+						weights += p * scale
 						for d, x := range c.at(v, first+j, h) {
-							steps[d] += math.Abs(float64(x)) / scale / (2 * weightMax)
+							steps[d] += math.Abs(float64(x)) / scale / (2 * weightSum)
 						}
 						if (first+j+1)%segmentTokens == 0 || j == len(scores)-1 {
 							for d := range coarse {
-								coarse[d] += most * steps[d]
+								coarse[d] += weights * steps[d]
 							}
 						}
 					}

@@ -17,13 +17,17 @@ import (
 // in the order in which attention reads it: what lay far ahead would be waited for.
 //
 // The other factor of both products is rounded to integers too: queries to 8 bits, as exact as the keys that they
-// meet, and the weights of a segment to 14, since one of them may be a thousand times the others, which would
-// all be rounded to nothing. Levels keep 14 bits as their instructions want them: as two halves of 7 bits,
-// a byte each, where an instruction multiplies four bytes, or as words. Sums are exact, and thus equal however
-// they are made; float32 comes after the sum of a head's elements or of a segment's tokens.
+// meet, and the weights of a segment to parts of their sum in 16384: few of them can be large. Levels keep
+// them as their instructions want them: where one multiplies four bytes, the low bytes of all, and the high bytes of
+// those that have any, which are more than 1/64 of the sum; elsewhere as words. Sums are exact, and thus equal
+// however they are made; float32 comes after the sum of a head's elements or of a segment's tokens.
+//
+// Rounding 512 weights to 1/n of their sum errs by sqrt(512/12)/n of a value's root mean square, 4e-4, whatever they
+// are; rounding the values, with a largest element of three times that, by 7e-3 over the square root of the number
+// of tokens that count, 3e-4 if all do and more if fewer, and rounding keys and queries by more than both.
 const (
-	queryMax  = 127       // of a query's element, of either sign
-	weightMax = 1<<14 - 1 // of a token's weight
+	queryMax  = 127     // of a query's element, of either sign
+	weightSum = 1 << 14 // of a segment's weights but for their rounding, and thus the most that one may be
 
 	aheadQ8 = 8 << 10 // what WeighQ8 and ScoreQ8 fetch behind what they read
 

@@ -8,7 +8,8 @@ const (
 	osxsave = 1 << 27
 	avx     = 1 << 28
 
-	avx2     = 1 << 5 // leaf 7, register b
+	bmi1     = 1 << 3 // leaf 7, register b
+	avx2     = 1 << 5
 	avx512f  = 1 << 16
 	avx512dq = 1 << 17
 	avx512bw = 1 << 30
@@ -36,7 +37,7 @@ func assemblyLevels() int {
 	switch {
 	case !has(b7, avx2) || !has(saved, ymmState):
 		return 0
-	case !has(b7, avx512f|avx512dq|avx512bw|avx512vl) || !has(c7, vnni) || !has(saved, zmmState):
+	case !has(b7, bmi1|avx512f|avx512dq|avx512bw|avx512vl) || !has(c7, vnni) || !has(saved, zmmState):
 		return 1
 	}
 	return 2

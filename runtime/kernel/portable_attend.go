@@ -7,7 +7,7 @@ import (
 
 // SplitQuery implements Set.
 func (Portable) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
-	scale, inverse := split(x, queryMax)
+	scale, inverse := split(maxAbs(x), queryMax)
 	clear(q)
 	if inverse == 0 {
 		return scale, 0
@@ -20,10 +20,10 @@ func (Portable) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
 	return scale, sum
 }
 
-// split returns m/most and most/m with m the largest magnitude of x. The second is zero if m is
+// split returns m/most and most/m. The second is zero if m is
 // too small, and then the first is too, or no finite number.
-func split(x []float32, most float32) (scale, inverse float32) {
-	switch m := maxAbs(x); {
+func split(m, most float32) (scale, inverse float32) {
+	switch {
 	case m < tiny:
 		return 0, 0
 	case !(m <= math.MaxFloat32):
@@ -57,10 +57,12 @@ func (p Portable) SoftmaxQ8(q []int8, scores []float32, ldp, rows, blocks, lo, h
 	p.Softmax(scores, ldp, rows, blocks, lo, hi, stats, lds, nil)
 	for r := range rows {
 		row := scores[r*ldp:][:blocks*blockTokens]
+		var sum lanes
 		for j := range row {
 			row[j] *= f32At(s, j)
+			sum[j%16] += row[j]
 		}
-		scale, inverse := split(row, weightMax)
+		scale, inverse := split(sum.total(), weightSum)
 		stats[r*lds+2], stats[r*lds+3] = scale, inverse
 		out := int16sOf(q[4*r*ldp:][:2*len(row)])
 		for j, y := range row {
