@@ -313,24 +313,15 @@ func (t *deltaTile) closeBlock() {
 // Export returns S after pos tokens, [ValueHeads][Dim][ValueDim]: the boundary state with the open block
 // folded in, in float64.
 func (s *DeltaSpec) Export(st *DeltaState, pos int) []Tensor {
-	n, cols := pos%blockTokens, valueCols(s.ValueDim)
-	out := make([]float32, 0, s.ValueHeads*s.Dim*s.ValueDim)
+	n, out := pos%blockTokens, make([]float32, 0, s.ValueHeads*s.Dim*s.ValueDim)
 	for h := range s.ValueHeads {
 		head := st.head(h, s.Dim, s.ValueDim)
-		for e := range s.Dim {
-			for f := range s.ValueDim {
-				c, width := panelOf(f, cols)
-				x := float64(head.s[c*s.Dim+e*width+f-c])
-				if n > 0 {
-					x *= math.Exp(float64(head.g[n-1]) + float64(head.r[n-1]))
-				}
-				for j := range n { // keys have the factor exp(-r)
-					decay := math.Exp(float64(head.g[n-1]) + float64(head.r[n-1]) - float64(head.g[j]))
-					x += decay * float64(head.k[e*blockTokens+j]) * float64(head.u[c*blockTokens+j*width+f-c])
-				}
-				out = append(out, float32(x))
-			}
+		decay, before := make([]float64, n), 1.0
+		for j := range decay { // keys have the factor exp(-r)
+			decay[j] = math.Exp(float64(head.g[n-1]) + float64(head.r[n-1]) - float64(head.g[j]))
+			before = math.Exp(float64(head.g[n-1]) + float64(head.r[n-1]))
 		}
+		out = appendFolded(out, head.s, head.k, head.u, s.Dim, s.ValueDim, decay, before)
 	}
 	return []Tensor{{"S", []int{s.ValueHeads, s.Dim, s.ValueDim}, out}}
 }

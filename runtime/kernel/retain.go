@@ -200,24 +200,15 @@ func (t *retainTile) fold(s *RetainSpec, st *Retention) {
 // Export returns S after pos tokens, [Heads Dim Dim] with the key's dimension first: the boundary
 // state with the open block folded in, in float64.
 func (s *RetainSpec) Export(st *Retention, pos int) []Tensor {
-	n, cols := pos%blockTokens, valueCols(s.Dim)
-	out := make([]float32, 0, s.Heads*s.Dim*s.Dim)
+	n, out := pos%blockTokens, make([]float32, 0, s.Heads*s.Dim*s.Dim)
 	for h := range s.Heads {
 		head := st.head(h, s.Dim)
-		for e := range s.Dim {
-			for f := range s.Dim {
-				c, width := panelOf(f, cols)
-				x := float64(head.s[c*s.Dim+e*width+f-c])
-				if n > 0 {
-					x *= math.Exp(float64(head.g[n-1]))
-				}
-				for j := range n {
-					decay := math.Exp(float64(head.g[n-1]) - float64(head.g[j]))
-					x += decay * float64(head.k[e*blockTokens+j]) * float64(head.v[c*blockTokens+j*width+f-c])
-				}
-				out = append(out, float32(x))
-			}
+		decay, before := make([]float64, n), 1.0
+		for j := range decay {
+			decay[j] = math.Exp(float64(head.g[n-1]) - float64(head.g[j]))
+			before = math.Exp(float64(head.g[n-1]))
 		}
+		out = appendFolded(out, head.s, head.k, head.v, s.Dim, s.Dim, decay, before)
 	}
 	return []Tensor{{"S", []int{s.Heads, s.Dim, s.Dim}, out}}
 }

@@ -55,3 +55,29 @@ func putValues(v, x []float32, j, cols int) {
 		copy(v[c*blockTokens+j*width:][:width], x[c:])
 	}
 }
+
+// appendFolded appends a head's matrix [dim valueDim] of a boundary with the tokens of the open block folded in,
+// before·S + Σ decay[j]·k_j·v_jᵀ, in float64 and in the order of tokens. k is [dim][blockTokens]; s and v are panels.
+func appendFolded(out, s, k, v []float32, dim, valueDim int, decay []float64, before float64) []float32 {
+	for e := range dim {
+		for c, left := 0, valueCols(valueDim); left > 0; {
+			var sums [PanelCols]float64
+			width := panelWidth(left)
+			row := sums[:min(width, valueDim-c)]
+			for f := range row {
+				row[f] = before * float64(s[c*dim+e*width+f])
+			}
+			for j, d := range decay {
+				d *= float64(k[e*blockTokens+j])
+				for f, x := range v[c*blockTokens+j*width:][:len(row)] {
+					row[f] += d * float64(x)
+				}
+			}
+			for _, x := range row {
+				out = append(out, float32(x))
+			}
+			c, left = c+width, left-width
+		}
+	}
+	return out
+}
