@@ -40,8 +40,9 @@ const (
 // A splitGemm is one such product being written.
 type splitGemm struct {
 	*emitter
-	signed bool // w are signed, and so x unsigned
-	width  int  // columns of the panel
+	signed bool   // w are signed, and so x unsigned
+	width  int    // columns of the panel
+	codes  *codes // that w are, if not bytes
 
 	dst, ldd reg.GPVirtual // the tile's first row, and the bytes between rows
 	x, ldx   reg.GPVirtual
@@ -135,13 +136,19 @@ func (g *splitGemm) tile(rows, col int, steps func(reg.GPVirtual), start func(r 
 	for line := 0; line < 4*n*g.level.Lanes; line += 64 {
 		g.PREFETCHT0(operand.Mem{Base: w, Disp: aheadQ8 + 4*col + line})
 	}
-	if g.masked() {
-		g.dots(w, col, in, acc)
-	} else {
-		g.words(w, col, in, acc)
+	for half := range g.quads() {
+		x := make([]operand.Mem, rows)
+		for r := range x {
+			x[r] = in[r].Offset(half * g.quad())
+		}
+		if g.masked() {
+			g.dots(w, col, half, x, acc)
+		} else {
+			g.words(w, col, half, x, acc)
+		}
 	}
 	for _, p := range moving {
-		g.ADDQ(operand.Imm(uint64(g.quad())), p)
+		g.ADDQ(operand.Imm(uint64(g.quads()*g.quad())), p)
 	}
 	g.ADDQ(operand.I32(4*g.width), w)
 	g.DECQ(left)
@@ -155,13 +162,14 @@ func (g *splitGemm) rowsFrom(base, stride reg.GPVirtual, rows int) ([]operand.Me
 }
 
 // dots adds the products of four inputs by VNNI, of weights with their low bytes.
-func (g *splitGemm) dots(w reg.GPVirtual, col int, x []operand.Mem, acc [][]reg.VecVirtual) {
-	at, ws := 0, g.vecs(len(acc[0]))
+func (g *splitGemm) dots(w reg.GPVirtual, col, half int, x []operand.Mem, acc [][]reg.VecVirtual) {
+	at := 0
 	if g.sparse() {
 		at = masksSize + 4
 	}
-	for v := range ws {
-		g.VMOVDQU32(operand.Mem{Base: w, Disp: 4*col + v*g.bytes()}, ws[v])
+	var ws []reg.VecVirtual
+	for v := range acc[0] {
+		ws = append(ws, g.load(operand.Mem{Base: w, Disp: 4*col + v*g.bytes()}, half))
 	}
 	for r := range x {
 		xs := g.vec()
@@ -183,7 +191,7 @@ func (g *splitGemm) highBytes(x reg.GPVirtual) []reg.VecVirtual {
 	for half := range 2 { // four blocks each
 		next, done := g.label("quad"), g.label("quads")
 		if half > 0 {
-			g.ADDQ(operand.I32(4*blockKeys*g.width), w)
+			g.ADDQ(operand.I32(4*blockKeys*g.width/g.quads()), w)
 		}
 		g.MOVQ(operand.Mem{Base: x, Disp: 8 * half}, mask)
 		g.TESTQ(mask, mask)
@@ -192,9 +200,17 @@ func (g *splitGemm) highBytes(x reg.GPVirtual) []reg.VecVirtual {
 		g.TZCNTQ(mask, at)
 		xs := g.vec()
 		g.VPBROADCASTD(operand.Mem{Base: x, Index: at, Scale: quadBytes, Disp: masksSize + half*4*blockKeys*quadBytes/4}, xs)
+		var shift reg.VecVirtual
+		if g.codes != nil {
+			shift = g.codes.shift(at)
+		}
 		g.SHLQ(operand.Imm(uint64(bits.TrailingZeros(uint(4*g.width)))), at)
 		for v := range high {
-			g.VPDPBUSD(operand.Mem{Base: w, Index: at, Scale: 1, Disp: v * g.bytes()}, xs, high[v])
+			ws := operand.Op(operand.Mem{Base: w, Index: at, Scale: 1, Disp: v * g.bytes()})
+			if g.codes != nil {
+				ws = g.codes.loadShifted(ws, shift)
+			}
+			g.VPDPBUSD(ws, xs, high[v])
 		}
 		g.BLSRQ(mask, mask)
 		g.JNE(operand.LabelRef(next))
@@ -207,7 +223,7 @@ func (g *splitGemm) highBytes(x reg.GPVirtual) []reg.VecVirtual {
 }
 
 // words adds the products of four inputs in words.
-func (g *splitGemm) words(w reg.GPVirtual, col int, x []operand.Mem, acc [][]reg.VecVirtual) {
+func (g *splitGemm) words(w reg.GPVirtual, col, half int, x []operand.Mem, acc [][]reg.VecVirtual) {
 	evenBytes := g.constant("evenBytes", 0x00ff00ff)
 	xs := make([][]reg.VecVirtual, len(acc))
 	for r := range xs {
@@ -217,8 +233,7 @@ func (g *splitGemm) words(w reg.GPVirtual, col int, x []operand.Mem, acc [][]reg
 		}
 	}
 	for v := range acc[0] {
-		even, odd := g.vec(), g.vec()
-		g.VMOVDQU(operand.Mem{Base: w, Disp: 4*col + v*g.bytes()}, even)
+		even, odd := g.load(operand.Mem{Base: w, Disp: 4*col + v*g.bytes()}, half), g.vec()
 		if g.signed {
 			g.VPSRAW(operand.Imm(8), even, odd)
 			g.VPSLLW(operand.Imm(8), even, even)
@@ -237,9 +252,33 @@ func (g *splitGemm) words(w reg.GPVirtual, col int, x []operand.Mem, acc [][]reg
 	}
 }
 
+// load loads a vector of fours, which with codes are those in the low or the high halves.
+func (g *splitGemm) load(at operand.Mem, half int) reg.VecVirtual {
+	v := g.vec()
+	switch {
+	case g.codes != nil:
+		g.codes.load(at, half, v)
+	case g.masked():
+		g.VMOVDQU32(at, v)
+	default:
+		g.VMOVDQU(at, v)
+	}
+	return v
+}
+
+// quads is how many fours of inputs a step takes, of which the panel's bytes are as many in either format.
+func (g *splitGemm) quads() int {
+	if g.codes != nil {
+		return 2
+	}
+	return 1
+}
+
 // scoreQ8 multiplies split queries by blocks of keys.
-func scoreQ8(e *emitter) {
-	g := &splitGemm{emitter: e, width: blockKeys, dst: e.GP64(), ldd: e.integer("ldd"), x: e.GP64(), ldx: e.integer("ldq"), w: e.ptr("k"), rows: e.GP64()}
+func scoreQ8(e *emitter) { score(e, nil) }
+
+func score(e *emitter, c *codes) {
+	g := &splitGemm{emitter: e, codes: c, width: blockKeys, dst: e.GP64(), ldd: e.integer("ldd"), x: e.GP64(), ldx: e.integer("ldq"), w: e.ptr("k"), rows: e.GP64()}
 	block, blocks, row := e.ptr("dst"), e.integer("blocks"), e.GP64()
 	e.SHLQ(operand.Imm(2), g.ldd)
 	e.times(blocks, func() {
@@ -250,7 +289,7 @@ func scoreQ8(e *emitter) {
 		g.panel(
 			func(left reg.GPVirtual) {
 				e.Load(e.Param("dim"), left)
-				e.SHRQ(operand.Imm(2), left)
+				e.SHRQ(operand.Imm(uint64(1+g.quads())), left)
 			},
 			func(r int, acc []reg.VecVirtual) {
 				sums := e.ptr("sums")
@@ -260,7 +299,7 @@ func scoreQ8(e *emitter) {
 			},
 			func(rows, col int, sums [][]reg.VecVirtual) {
 				scales, scale, dst := e.integer("dim"), e.ptr("scale"), e.copyOf(g.dst)
-				e.SHLQ(operand.Imm(6), scales)
+				e.SHLQ(operand.Imm(uint64(7-g.quads())), scales)
 				e.ADDQ(g.w, scales)
 				e.ADDQ(row, scale)
 				for r := range sums {
@@ -282,7 +321,7 @@ func scoreQ8(e *emitter) {
 		)
 		e.ADDQ(operand.I32(4*blockKeys), block)
 		size := e.integer("dim")
-		e.SHLQ(operand.Imm(6), size)
+		e.SHLQ(operand.Imm(uint64(7-g.quads())), size)
 		e.ADDQ(size, g.w)
 		for line := 0; line < 4*blockKeys; line += 64 { // which steps leave out
 			e.PREFETCHT0(operand.Mem{Base: g.w, Disp: aheadQ8 + line})
@@ -292,8 +331,10 @@ func scoreQ8(e *emitter) {
 }
 
 // weighQ8 multiplies split weights by values.
-func weighQ8(e *emitter) {
-	g := &splitGemm{emitter: e, signed: true, dst: e.GP64(), ldd: e.integer("ldd"), x: e.GP64(), ldx: e.integer("ldp"), w: e.ptr("v"), rows: e.GP64()}
+func weighQ8(e *emitter) { weigh(e, nil) }
+
+func weigh(e *emitter, c *codes) {
+	g := &splitGemm{emitter: e, codes: c, signed: true, dst: e.GP64(), ldd: e.integer("ldd"), x: e.GP64(), ldx: e.integer("ldp"), w: e.ptr("v"), rows: e.GP64()}
 	scale, column, left := e.GP64(), e.ptr("dst"), e.integer("cols")
 	e.SHLQ(operand.Imm(2), g.ldd)
 	for _, width := range []int{64, 32, 16} {
@@ -318,7 +359,7 @@ func weighQ8(e *emitter) {
 		g.panel(
 			func(left reg.GPVirtual) {
 				e.Load(e.Param("blocks"), left)
-				e.SHLQ(operand.Imm(4), left)
+				e.SHLQ(operand.Imm(uint64(5-g.quads())), left)
 			},
 			func(_ int, acc []reg.VecVirtual) { e.zero(acc...) },
 			func(rows, col int, sums [][]reg.VecVirtual) {
@@ -371,7 +412,7 @@ func weighQ8(e *emitter) {
 		}
 		e.ADDQ(operand.I32(4*width), column)
 		size := e.integer("tokens")
-		e.IMUL3Q(operand.I32(width), size, size)
+		e.IMUL3Q(operand.I32(width/g.quads()), size, size)
 		e.ADDQ(size, g.w)
 		e.SUBQ(operand.Imm(uint64(width)), left)
 		e.JMP(operand.LabelRef(panels))

@@ -367,7 +367,7 @@ func TestTargets(t *testing.T) {
 		{func(_ *ir.Program, t *Target) { t.Activations = ir.Q8 }, "activations in q8, and no weights in q8 or q4 that multiply them"},
 		{func(_ *ir.Program, t *Target) { t.Activations = ir.BF16 }, "activations in bf16, and no weights in bf16 that multiply them"},
 		{func(_ *ir.Program, t *Target) { t.Activations = ir.I32 }, "activations in i32, want f32, bf16 or q8"},
-		{func(_ *ir.Program, t *Target) { t.KV = ir.I32 }, "cache in i32, want f32, bf16 or q8"},
+		{func(_ *ir.Program, t *Target) { t.KV = ir.I32 }, "cache in i32, want f32, bf16, q8 or q4"},
 		{func(p *ir.Program, _ *Target) { p.Entries = p.Entries[1:] }, "program has no entry prefill"},
 		{func(p *ir.Program, _ *Target) { p.Stages[4].Name = "tail" }, "program has no stage head"},
 		{func(p *ir.Program, _ *Target) { p.Stages[0].Name = "tokens" }, "program has no stage embed"},

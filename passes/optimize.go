@@ -16,7 +16,7 @@ type Target struct {
 	Precision   []Precision // of matrices that are not in Weights; of several for one the last counts
 	Activations ir.Elem     // of what quantized matrices multiply: Q8; of what those in bf16 do: F32 or BF16
 	Checkpoint  ir.Elem     // of the matrices in the checkpoint
-	KV          ir.Elem     // of the shared cache: F32, BF16 or Q8
+	KV          ir.Elem     // of the shared cache: F32, BF16, Q8 or Q4
 	Context     int         // default context length, in tokens
 	Self, Cross int         // layers of the two halves, for texts
 

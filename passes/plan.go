@@ -134,13 +134,14 @@ func (b *planner) collectKernels() {
 // cacheKernels are the kernels that a routine needs because of the format of the cache that it uses.
 func (b *planner) cacheKernels(r *plan.Routine) []*plan.Kernel {
 	switch {
-	case r == plan.Append && b.target.KV == ir.Q8:
-		return []*plan.Kernel{plan.QuantizeRow}
+	case r == plan.Append:
+		return map[ir.Elem][]*plan.Kernel{ir.Q8: {plan.QuantizeRow}, ir.Q4: {plan.QuantizeRow, plan.Hadamard}}[b.target.KV]
 	case r == plan.Attend:
 		return map[ir.Elem][]*plan.Kernel{
 			ir.F32:  {plan.GemmF32, plan.Softmax},
 			ir.BF16: {plan.GemmBF16, plan.Softmax},
 			ir.Q8:   {plan.SplitQuery, plan.ScoreQ8, plan.SoftmaxQ8, plan.WeighQ8},
+			ir.Q4:   {plan.SplitQuery, plan.ScoreQ4, plan.SoftmaxQ8, plan.WeighQ4, plan.Hadamard},
 		}[b.target.KV]
 	}
 	return nil

@@ -30,8 +30,8 @@ func (t *Target) formats() error {
 	case a == ir.BF16 && !slices.Contains(all, ir.BF16):
 		return fmt.Errorf("activations in bf16, and no weights in bf16 that multiply them")
 	}
-	if kv := t.KV; kv != ir.F32 && kv != ir.BF16 && kv != ir.Q8 {
-		return fmt.Errorf("cache in %v, want f32, bf16 or q8", kv)
+	if kv := t.KV; !slices.Contains(known, kv) {
+		return fmt.Errorf("cache in %v, want f32, bf16, q8 or q4", kv)
 	}
 	return nil
 }

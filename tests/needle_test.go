@@ -32,7 +32,7 @@ func TestNeedles(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ref *driver.Runner
-	for _, kv := range []string{"f32", "bf16", "q8"} {
+	for _, kv := range []string{"f32", "bf16", "q8", "q4"} {
 		m, err := driver.Load(file, driver.Options{KV: kv}, true)
 		if err != nil {
 			t.Fatal(err)

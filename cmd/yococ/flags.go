@@ -35,7 +35,7 @@ func (f *modelFlags) addFormats() {
 	fs := f.cmd.Flags()
 	fs.StringVar(&f.Weights, "weights", "", "`FORMAT` of the matrices: f32, bf16, q8 or q4 (default the checkpoint's)")
 	fs.StringVar(&f.Activations, "activations", "", "`FORMAT` of what matrices multiply: f32, bf16 with bf16 weights, or q8 with q8 and q4 weights (default that, else f32)")
-	fs.StringVar(&f.KV, "kv", "f32", "`FORMAT` of caches that grow, the shared one above all: f32, bf16 or q8")
+	fs.StringVar(&f.KV, "kv", "f32", "`FORMAT` of caches that grow, the shared one above all: f32, bf16, q8 or q4")
 }
 
 // options checks what cobra cannot.

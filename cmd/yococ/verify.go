@@ -24,7 +24,7 @@ func verifyCommand(s *screen) *cobra.Command {
 	var asJSON bool
 	fs := cmd.Flags()
 	fs.StringVar(&dir, "golden", "", "folder `DIR` with golden.json and golden.safetensors")
-	fs.Float64Var(&tolerance, "tolerance", 0, "how far logits may be off, `X` (default ten times what golden.json says of float32; with q8 and q4 weights, with --activations bf16 and with --kv bf16 or q8 there is none)")
+	fs.Float64Var(&tolerance, "tolerance", 0, "how far logits may be off, `X` (default ten times what golden.json says of float32; with q8 and q4 weights, with --activations bf16 and with --kv bf16, q8 or q4 there is none)")
 	fs.BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -36,7 +36,7 @@ func verifyCommand(s *screen) *cobra.Command {
 			return errQuantized
 		case f.Activations == "bf16" && !fs.Changed("tolerance"):
 			return errors.New("--activations bf16: want --tolerance X too: golden.json says how far float32 may be off, which says nothing of activations that are rounded")
-		case (f.KV == "bf16" || f.KV == "q8") && !fs.Changed("tolerance"):
+		case f.KV != "" && f.KV != "f32" && !fs.Changed("tolerance"):
 			return fmt.Errorf("--kv %s: want --tolerance X too: golden.json says how far float32 may be off, which says nothing of a cache that is rounded", f.KV)
 		}
 		if err := checkThreads(o.Threads); err != nil {

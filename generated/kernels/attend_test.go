@@ -54,14 +54,15 @@ func integers(r *rand.Rand, n, least, most int) []float32 {
 type attendQ8 struct {
 	blocks, rows, size int // size: elements of a key, or columns of values
 	pad                int
+	each               int // elements a byte: 2 if they are codes of 4 bits
 }
 
-func attendShapes(r *rand.Rand, sizes ...int) []attendQ8 {
+func attendShapes(r *rand.Rand, each int, sizes ...int) []attendQ8 {
 	var shapes []attendQ8
 	for rows := range 9 {
 		for _, blocks := range []int{0, 1, 2, 8} {
 			for _, n := range sizes {
-				shapes = append(shapes, attendQ8{blocks, rows, n, r.IntN(3)})
+				shapes = append(shapes, attendQ8{blocks, rows, n, r.IntN(3), each})
 			}
 		}
 	}
@@ -71,7 +72,16 @@ func attendShapes(r *rand.Rand, sizes ...int) []attendQ8 {
 func TestScoreQ8(t *testing.T) {
 	eachSet(t, func(t *testing.T, set kernel.Set) {
 		r := rand.New(rand.NewPCG(21, 1))
-		for _, g := range attendShapes(r, 4, 8, 60, 128, 256) {
+		for _, g := range attendShapes(r, 1, 4, 8, 60, 128, 256) {
+			g.score(t, set, r, fills[r.IntN(2)].fill)
+		}
+	})
+}
+
+func TestScoreQ4(t *testing.T) {
+	eachSet(t, func(t *testing.T, set kernel.Set) {
+		r := rand.New(rand.NewPCG(26, 1))
+		for _, g := range attendShapes(r, 2, 8, 24, 128, 256) {
 			g.score(t, set, r, fills[r.IntN(2)].fill)
 		}
 	})
@@ -98,23 +108,41 @@ func (g attendQ8) score(t testing.TB, set kernel.Set, r *rand.Rand, fill func(*r
 	k, factors := []byte{}, make([]float32, blockTokens)
 	for range g.blocks {
 		fill(r, factors)
-		k = append(append(k, cacheBytes(r, g.size*blockTokens, -128)...), bytesOf(factors)...)
+		k = append(append(k, cacheBytes(r, g.size*blockTokens/g.each, -128)...), bytesOf(factors)...)
 	}
 	dst, before := newArrays(t, n), make([]float32, n)
 	fill(r, before)
 	dst.set(before)
-	reference.ScoreQ8(dst.want, ldd, want, ldq, scale, sums, k, g.size, g.blocks, g.rows)
+	scoreOf := func(set kernel.Set) func([]float32, int, []int8, int, []float32, []int32, []byte, int, int, int) {
+		if g.each == 2 {
+			return set.ScoreQ4
+		}
+		return set.ScoreQ8
+	}
+	scoreOf(reference)(dst.want, ldd, want, ldq, scale, sums, k, g.size, g.blocks, g.rows)
 	qs, ss, fs, ks := guarded(t, q), guarded(t, sums), guarded(t, scale), guarded(t, k)
 	for i, out := range [][]float32{dst.start, dst.end} {
-		set.ScoreQ8(out, ldd, qs[i], ldq, fs[i], ss[i], ks[i], g.size, g.blocks, g.rows)
+		scoreOf(set)(out, ldd, qs[i], ldq, fs[i], ss[i], ks[i], g.size, g.blocks, g.rows)
 	}
-	dst.same(t, fmt.Sprintf("ScoreQ8 %+v", g))
+	dst.same(t, fmt.Sprintf("score %+v", g))
 }
 
 func TestWeighQ8(t *testing.T) {
 	eachSet(t, func(t *testing.T, set kernel.Set) {
 		r := rand.New(rand.NewPCG(22, 1))
-		for _, g := range attendShapes(r, 16, 32, 48, 64, 112, 128) {
+		for _, g := range attendShapes(r, 1, 16, 32, 48, 64, 112, 128) {
+			if g.blocks == 0 {
+				continue
+			}
+			g.weigh(t, set, r, fills[r.IntN(2)].fill)
+		}
+	})
+}
+
+func TestWeighQ4(t *testing.T) {
+	eachSet(t, func(t *testing.T, set kernel.Set) {
+		r := rand.New(rand.NewPCG(27, 1))
+		for _, g := range attendShapes(r, 2, 16, 32, 48, 64, 112, 128) {
 			if g.blocks == 0 {
 				continue
 			}
@@ -146,16 +174,22 @@ func (g attendQ8) weigh(t testing.TB, set kernel.Set, r *rand.Rand, fill func(*r
 			last = width
 		}
 	}
-	v := cacheBytes(r, g.size*tokens-last*(tokens-n), -127)
+	v := cacheBytes(r, (g.size*tokens-last*(tokens-n))/g.each, -127)
 	dst, before := newArrays(t, outputs), make([]float32, outputs)
 	fill(r, before)
 	dst.set(before)
-	reference.WeighQ8(dst.want, ldd, want, ldp, scale, lds, v, tokens, g.size, g.blocks, g.rows)
+	weighOf := func(set kernel.Set) func([]float32, int, []int8, int, []float32, int, []byte, int, int, int, int) {
+		if g.each == 2 {
+			return set.WeighQ4
+		}
+		return set.WeighQ8
+	}
+	weighOf(reference)(dst.want, ldd, want, ldp, scale, lds, v, tokens, g.size, g.blocks, g.rows)
 	ps, ss, vs := guarded(t, p), guarded(t, scale), guarded(t, v)
 	for i, out := range [][]float32{dst.start, dst.end} {
-		set.WeighQ8(out, ldd, ps[i], ldp, ss[i], lds, vs[i], tokens, g.size, g.blocks, g.rows)
+		weighOf(set)(out, ldd, ps[i], ldp, ss[i], lds, vs[i], tokens, g.size, g.blocks, g.rows)
 	}
-	dst.same(t, fmt.Sprintf("WeighQ8 %+v", g))
+	dst.same(t, fmt.Sprintf("weigh %+v", g))
 }
 
 // weightsOf are n integers whose sum is weightSum, so that rounding them to steps of it changes none: a few that

@@ -64,6 +64,11 @@ func scan_avx2(dst []float32, ldd int, s []float32, a []float32, lda int, skip [
 //go:noescape
 func softmax_avx2(p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, ahead []byte)
 
+// hadamard_avx2 turns blocks by Hadamard's matrix; kernel.Portable.Hadamard is the reference.
+//
+//go:noescape
+func hadamard_avx2(x []float32, n int)
+
 // expDiff_avx2 exponentiates differences; kernel.Portable.ExpDiff is the reference.
 //
 //go:noescape

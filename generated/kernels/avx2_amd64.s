@@ -2512,6 +2512,135 @@ DATA exp2C5_avx2<>+24(SB)/4, $0x3aadecbe
 DATA exp2C5_avx2<>+28(SB)/4, $0x3aadecbe
 GLOBL exp2C5_avx2<>(SB), RODATA|NOPTR, $32
 
+// func hadamard_avx2(x []float32, n int)
+// Requires: AVX, FMA3
+TEXT ·hadamard_avx2(SB), NOSPLIT, $0-32
+	MOVQ x_base+0(FP), AX
+	MOVQ n+24(FP), CX
+	MOVQ x_len+8(FP), DX
+	LEAQ (AX)(DX*4), DX
+	SHLQ $0x02, CX
+	MOVQ AX, SI
+
+lanes1:
+	CMPQ        SI, DX
+	JGE         groups2
+	VMOVUPS     (SI), Y0
+	VMOVUPS     32(SI), Y1
+	VPERMILPS   $0xb1, Y0, Y2
+	VFMADD231PS signs1_avx2<>+0(SB), Y0, Y2
+	VPERMILPS   $0xb1, Y1, Y0
+	VFMADD231PS signs1_avx2<>+0(SB), Y1, Y0
+	VPERMILPS   $0x4e, Y2, Y1
+	VFMADD231PS signs2_avx2<>+0(SB), Y2, Y1
+	VPERMILPS   $0x4e, Y0, Y2
+	VFMADD231PS signs2_avx2<>+0(SB), Y0, Y2
+	VPERM2F128  $0x01, Y1, Y1, Y0
+	VFMADD231PS signs4_avx2<>+0(SB), Y1, Y0
+	VPERM2F128  $0x01, Y2, Y2, Y1
+	VFMADD231PS signs4_avx2<>+0(SB), Y2, Y1
+	VADDPS      Y1, Y0, Y2
+	VSUBPS      Y1, Y0, Y1
+	VMOVUPS     Y2, (SI)
+	VMOVUPS     Y1, 32(SI)
+	ADDQ        $0x40, SI
+	JMP         lanes1
+
+groups2:
+	MOVQ $+64, BX
+
+stage3:
+	CMPQ BX, CX
+	JGE  done7
+	MOVQ AX, SI
+
+block4:
+	CMPQ SI, DX
+	JGE  next6
+	MOVQ SI, DI
+	ADDQ BX, DI
+
+pairs5:
+	VMOVUPS (SI), Y0
+	VMOVUPS (SI)(BX*1), Y1
+	VADDPS  Y1, Y0, Y2
+	VSUBPS  Y1, Y0, Y0
+	VMOVUPS Y2, (SI)
+	VMOVUPS Y0, (SI)(BX*1)
+	VMOVUPS 32(SI), Y0
+	VMOVUPS 32(SI)(BX*1), Y1
+	VADDPS  Y1, Y0, Y2
+	VSUBPS  Y1, Y0, Y0
+	VMOVUPS Y2, 32(SI)
+	VMOVUPS Y0, 32(SI)(BX*1)
+	ADDQ    $0x40, SI
+	CMPQ    SI, DI
+	JLT     pairs5
+	ADDQ    BX, SI
+	JMP     block4
+
+next6:
+	SHLQ $0x01, BX
+	JMP  stage3
+
+done7:
+	VZEROUPPER
+	RET
+
+DATA signs1_avx2<>+0(SB)/4, $0x3f800000
+DATA signs1_avx2<>+4(SB)/4, $0xbf800000
+DATA signs1_avx2<>+8(SB)/4, $0x3f800000
+DATA signs1_avx2<>+12(SB)/4, $0xbf800000
+DATA signs1_avx2<>+16(SB)/4, $0x3f800000
+DATA signs1_avx2<>+20(SB)/4, $0xbf800000
+DATA signs1_avx2<>+24(SB)/4, $0x3f800000
+DATA signs1_avx2<>+28(SB)/4, $0xbf800000
+DATA signs1_avx2<>+32(SB)/4, $0x3f800000
+DATA signs1_avx2<>+36(SB)/4, $0xbf800000
+DATA signs1_avx2<>+40(SB)/4, $0x3f800000
+DATA signs1_avx2<>+44(SB)/4, $0xbf800000
+DATA signs1_avx2<>+48(SB)/4, $0x3f800000
+DATA signs1_avx2<>+52(SB)/4, $0xbf800000
+DATA signs1_avx2<>+56(SB)/4, $0x3f800000
+DATA signs1_avx2<>+60(SB)/4, $0xbf800000
+GLOBL signs1_avx2<>(SB), RODATA|NOPTR, $64
+
+DATA signs2_avx2<>+0(SB)/4, $0x3f800000
+DATA signs2_avx2<>+4(SB)/4, $0x3f800000
+DATA signs2_avx2<>+8(SB)/4, $0xbf800000
+DATA signs2_avx2<>+12(SB)/4, $0xbf800000
+DATA signs2_avx2<>+16(SB)/4, $0x3f800000
+DATA signs2_avx2<>+20(SB)/4, $0x3f800000
+DATA signs2_avx2<>+24(SB)/4, $0xbf800000
+DATA signs2_avx2<>+28(SB)/4, $0xbf800000
+DATA signs2_avx2<>+32(SB)/4, $0x3f800000
+DATA signs2_avx2<>+36(SB)/4, $0x3f800000
+DATA signs2_avx2<>+40(SB)/4, $0xbf800000
+DATA signs2_avx2<>+44(SB)/4, $0xbf800000
+DATA signs2_avx2<>+48(SB)/4, $0x3f800000
+DATA signs2_avx2<>+52(SB)/4, $0x3f800000
+DATA signs2_avx2<>+56(SB)/4, $0xbf800000
+DATA signs2_avx2<>+60(SB)/4, $0xbf800000
+GLOBL signs2_avx2<>(SB), RODATA|NOPTR, $64
+
+DATA signs4_avx2<>+0(SB)/4, $0x3f800000
+DATA signs4_avx2<>+4(SB)/4, $0x3f800000
+DATA signs4_avx2<>+8(SB)/4, $0x3f800000
+DATA signs4_avx2<>+12(SB)/4, $0x3f800000
+DATA signs4_avx2<>+16(SB)/4, $0xbf800000
+DATA signs4_avx2<>+20(SB)/4, $0xbf800000
+DATA signs4_avx2<>+24(SB)/4, $0xbf800000
+DATA signs4_avx2<>+28(SB)/4, $0xbf800000
+DATA signs4_avx2<>+32(SB)/4, $0x3f800000
+DATA signs4_avx2<>+36(SB)/4, $0x3f800000
+DATA signs4_avx2<>+40(SB)/4, $0x3f800000
+DATA signs4_avx2<>+44(SB)/4, $0x3f800000
+DATA signs4_avx2<>+48(SB)/4, $0xbf800000
+DATA signs4_avx2<>+52(SB)/4, $0xbf800000
+DATA signs4_avx2<>+56(SB)/4, $0xbf800000
+DATA signs4_avx2<>+60(SB)/4, $0xbf800000
+GLOBL signs4_avx2<>(SB), RODATA|NOPTR, $64
+
 // func expDiff_avx2(dst []float32, g []float32, from float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·expDiff_avx2(SB), NOSPLIT, $0-52

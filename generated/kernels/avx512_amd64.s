@@ -1723,6 +1723,139 @@ GLOBL exp2C4_avx512<>(SB), RODATA|NOPTR, $4
 DATA exp2C5_avx512<>+0(SB)/4, $0x3aadecbe
 GLOBL exp2C5_avx512<>(SB), RODATA|NOPTR, $4
 
+// func hadamard_avx512(x []float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·hadamard_avx512(SB), NOSPLIT, $0-32
+	MOVQ x_base+0(FP), AX
+	MOVQ n+24(FP), CX
+	MOVQ x_len+8(FP), DX
+	LEAQ (AX)(DX*4), DX
+	SHLQ $0x02, CX
+	MOVQ AX, SI
+
+lanes1:
+	CMPQ        SI, DX
+	JGE         groups2
+	VMOVUPS     (SI), Z0
+	VPERMILPS   $0xb1, Z0, Z1
+	VFMADD231PS signs1_avx512<>+0(SB), Z0, Z1
+	VPERMILPS   $0x4e, Z1, Z0
+	VFMADD231PS signs2_avx512<>+0(SB), Z1, Z0
+	VSHUFF32X4  $0xb1, Z0, Z0, Z1
+	VFMADD231PS signs4_avx512<>+0(SB), Z0, Z1
+	VSHUFF32X4  $0x4e, Z1, Z1, Z0
+	VFMADD231PS signs8_avx512<>+0(SB), Z1, Z0
+	VMOVUPS     Z0, (SI)
+	ADDQ        $0x40, SI
+	JMP         lanes1
+
+groups2:
+	MOVQ $+64, BX
+
+stage3:
+	CMPQ BX, CX
+	JGE  done7
+	MOVQ AX, SI
+
+block4:
+	CMPQ SI, DX
+	JGE  next6
+	MOVQ SI, DI
+	ADDQ BX, DI
+
+pairs5:
+	VMOVUPS (SI), Z0
+	VMOVUPS (SI)(BX*1), Z1
+	VADDPS  Z1, Z0, Z2
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z2, (SI)
+	VMOVUPS Z0, (SI)(BX*1)
+	ADDQ    $0x40, SI
+	CMPQ    SI, DI
+	JLT     pairs5
+	ADDQ    BX, SI
+	JMP     block4
+
+next6:
+	SHLQ $0x01, BX
+	JMP  stage3
+
+done7:
+	VZEROUPPER
+	RET
+
+DATA signs1_avx512<>+0(SB)/4, $0x3f800000
+DATA signs1_avx512<>+4(SB)/4, $0xbf800000
+DATA signs1_avx512<>+8(SB)/4, $0x3f800000
+DATA signs1_avx512<>+12(SB)/4, $0xbf800000
+DATA signs1_avx512<>+16(SB)/4, $0x3f800000
+DATA signs1_avx512<>+20(SB)/4, $0xbf800000
+DATA signs1_avx512<>+24(SB)/4, $0x3f800000
+DATA signs1_avx512<>+28(SB)/4, $0xbf800000
+DATA signs1_avx512<>+32(SB)/4, $0x3f800000
+DATA signs1_avx512<>+36(SB)/4, $0xbf800000
+DATA signs1_avx512<>+40(SB)/4, $0x3f800000
+DATA signs1_avx512<>+44(SB)/4, $0xbf800000
+DATA signs1_avx512<>+48(SB)/4, $0x3f800000
+DATA signs1_avx512<>+52(SB)/4, $0xbf800000
+DATA signs1_avx512<>+56(SB)/4, $0x3f800000
+DATA signs1_avx512<>+60(SB)/4, $0xbf800000
+GLOBL signs1_avx512<>(SB), RODATA|NOPTR, $64
+
+DATA signs2_avx512<>+0(SB)/4, $0x3f800000
+DATA signs2_avx512<>+4(SB)/4, $0x3f800000
+DATA signs2_avx512<>+8(SB)/4, $0xbf800000
+DATA signs2_avx512<>+12(SB)/4, $0xbf800000
+DATA signs2_avx512<>+16(SB)/4, $0x3f800000
+DATA signs2_avx512<>+20(SB)/4, $0x3f800000
+DATA signs2_avx512<>+24(SB)/4, $0xbf800000
+DATA signs2_avx512<>+28(SB)/4, $0xbf800000
+DATA signs2_avx512<>+32(SB)/4, $0x3f800000
+DATA signs2_avx512<>+36(SB)/4, $0x3f800000
+DATA signs2_avx512<>+40(SB)/4, $0xbf800000
+DATA signs2_avx512<>+44(SB)/4, $0xbf800000
+DATA signs2_avx512<>+48(SB)/4, $0x3f800000
+DATA signs2_avx512<>+52(SB)/4, $0x3f800000
+DATA signs2_avx512<>+56(SB)/4, $0xbf800000
+DATA signs2_avx512<>+60(SB)/4, $0xbf800000
+GLOBL signs2_avx512<>(SB), RODATA|NOPTR, $64
+
+DATA signs4_avx512<>+0(SB)/4, $0x3f800000
+DATA signs4_avx512<>+4(SB)/4, $0x3f800000
+DATA signs4_avx512<>+8(SB)/4, $0x3f800000
+DATA signs4_avx512<>+12(SB)/4, $0x3f800000
+DATA signs4_avx512<>+16(SB)/4, $0xbf800000
+DATA signs4_avx512<>+20(SB)/4, $0xbf800000
+DATA signs4_avx512<>+24(SB)/4, $0xbf800000
+DATA signs4_avx512<>+28(SB)/4, $0xbf800000
+DATA signs4_avx512<>+32(SB)/4, $0x3f800000
+DATA signs4_avx512<>+36(SB)/4, $0x3f800000
+DATA signs4_avx512<>+40(SB)/4, $0x3f800000
+DATA signs4_avx512<>+44(SB)/4, $0x3f800000
+DATA signs4_avx512<>+48(SB)/4, $0xbf800000
+DATA signs4_avx512<>+52(SB)/4, $0xbf800000
+DATA signs4_avx512<>+56(SB)/4, $0xbf800000
+DATA signs4_avx512<>+60(SB)/4, $0xbf800000
+GLOBL signs4_avx512<>(SB), RODATA|NOPTR, $64
+
+DATA signs8_avx512<>+0(SB)/4, $0x3f800000
+DATA signs8_avx512<>+4(SB)/4, $0x3f800000
+DATA signs8_avx512<>+8(SB)/4, $0x3f800000
+DATA signs8_avx512<>+12(SB)/4, $0x3f800000
+DATA signs8_avx512<>+16(SB)/4, $0x3f800000
+DATA signs8_avx512<>+20(SB)/4, $0x3f800000
+DATA signs8_avx512<>+24(SB)/4, $0x3f800000
+DATA signs8_avx512<>+28(SB)/4, $0x3f800000
+DATA signs8_avx512<>+32(SB)/4, $0xbf800000
+DATA signs8_avx512<>+36(SB)/4, $0xbf800000
+DATA signs8_avx512<>+40(SB)/4, $0xbf800000
+DATA signs8_avx512<>+44(SB)/4, $0xbf800000
+DATA signs8_avx512<>+48(SB)/4, $0xbf800000
+DATA signs8_avx512<>+52(SB)/4, $0xbf800000
+DATA signs8_avx512<>+56(SB)/4, $0xbf800000
+DATA signs8_avx512<>+60(SB)/4, $0xbf800000
+GLOBL signs8_avx512<>(SB), RODATA|NOPTR, $64
+
 // func expDiff_avx512(dst []float32, g []float32, from float32)
 // Requires: AVX, AVX512F
 TEXT ·expDiff_avx512(SB), NOSPLIT, $0-52

@@ -144,7 +144,7 @@ func BenchmarkAttend(b *testing.B) {
 		for _, format := range []struct {
 			name string
 			kernel.Format
-		}{{"f32", kernel.F32}, {"bf16", kernel.BF16}, {"q8", kernel.Q8}} {
+		}{{"f32", kernel.F32}, {"bf16", kernel.BF16}, {"q8", kernel.Q8}, {"q4", kernel.Q4}} {
 			runs := runs
 			if format.Format == kernel.Q8 { // whose work depends on the scores
 				runs = slices.Clip(runs)

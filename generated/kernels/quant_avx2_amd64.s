@@ -10,7 +10,7 @@ TEXT ·gemvQ8_avx2(SB), NOSPLIT, $16-104
 	MOVQ  dst_base+0(FP), AX
 	MOVQ  w_base+72(FP), CX
 	MOVQ  $+64, DX
-	LEAQ  7168(CX), BX
+	LEAQ  12288(CX), BX
 	MOVQ  dst_len+8(FP), SI
 	SHRQ  $0x05, SI
 	MOVQ  SI, 8(SP)
@@ -175,7 +175,7 @@ TEXT ·gemvQ4_avx2(SB), NOSPLIT, $32-128
 	MOVQ  dst_base+0(FP), AX
 	MOVQ  w_base+72(FP), CX
 	MOVQ  $+64, DX
-	LEAQ  7168(CX), BX
+	LEAQ  12288(CX), BX
 	MOVQ  dst_len+8(FP), SI
 	SHRQ  $0x05, SI
 	MOVQ  SI, 8(SP)
@@ -3637,3 +3637,3431 @@ done31:
 narrower29:
 	VZEROUPPER
 	RET
+
+// func scoreQ4_avx2(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim int, blocks int, rows int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·scoreQ4_avx2(SB), NOSPLIT, $0-160
+	VMOVUPS keyLevels_avx2<>+0(SB), Y0
+	MOVQ    ldd+24(FP), CX
+	MOVQ    ldq+56(FP), BX
+	MOVQ    k_base+112(FP), SI
+	MOVQ    dst_base+0(FP), R8
+	MOVQ    blocks+144(FP), R9
+	SHLQ    $0x02, CX
+	TESTQ   R9, R9
+	JLE     done2
+
+loop1:
+	MOVQ  R8, AX
+	MOVQ  q_base+32(FP), DX
+	MOVQ  rows+152(FP), DI
+	XORQ  R10, R10
+	TESTQ DI, DI
+	JE    done4
+
+rows3:
+	CMPQ DI, $0x06
+	JGE  rows3of8
+	MOVQ DI, R11
+	CMPQ DI, $0x03
+	JLE  choose5
+	INCQ R11
+	SHRQ $0x01, R11
+
+choose5:
+	CMPQ R11, $0x01
+	JEQ  rows1of6
+	CMPQ R11, $0x02
+	JEQ  rows2of7
+
+rows3of8:
+	// Tile of 3 rows, panel of 64 columns.
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y1
+	VPBROADCASTD (R11)(R10*1), Y2
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y3
+	VPBROADCASTD 4(R11)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Y5
+	VPBROADCASTD 8(R11)(R10*1), Y6
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x03, R12
+
+steps9:
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      (R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      (R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps9
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x05, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       (R11), Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, (R13)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       32(R11), Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 32(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       (R11), Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (R13)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       32(R11), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 32(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 8(R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (R11), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, (R13)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       32(R11), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 32(R13)
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y1
+	VPBROADCASTD (R11)(R10*1), Y2
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y3
+	VPBROADCASTD 4(R11)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Y5
+	VPBROADCASTD 8(R11)(R10*1), Y6
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x03, R12
+
+steps10:
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      64(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      96(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      64(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      96(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps10
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x05, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       64(R11), Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, 64(R13)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       96(R11), Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 96(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(R11), Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 64(R13)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       96(R11), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 96(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 8(R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R11), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 64(R13)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       96(R11), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 96(R13)
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y1
+	VPBROADCASTD (R11)(R10*1), Y2
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y3
+	VPBROADCASTD 4(R11)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Y5
+	VPBROADCASTD 8(R11)(R10*1), Y6
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x03, R12
+
+steps11:
+	PREFETCHT0   8320(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      128(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      128(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps11
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x05, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       128(R11), Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, 128(R13)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       160(R11), Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 160(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       128(R11), Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 128(R13)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       160(R11), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 160(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 8(R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       128(R11), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 128(R13)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       160(R11), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 160(R13)
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y1
+	VPBROADCASTD (R11)(R10*1), Y2
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y3
+	VPBROADCASTD 4(R11)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Y5
+	VPBROADCASTD 8(R11)(R10*1), Y6
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x03, R12
+
+steps12:
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      192(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      224(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      192(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      224(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps12
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x05, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       192(R11), Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, 192(R13)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       224(R11), Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 224(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       192(R11), Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 192(R13)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       224(R11), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 224(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 8(R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       192(R11), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 192(R13)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       224(R11), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 224(R13)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         $+12, R10
+	SUBQ         $0x03, DI
+	JNE          rows3
+	JMP          done4
+
+rows2of7:
+	// Tile of 2 rows, panel of 64 columns.
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y1
+	VPBROADCASTD (R11)(R10*1), Y2
+	VPBROADCASTD (R11)(R10*1), Y3
+	VPBROADCASTD (R11)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y5
+	VPBROADCASTD 4(R11)(R10*1), Y6
+	VPBROADCASTD 4(R11)(R10*1), Y7
+	VPBROADCASTD 4(R11)(R10*1), Y8
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x03, R12
+
+steps13:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y9
+	VPBROADCASTD 4(R13), Y10
+	VPBROADCASTD (R13)(BX*1), Y11
+	VPBROADCASTD 4(R13)(BX*1), Y12
+	VMOVDQU      (R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      64(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      96(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	VPBROADCASTD 8(R13), Y9
+	VPBROADCASTD 12(R13), Y10
+	VPBROADCASTD 8(R13)(BX*1), Y11
+	VPBROADCASTD 12(R13)(BX*1), Y12
+	VMOVDQU      (R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      64(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      96(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps13
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x05, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       (R11), Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y1, (R13)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       32(R11), Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 32(R13)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(R11), Y3, Y3
+	VMULPS       Y9, Y3, Y3
+	VMOVUPS      Y3, 64(R13)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       96(R11), Y4, Y4
+	VMULPS       Y9, Y4, Y4
+	VMOVUPS      Y4, 96(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (R11), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, (R13)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       32(R11), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 32(R13)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       64(R11), Y7, Y7
+	VMULPS       Y1, Y7, Y7
+	VMOVUPS      Y7, 64(R13)
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       96(R11), Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VMOVUPS      Y8, 96(R13)
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y1
+	VPBROADCASTD (R11)(R10*1), Y2
+	VPBROADCASTD (R11)(R10*1), Y3
+	VPBROADCASTD (R11)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y5
+	VPBROADCASTD 4(R11)(R10*1), Y6
+	VPBROADCASTD 4(R11)(R10*1), Y7
+	VPBROADCASTD 4(R11)(R10*1), Y8
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x03, R12
+
+steps14:
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y9
+	VPBROADCASTD 4(R13), Y10
+	VPBROADCASTD (R13)(BX*1), Y11
+	VPBROADCASTD 4(R13)(BX*1), Y12
+	VMOVDQU      128(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      192(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      224(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	VPBROADCASTD 8(R13), Y9
+	VPBROADCASTD 12(R13), Y10
+	VPBROADCASTD 8(R13)(BX*1), Y11
+	VPBROADCASTD 12(R13)(BX*1), Y12
+	VMOVDQU      128(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      192(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      224(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps14
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x05, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       128(R11), Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y1, 128(R13)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       160(R11), Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 160(R13)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       192(R11), Y3, Y3
+	VMULPS       Y9, Y3, Y3
+	VMOVUPS      Y3, 192(R13)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       224(R11), Y4, Y4
+	VMULPS       Y9, Y4, Y4
+	VMOVUPS      Y4, 224(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       128(R11), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 128(R13)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       160(R11), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 160(R13)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       192(R11), Y7, Y7
+	VMULPS       Y1, Y7, Y7
+	VMOVUPS      Y7, 192(R13)
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       224(R11), Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VMOVUPS      Y8, 224(R13)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         $+8, R10
+	SUBQ         $0x02, DI
+	JNE          rows3
+	JMP          done4
+
+rows1of6:
+	// Tile of 1 rows, panel of 64 columns.
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y1
+	VPBROADCASTD (R11)(R10*1), Y2
+	VPBROADCASTD (R11)(R10*1), Y3
+	VPBROADCASTD (R11)(R10*1), Y4
+	VPBROADCASTD (R11)(R10*1), Y5
+	VPBROADCASTD (R11)(R10*1), Y6
+	VPBROADCASTD (R11)(R10*1), Y7
+	VPBROADCASTD (R11)(R10*1), Y8
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x03, R12
+
+steps15:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y9
+	VPBROADCASTD 4(R13), Y10
+	VMOVDQU      (R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y1, Y1
+	VMOVDQU      32(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y2, Y2
+	VMOVDQU      64(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y3, Y3
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y3, Y3
+	VMOVDQU      96(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y4, Y4
+	VMOVDQU      128(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y5, Y5
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y5, Y5
+	VMOVDQU      160(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y6, Y6
+	VMOVDQU      192(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y7, Y7
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y7, Y7
+	VMOVDQU      224(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y10, Y12, Y9
+	VPADDD       Y9, Y8, Y8
+	VPBROADCASTD 8(R13), Y9
+	VPBROADCASTD 12(R13), Y10
+	VMOVDQU      (R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y1, Y1
+	VMOVDQU      32(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y2, Y2
+	VMOVDQU      64(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y3, Y3
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y3, Y3
+	VMOVDQU      96(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y4, Y4
+	VMOVDQU      128(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y5, Y5
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y5, Y5
+	VMOVDQU      160(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y6, Y6
+	VMOVDQU      192(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y7, Y7
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y7, Y7
+	VMOVDQU      224(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y10, Y12, Y9
+	VPADDD       Y9, Y8, Y8
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps15
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x05, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       (R11), Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y1, (R13)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       32(R11), Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 32(R13)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(R11), Y3, Y3
+	VMULPS       Y9, Y3, Y3
+	VMOVUPS      Y3, 64(R13)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       96(R11), Y4, Y4
+	VMULPS       Y9, Y4, Y4
+	VMOVUPS      Y4, 96(R13)
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       128(R11), Y5, Y5
+	VMULPS       Y9, Y5, Y5
+	VMOVUPS      Y5, 128(R13)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       160(R11), Y6, Y6
+	VMULPS       Y9, Y6, Y6
+	VMOVUPS      Y6, 160(R13)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       192(R11), Y7, Y7
+	VMULPS       Y9, Y7, Y7
+	VMOVUPS      Y7, 192(R13)
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       224(R11), Y8, Y8
+	VMULPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 224(R13)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         $+4, R10
+	SUBQ         $0x01, DI
+	JNE          rows3
+
+done4:
+	ADDQ       $+256, R8
+	MOVQ       dim+136(FP), AX
+	SHLQ       $0x05, AX
+	ADDQ       AX, SI
+	PREFETCHT0 8192(SI)
+	PREFETCHT0 8256(SI)
+	PREFETCHT0 8320(SI)
+	PREFETCHT0 8384(SI)
+	ADDQ       $+256, SI
+	DECQ       R9
+	JNE        loop1
+
+done2:
+	VZEROUPPER
+	RET
+
+DATA keyLevels_avx2<>+0(SB)/4, $0x48382407
+DATA keyLevels_avx2<>+4(SB)/4, $0x7a6f6356
+DATA keyLevels_avx2<>+8(SB)/4, $0xaa9d9186
+DATA keyLevels_avx2<>+12(SB)/4, $0xf9dcc8b8
+DATA keyLevels_avx2<>+16(SB)/4, $0x48382407
+DATA keyLevels_avx2<>+20(SB)/4, $0x7a6f6356
+DATA keyLevels_avx2<>+24(SB)/4, $0xaa9d9186
+DATA keyLevels_avx2<>+28(SB)/4, $0xf9dcc8b8
+DATA keyLevels_avx2<>+32(SB)/4, $0x48382407
+DATA keyLevels_avx2<>+36(SB)/4, $0x7a6f6356
+DATA keyLevels_avx2<>+40(SB)/4, $0xaa9d9186
+DATA keyLevels_avx2<>+44(SB)/4, $0xf9dcc8b8
+DATA keyLevels_avx2<>+48(SB)/4, $0x48382407
+DATA keyLevels_avx2<>+52(SB)/4, $0x7a6f6356
+DATA keyLevels_avx2<>+56(SB)/4, $0xaa9d9186
+DATA keyLevels_avx2<>+60(SB)/4, $0xf9dcc8b8
+GLOBL keyLevels_avx2<>(SB), RODATA|NOPTR, $64
+
+// func weighQ4_avx2(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens int, cols int, blocks int, rows int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·weighQ4_avx2(SB), NOSPLIT, $0-152
+	VMOVUPS valueLevels_avx2<>+0(SB), Y0
+	MOVQ    ldd+24(FP), CX
+	MOVQ    ldp+56(FP), BX
+	MOVQ    v_base+96(FP), SI
+	MOVQ    dst_base+0(FP), R9
+	MOVQ    cols+128(FP), R10
+	SHLQ    $0x02, CX
+
+panels1:
+	CMPQ  R10, $0x40
+	JLT   narrower2
+	MOVQ  R9, AX
+	MOVQ  p_base+32(FP), DX
+	MOVQ  scale_base+64(FP), R8
+	MOVQ  rows+144(FP), DI
+	TESTQ DI, DI
+	JE    done4
+
+rows3:
+	CMPQ DI, $0x06
+	JGE  rows3of8
+	MOVQ DI, R11
+	CMPQ DI, $0x03
+	JLE  choose5
+	INCQ R11
+	SHRQ $0x01, R11
+
+choose5:
+	CMPQ R11, $0x01
+	JEQ  rows1of6
+	CMPQ R11, $0x02
+	JEQ  rows2of7
+
+rows3of8:
+	// Tile of 3 rows, panel of 64 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps9:
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      (R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      (R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps9
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, (R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 32(R11)
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x03, R12
+
+steps10:
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      64(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      96(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      64(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      96(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps10
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, 64(R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 96(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 64(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 96(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 64(R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 96(R11)
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x03, R12
+
+steps11:
+	PREFETCHT0   8320(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      128(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      128(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps11
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, 128(R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 160(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 128(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 160(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 128(R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 160(R11)
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x03, R12
+
+steps12:
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      192(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      224(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      192(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      224(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps12
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, 192(R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 224(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 192(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 224(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 192(R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 224(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x03, DI
+	JNE          rows3
+	JMP          done4
+
+rows2of7:
+	// Tile of 2 rows, panel of 64 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps13:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y9
+	VPBROADCASTD 4(R13), Y10
+	VPBROADCASTD (R13)(BX*1), Y11
+	VPBROADCASTD 4(R13)(BX*1), Y12
+	VMOVDQU      (R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      64(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      96(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	VPBROADCASTD 8(R13), Y9
+	VPBROADCASTD 12(R13), Y10
+	VPBROADCASTD 8(R13)(BX*1), Y11
+	VPBROADCASTD 12(R13)(BX*1), Y12
+	VMOVDQU      (R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      64(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      96(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps13
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y9, Y3, Y3
+	VMOVUPS      Y3, 64(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y9, Y4, Y4
+	VMOVUPS      Y4, 96(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, (R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 32(R11)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y1, Y7, Y7
+	VMOVUPS      Y7, 64(R11)
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VMOVUPS      Y8, 96(R11)
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x03, R12
+
+steps14:
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y9
+	VPBROADCASTD 4(R13), Y10
+	VPBROADCASTD (R13)(BX*1), Y11
+	VPBROADCASTD 4(R13)(BX*1), Y12
+	VMOVDQU      128(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      192(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      224(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	VPBROADCASTD 8(R13), Y9
+	VPBROADCASTD 12(R13), Y10
+	VPBROADCASTD 8(R13)(BX*1), Y11
+	VPBROADCASTD 12(R13)(BX*1), Y12
+	VMOVDQU      128(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      192(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      224(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps14
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y1, 128(R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 160(R11)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y9, Y3, Y3
+	VMOVUPS      Y3, 192(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y9, Y4, Y4
+	VMOVUPS      Y4, 224(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 128(R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 160(R11)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y1, Y7, Y7
+	VMOVUPS      Y7, 192(R11)
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VMOVUPS      Y8, 224(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x02, DI
+	JNE          rows3
+	JMP          done4
+
+rows1of6:
+	// Tile of 1 rows, panel of 64 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps15:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y9
+	VPBROADCASTD 4(R13), Y10
+	VMOVDQU      (R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y1, Y1
+	VMOVDQU      32(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y2, Y2
+	VMOVDQU      64(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y3, Y3
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y3, Y3
+	VMOVDQU      96(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y4, Y4
+	VMOVDQU      128(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y5, Y5
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y5, Y5
+	VMOVDQU      160(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y6, Y6
+	VMOVDQU      192(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y7, Y7
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y7, Y7
+	VMOVDQU      224(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y10, Y12, Y9
+	VPADDD       Y9, Y8, Y8
+	VPBROADCASTD 8(R13), Y9
+	VPBROADCASTD 12(R13), Y10
+	VMOVDQU      (R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y1, Y1
+	VMOVDQU      32(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y2, Y2
+	VMOVDQU      64(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y3, Y3
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y3, Y3
+	VMOVDQU      96(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y4, Y4
+	VMOVDQU      128(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y5, Y5
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y5, Y5
+	VMOVDQU      160(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y6, Y6
+	VMOVDQU      192(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y7, Y7
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y7, Y7
+	VMOVDQU      224(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y10, Y12, Y9
+	VPADDD       Y9, Y8, Y8
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps15
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y9, Y3, Y3
+	VMOVUPS      Y3, 64(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y9, Y4, Y4
+	VMOVUPS      Y4, 96(R11)
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y9, Y5, Y5
+	VMOVUPS      Y5, 128(R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y9, Y6, Y6
+	VMOVUPS      Y6, 160(R11)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y9, Y7, Y7
+	VMOVUPS      Y7, 192(R11)
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 224(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x01, DI
+	JNE          rows3
+
+done4:
+	ADDQ   $+256, R9
+	MOVQ   tokens+120(FP), AX
+	IMUL3Q $+32, AX, AX
+	ADDQ   AX, SI
+	SUBQ   $0x40, R10
+	JMP    panels1
+
+narrower2:
+panels16:
+	CMPQ  R10, $0x20
+	JLT   narrower17
+	MOVQ  R9, AX
+	MOVQ  p_base+32(FP), DX
+	MOVQ  scale_base+64(FP), R8
+	MOVQ  rows+144(FP), DI
+	TESTQ DI, DI
+	JE    done19
+
+rows18:
+	CMPQ DI, $0x06
+	JGE  rows3of23
+	MOVQ DI, R11
+	CMPQ DI, $0x03
+	JLE  choose20
+	INCQ R11
+	SHRQ $0x01, R11
+
+choose20:
+	CMPQ R11, $0x01
+	JEQ  rows1of21
+	CMPQ R11, $0x02
+	JEQ  rows2of22
+
+rows3of23:
+	// Tile of 3 rows, panel of 32 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps24:
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      (R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      (R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+128, R11
+	DECQ         R12
+	JNE          steps24
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, (R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 32(R11)
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x03, R12
+
+steps25:
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      64(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      96(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      64(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      96(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+128, R11
+	DECQ         R12
+	JNE          steps25
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, 64(R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 96(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 64(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 96(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 64(R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 96(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x03, DI
+	JNE          rows18
+	JMP          done19
+
+rows2of22:
+	// Tile of 2 rows, panel of 32 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps26:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y9
+	VPBROADCASTD 4(R13), Y10
+	VPBROADCASTD (R13)(BX*1), Y11
+	VPBROADCASTD 4(R13)(BX*1), Y12
+	VMOVDQU      (R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      64(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      96(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	VPBROADCASTD 8(R13), Y9
+	VPBROADCASTD 12(R13), Y10
+	VPBROADCASTD 8(R13)(BX*1), Y11
+	VPBROADCASTD 12(R13)(BX*1), Y12
+	VMOVDQU      (R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      64(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      96(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	ADDQ         $0x10, R13
+	ADDQ         $+128, R11
+	DECQ         R12
+	JNE          steps26
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y9, Y3, Y3
+	VMOVUPS      Y3, 64(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y9, Y4, Y4
+	VMOVUPS      Y4, 96(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, (R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 32(R11)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y1, Y7, Y7
+	VMOVUPS      Y7, 64(R11)
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VMOVUPS      Y8, 96(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x02, DI
+	JNE          rows18
+	JMP          done19
+
+rows1of21:
+	// Tile of 1 rows, panel of 32 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps27:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y5
+	VPBROADCASTD 4(R13), Y6
+	VMOVDQU      (R11), Y7
+	VPAND        nibble_avx2<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSRAW       $0x08, Y7, Y8
+	VPSLLW       $0x08, Y7, Y7
+	VPSRAW       $0x08, Y7, Y7
+	VPMADDWD     Y5, Y7, Y7
+	VPADDD       Y7, Y1, Y1
+	VPMADDWD     Y6, Y8, Y7
+	VPADDD       Y7, Y1, Y1
+	VMOVDQU      32(R11), Y7
+	VPAND        nibble_avx2<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSRAW       $0x08, Y7, Y8
+	VPSLLW       $0x08, Y7, Y7
+	VPSRAW       $0x08, Y7, Y7
+	VPMADDWD     Y5, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y6, Y8, Y7
+	VPADDD       Y7, Y2, Y2
+	VMOVDQU      64(R11), Y7
+	VPAND        nibble_avx2<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSRAW       $0x08, Y7, Y8
+	VPSLLW       $0x08, Y7, Y7
+	VPSRAW       $0x08, Y7, Y7
+	VPMADDWD     Y5, Y7, Y7
+	VPADDD       Y7, Y3, Y3
+	VPMADDWD     Y6, Y8, Y7
+	VPADDD       Y7, Y3, Y3
+	VMOVDQU      96(R11), Y7
+	VPAND        nibble_avx2<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSRAW       $0x08, Y7, Y8
+	VPSLLW       $0x08, Y7, Y7
+	VPSRAW       $0x08, Y7, Y7
+	VPMADDWD     Y5, Y7, Y5
+	VPADDD       Y5, Y4, Y4
+	VPMADDWD     Y6, Y8, Y5
+	VPADDD       Y5, Y4, Y4
+	VPBROADCASTD 8(R13), Y5
+	VPBROADCASTD 12(R13), Y6
+	VMOVDQU      (R11), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        nibble_avx2<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSRAW       $0x08, Y7, Y8
+	VPSLLW       $0x08, Y7, Y7
+	VPSRAW       $0x08, Y7, Y7
+	VPMADDWD     Y5, Y7, Y7
+	VPADDD       Y7, Y1, Y1
+	VPMADDWD     Y6, Y8, Y7
+	VPADDD       Y7, Y1, Y1
+	VMOVDQU      32(R11), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        nibble_avx2<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSRAW       $0x08, Y7, Y8
+	VPSLLW       $0x08, Y7, Y7
+	VPSRAW       $0x08, Y7, Y7
+	VPMADDWD     Y5, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y6, Y8, Y7
+	VPADDD       Y7, Y2, Y2
+	VMOVDQU      64(R11), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        nibble_avx2<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSRAW       $0x08, Y7, Y8
+	VPSLLW       $0x08, Y7, Y7
+	VPSRAW       $0x08, Y7, Y7
+	VPMADDWD     Y5, Y7, Y7
+	VPADDD       Y7, Y3, Y3
+	VPMADDWD     Y6, Y8, Y7
+	VPADDD       Y7, Y3, Y3
+	VMOVDQU      96(R11), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        nibble_avx2<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSRAW       $0x08, Y7, Y8
+	VPSLLW       $0x08, Y7, Y7
+	VPSRAW       $0x08, Y7, Y7
+	VPMADDWD     Y5, Y7, Y5
+	VPADDD       Y5, Y4, Y4
+	VPMADDWD     Y6, Y8, Y5
+	VPADDD       Y5, Y4, Y4
+	ADDQ         $0x10, R13
+	ADDQ         $+128, R11
+	DECQ         R12
+	JNE          steps27
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y5
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y5, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y5, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y5, Y3, Y3
+	VMOVUPS      Y3, 64(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 96(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x01, DI
+	JNE          rows18
+
+done19:
+	ADDQ   $+128, R9
+	MOVQ   tokens+120(FP), AX
+	IMUL3Q $+16, AX, AX
+	ADDQ   AX, SI
+	SUBQ   $0x20, R10
+	JMP    panels16
+
+narrower17:
+panels28:
+	CMPQ  R10, $0x10
+	JLT   narrower29
+	MOVQ  R9, AX
+	MOVQ  p_base+32(FP), DX
+	MOVQ  scale_base+64(FP), R8
+	MOVQ  rows+144(FP), DI
+	TESTQ DI, DI
+	JE    done31
+
+rows30:
+	CMPQ DI, $0x06
+	JGE  rows3of35
+	MOVQ DI, R11
+	CMPQ DI, $0x03
+	JLE  choose32
+	INCQ R11
+	SHRQ $0x01, R11
+
+choose32:
+	CMPQ R11, $0x01
+	JEQ  rows1of33
+	CMPQ R11, $0x02
+	JEQ  rows2of34
+
+rows3of35:
+	// Tile of 3 rows, panel of 16 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps36:
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      (R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      (R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNE          steps36
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, (R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x03, DI
+	JNE          rows30
+	JMP          done31
+
+rows2of34:
+	// Tile of 2 rows, panel of 16 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps37:
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y5
+	VPBROADCASTD 4(R13), Y6
+	VPBROADCASTD (R13)(BX*1), Y7
+	VPBROADCASTD 4(R13)(BX*1), Y8
+	VMOVDQU      (R11), Y9
+	VPAND        nibble_avx2<>+0(SB), Y9, Y9
+	VPSHUFB      Y9, Y0, Y9
+	VPSRAW       $0x08, Y9, Y10
+	VPSLLW       $0x08, Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y5, Y9, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDWD     Y6, Y10, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDWD     Y7, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y3, Y3
+	VMOVDQU      32(R11), Y9
+	VPAND        nibble_avx2<>+0(SB), Y9, Y9
+	VPSHUFB      Y9, Y0, Y9
+	VPSRAW       $0x08, Y9, Y10
+	VPSLLW       $0x08, Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y5, Y9, Y5
+	VPADDD       Y5, Y2, Y2
+	VPMADDWD     Y6, Y10, Y5
+	VPADDD       Y5, Y2, Y2
+	VPMADDWD     Y7, Y9, Y5
+	VPADDD       Y5, Y4, Y4
+	VPMADDWD     Y8, Y10, Y5
+	VPADDD       Y5, Y4, Y4
+	VPBROADCASTD 8(R13), Y5
+	VPBROADCASTD 12(R13), Y6
+	VPBROADCASTD 8(R13)(BX*1), Y7
+	VPBROADCASTD 12(R13)(BX*1), Y8
+	VMOVDQU      (R11), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibble_avx2<>+0(SB), Y9, Y9
+	VPSHUFB      Y9, Y0, Y9
+	VPSRAW       $0x08, Y9, Y10
+	VPSLLW       $0x08, Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y5, Y9, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDWD     Y6, Y10, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDWD     Y7, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y3, Y3
+	VMOVDQU      32(R11), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibble_avx2<>+0(SB), Y9, Y9
+	VPSHUFB      Y9, Y0, Y9
+	VPSRAW       $0x08, Y9, Y10
+	VPSLLW       $0x08, Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y5, Y9, Y5
+	VPADDD       Y5, Y2, Y2
+	VPMADDWD     Y6, Y10, Y5
+	VPADDD       Y5, Y2, Y2
+	VPMADDWD     Y7, Y9, Y5
+	VPADDD       Y5, Y4, Y4
+	VPMADDWD     Y8, Y10, Y5
+	VPADDD       Y5, Y4, Y4
+	ADDQ         $0x10, R13
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNE          steps37
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y5
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y5, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y5, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x02, DI
+	JNE          rows30
+	JMP          done31
+
+rows1of33:
+	// Tile of 1 rows, panel of 16 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps38:
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y3
+	VPBROADCASTD 4(R13), Y4
+	VMOVDQU      (R11), Y5
+	VPAND        nibble_avx2<>+0(SB), Y5, Y5
+	VPSHUFB      Y5, Y0, Y5
+	VPSRAW       $0x08, Y5, Y6
+	VPSLLW       $0x08, Y5, Y5
+	VPSRAW       $0x08, Y5, Y5
+	VPMADDWD     Y3, Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPMADDWD     Y4, Y6, Y5
+	VPADDD       Y5, Y1, Y1
+	VMOVDQU      32(R11), Y5
+	VPAND        nibble_avx2<>+0(SB), Y5, Y5
+	VPSHUFB      Y5, Y0, Y5
+	VPSRAW       $0x08, Y5, Y6
+	VPSLLW       $0x08, Y5, Y5
+	VPSRAW       $0x08, Y5, Y5
+	VPMADDWD     Y3, Y5, Y3
+	VPADDD       Y3, Y2, Y2
+	VPMADDWD     Y4, Y6, Y3
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD 8(R13), Y3
+	VPBROADCASTD 12(R13), Y4
+	VMOVDQU      (R11), Y5
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        nibble_avx2<>+0(SB), Y5, Y5
+	VPSHUFB      Y5, Y0, Y5
+	VPSRAW       $0x08, Y5, Y6
+	VPSLLW       $0x08, Y5, Y5
+	VPSRAW       $0x08, Y5, Y5
+	VPMADDWD     Y3, Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPMADDWD     Y4, Y6, Y5
+	VPADDD       Y5, Y1, Y1
+	VMOVDQU      32(R11), Y5
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        nibble_avx2<>+0(SB), Y5, Y5
+	VPSHUFB      Y5, Y0, Y5
+	VPSRAW       $0x08, Y5, Y6
+	VPSLLW       $0x08, Y5, Y5
+	VPSRAW       $0x08, Y5, Y5
+	VPMADDWD     Y3, Y5, Y3
+	VPADDD       Y3, Y2, Y2
+	VPMADDWD     Y4, Y6, Y3
+	VPADDD       Y3, Y2, Y2
+	ADDQ         $0x10, R13
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNE          steps38
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y3
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x01, DI
+	JNE          rows30
+
+done31:
+	ADDQ   $+64, R9
+	MOVQ   tokens+120(FP), AX
+	IMUL3Q $+8, AX, AX
+	ADDQ   AX, SI
+	SUBQ   $0x10, R10
+	JMP    panels28
+
+narrower29:
+	VZEROUPPER
+	RET
+
+DATA valueLevels_avx2<>+0(SB)/4, $0xc8b8a487
+DATA valueLevels_avx2<>+4(SB)/4, $0xfaefe3d6
+DATA valueLevels_avx2<>+8(SB)/4, $0x2a1d1106
+DATA valueLevels_avx2<>+12(SB)/4, $0x795c4838
+DATA valueLevels_avx2<>+16(SB)/4, $0xc8b8a487
+DATA valueLevels_avx2<>+20(SB)/4, $0xfaefe3d6
+DATA valueLevels_avx2<>+24(SB)/4, $0x2a1d1106
+DATA valueLevels_avx2<>+28(SB)/4, $0x795c4838
+DATA valueLevels_avx2<>+32(SB)/4, $0xc8b8a487
+DATA valueLevels_avx2<>+36(SB)/4, $0xfaefe3d6
+DATA valueLevels_avx2<>+40(SB)/4, $0x2a1d1106
+DATA valueLevels_avx2<>+44(SB)/4, $0x795c4838
+DATA valueLevels_avx2<>+48(SB)/4, $0xc8b8a487
+DATA valueLevels_avx2<>+52(SB)/4, $0xfaefe3d6
+DATA valueLevels_avx2<>+56(SB)/4, $0x2a1d1106
+DATA valueLevels_avx2<>+60(SB)/4, $0x795c4838
+GLOBL valueLevels_avx2<>(SB), RODATA|NOPTR, $64

@@ -38,3 +38,13 @@ func softmaxQ8_avx512(q []int8, p []float32, ldp int, rows int, blocks int, lo i
 //
 //go:noescape
 func weighQ8_avx512(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens int, cols int, blocks int, rows int)
+
+// scoreQ4_avx512 multiplies split queries by blocks of keys of 4-bit codes; kernel.Portable.ScoreQ4 is the reference.
+//
+//go:noescape
+func scoreQ4_avx512(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim int, blocks int, rows int)
+
+// weighQ4_avx512 multiplies split weights by values of 4-bit codes; kernel.Portable.WeighQ4 is the reference.
+//
+//go:noescape
+func weighQ4_avx512(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens int, cols int, blocks int, rows int)

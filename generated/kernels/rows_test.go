@@ -125,3 +125,23 @@ func TestDecay(t *testing.T) {
 		}
 	})
 }
+
+// TestHadamard compares blocks of every size with the reference.
+func TestHadamard(t *testing.T) {
+	eachSet(t, func(t *testing.T, set kernel.Set) {
+		r := rand.New(rand.NewPCG(28, 1))
+		for n := 16; n <= 1024; n *= 2 {
+			for blocks := range 4 {
+				for _, f := range fills {
+					x, before := newArrays(t, n*blocks), make([]float32, n*blocks)
+					f.fill(r, before)
+					x.set(before)
+					reference.Hadamard(x.want, n)
+					set.Hadamard(x.start, n)
+					set.Hadamard(x.end, n)
+					x.same(t, fmt.Sprintf("Hadamard of %d blocks of %d", blocks, n))
+				}
+			}
+		}
+	})
+}

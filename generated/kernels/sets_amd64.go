@@ -136,6 +136,21 @@ func (AVX2) WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, 
 	weighQ8_avx2(dst, ldd, p, ldp, scale, lds, v, tokens, cols, blocks, rows)
 }
 
+// ScoreQ4 multiplies split queries by blocks of keys of 4-bit codes.
+func (AVX2) ScoreQ4(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim, blocks, rows int) {
+	scoreQ4_avx2(dst, ldd, q, ldq, scale, sums, k, dim, blocks, rows)
+}
+
+// WeighQ4 multiplies split weights by values of 4-bit codes.
+func (AVX2) WeighQ4(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens, cols, blocks, rows int) {
+	weighQ4_avx2(dst, ldd, p, ldp, scale, lds, v, tokens, cols, blocks, rows)
+}
+
+// Hadamard turns blocks by Hadamard's matrix.
+func (AVX2) Hadamard(x []float32, n int) {
+	hadamard_avx2(x, n)
+}
+
 // ExpDiff exponentiates differences.
 func (AVX2) ExpDiff(dst, g []float32, from float32) {
 	expDiff_avx2(dst, g, from)
@@ -320,6 +335,21 @@ func (AVX512) SoftmaxQ8(q []int8, p []float32, ldp, rows, blocks, lo, hi int, st
 // WeighQ8 multiplies split weights by quantized values.
 func (AVX512) WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens, cols, blocks, rows int) {
 	weighQ8_avx512(dst, ldd, p, ldp, scale, lds, v, tokens, cols, blocks, rows)
+}
+
+// ScoreQ4 multiplies split queries by blocks of keys of 4-bit codes.
+func (AVX512) ScoreQ4(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim, blocks, rows int) {
+	scoreQ4_avx512(dst, ldd, q, ldq, scale, sums, k, dim, blocks, rows)
+}
+
+// WeighQ4 multiplies split weights by values of 4-bit codes.
+func (AVX512) WeighQ4(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens, cols, blocks, rows int) {
+	weighQ4_avx512(dst, ldd, p, ldp, scale, lds, v, tokens, cols, blocks, rows)
+}
+
+// Hadamard turns blocks by Hadamard's matrix.
+func (AVX512) Hadamard(x []float32, n int) {
+	hadamard_avx512(x, n)
 }
 
 // ExpDiff exponentiates differences.

@@ -145,7 +145,7 @@ func testMergeParts(t testing.TB, set kernel.Set, rows, size int, fill func([]fl
 // chunks that end within blocks and segments. All give the bits of the portable kernels.
 func TestAttendFormats(t *testing.T) {
 	const tokens, heads, kvHeads, dim = 600, 3, 1, 80
-	for name, format := range map[string]kernel.Format{"f32": kernel.F32, "bf16": kernel.BF16, "q8": kernel.Q8} {
+	for name, format := range map[string]kernel.Format{"f32": kernel.F32, "bf16": kernel.BF16, "q8": kernel.Q8, "q4": kernel.Q4} {
 		r := rand.New(rand.NewPCG(25, 1))
 		rows := func(n int) kernel.Rows {
 			x := kernel.Rows{Data: make([]float32, tokens*n), Stride: n}

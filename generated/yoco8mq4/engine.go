@@ -47,7 +47,7 @@ func newEngine(weights *modelWeights, c rt.EngineConfig) *engine {
 		Stride: 4096,
 	}
 
-	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 64, Format: kernel.F32}
+	e.cacheLayout = kernel.CacheSpec{KVHeads: 2, Dim: 64, Format: kernel.Q4}
 	e.rope = *kernel.NewRope(64, 10000.0, "yoco", false)
 	e.retain = kernel.RetainSpec{Heads: 4, Dim: 64, Normalizer: 16.0, KScale: 1.0, Eps: 1e-05, Rope: &e.rope}
 	e.attend = kernel.AttendSpec{Heads: 4, KVHeads: 2, Dim: 64, Scale: 1.0, Window: 0, QNormEps: 0.0, Rope: &e.rope, Cache: &e.cacheLayout}

@@ -72,9 +72,29 @@ func (avx2Kernels) GateNorm(dst []float32, ldd int, o []float32, ldo int, g []fl
 	gateNorm_avx2(dst, ldd, o, ldo, g, ldg, n, rows, eps)
 }
 
-// Softmax turns rows of scores into weights, their maxima and sums.
-func (avx2Kernels) Softmax(p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, ahead []byte) {
-	softmax_avx2(p, ldp, rows, blocks, lo, hi, stats, lds, ahead)
+// SplitQuery rounds a query to integers of 8 bits.
+func (avx2Kernels) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
+	return splitQuery_avx2(q, x)
+}
+
+// SoftmaxQ8 turns rows of scores into split weights, their maxima and sums.
+func (avx2Kernels) SoftmaxQ8(q []int8, p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, s []byte, ahead []byte) {
+	softmaxQ8_avx2(q, p, ldp, rows, blocks, lo, hi, stats, lds, s, ahead)
+}
+
+// ScoreQ4 multiplies split queries by blocks of keys of 4-bit codes.
+func (avx2Kernels) ScoreQ4(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim int, blocks int, rows int) {
+	scoreQ4_avx2(dst, ldd, q, ldq, scale, sums, k, dim, blocks, rows)
+}
+
+// WeighQ4 multiplies split weights by values of 4-bit codes.
+func (avx2Kernels) WeighQ4(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens int, cols int, blocks int, rows int) {
+	weighQ4_avx2(dst, ldd, p, ldp, scale, lds, v, tokens, cols, blocks, rows)
+}
+
+// Hadamard turns blocks by Hadamard's matrix.
+func (avx2Kernels) Hadamard(x []float32, n int) {
+	hadamard_avx2(x, n)
 }
 
 // ExpDiff exponentiates differences.
@@ -177,9 +197,29 @@ func (avx512Kernels) GateNorm(dst []float32, ldd int, o []float32, ldo int, g []
 	gateNorm_avx512(dst, ldd, o, ldo, g, ldg, n, rows, eps)
 }
 
-// Softmax turns rows of scores into weights, their maxima and sums.
-func (avx512Kernels) Softmax(p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, ahead []byte) {
-	softmax_avx512(p, ldp, rows, blocks, lo, hi, stats, lds, ahead)
+// SplitQuery rounds a query to integers of 8 bits.
+func (avx512Kernels) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
+	return splitQuery_avx512(q, x)
+}
+
+// SoftmaxQ8 turns rows of scores into split weights, their maxima and sums.
+func (avx512Kernels) SoftmaxQ8(q []int8, p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, s []byte, ahead []byte) {
+	softmaxQ8_avx512(q, p, ldp, rows, blocks, lo, hi, stats, lds, s, ahead)
+}
+
+// ScoreQ4 multiplies split queries by blocks of keys of 4-bit codes.
+func (avx512Kernels) ScoreQ4(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim int, blocks int, rows int) {
+	scoreQ4_avx512(dst, ldd, q, ldq, scale, sums, k, dim, blocks, rows)
+}
+
+// WeighQ4 multiplies split weights by values of 4-bit codes.
+func (avx512Kernels) WeighQ4(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens int, cols int, blocks int, rows int) {
+	weighQ4_avx512(dst, ldd, p, ldp, scale, lds, v, tokens, cols, blocks, rows)
+}
+
+// Hadamard turns blocks by Hadamard's matrix.
+func (avx512Kernels) Hadamard(x []float32, n int) {
+	hadamard_avx512(x, n)
 }
 
 // ExpDiff exponentiates differences.

@@ -29,10 +29,10 @@ func rmsNorm_avx2(dst []float32, x []float32, gain []float32, eps float32)
 //go:noescape
 func gateNorm_avx2(dst []float32, ldd int, o []float32, ldo int, g []float32, ldg int, n int, rows int, eps float32)
 
-// softmax_avx2 turns rows of scores into weights, their maxima and sums; kernel.Portable.Softmax is the reference.
+// hadamard_avx2 turns blocks by Hadamard's matrix; kernel.Portable.Hadamard is the reference.
 //
 //go:noescape
-func softmax_avx2(p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, ahead []byte)
+func hadamard_avx2(x []float32, n int)
 
 // expDiff_avx2 exponentiates differences; kernel.Portable.ExpDiff is the reference.
 //

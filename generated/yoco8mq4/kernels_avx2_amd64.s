@@ -972,377 +972,134 @@ done2:
 	VZEROUPPER
 	RET
 
-// func softmax_avx2(p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, ahead []byte)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·softmax_avx2(SB), NOSPLIT, $0-120
-	MOVQ  p_base+0(FP), AX
-	MOVQ  stats_base+64(FP), CX
-	MOVQ  rows+32(FP), DX
-	TESTQ DX, DX
-	JLE   done2
+// func hadamard_avx2(x []float32, n int)
+// Requires: AVX, FMA3
+TEXT ·hadamard_avx2(SB), NOSPLIT, $0-32
+	MOVQ x_base+0(FP), AX
+	MOVQ n+24(FP), CX
+	MOVQ x_len+8(FP), DX
+	LEAQ (AX)(DX*4), DX
+	SHLQ $0x02, CX
+	MOVQ AX, SI
 
-loop1:
-	VBROADCASTSS minusInf_avx2<>+0(SB), Y0
-	MOVQ         lo+48(FP), BX
-	MOVQ         hi+56(FP), SI
-	MOVQ         blocks+40(FP), DI
-	XORQ         R8, R8
-	CMPQ         BX, $0x10
-	JLT          tail4
+lanes1:
+	CMPQ        SI, DX
+	JGE         groups2
+	VMOVUPS     (SI), Y0
+	VMOVUPS     32(SI), Y1
+	VPERMILPS   $0xb1, Y0, Y2
+	VFMADD231PS signs1_avx2<>+0(SB), Y0, Y2
+	VPERMILPS   $0xb1, Y1, Y0
+	VFMADD231PS signs1_avx2<>+0(SB), Y1, Y0
+	VPERMILPS   $0x4e, Y2, Y1
+	VFMADD231PS signs2_avx2<>+0(SB), Y2, Y1
+	VPERMILPS   $0x4e, Y0, Y2
+	VFMADD231PS signs2_avx2<>+0(SB), Y0, Y2
+	VPERM2F128  $0x01, Y1, Y1, Y0
+	VFMADD231PS signs4_avx2<>+0(SB), Y1, Y0
+	VPERM2F128  $0x01, Y2, Y2, Y1
+	VFMADD231PS signs4_avx2<>+0(SB), Y2, Y1
+	VADDPS      Y1, Y0, Y2
+	VSUBPS      Y1, Y0, Y1
+	VMOVUPS     Y2, (SI)
+	VMOVUPS     Y1, 32(SI)
+	ADDQ        $0x40, SI
+	JMP         lanes1
 
-loop3:
-	VMOVUPS Y0, (AX)(R8*1)
-	VMOVUPS Y0, 32(AX)(R8*1)
-	ADDQ    $0x40, R8
-	SUBQ    $0x10, BX
-	CMPQ    BX, $0x10
-	JGE     loop3
+groups2:
+	MOVQ $+64, BX
 
-tail4:
-	TESTQ        BX, BX
-	JLE          done5
-	VMOVD        BX, X1
-	VPBROADCASTD X1, Y1
-	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
-	VMASKMOVPS   Y0, Y1, (AX)(R8*1)
-	VMOVD        BX, X1
-	VPBROADCASTD X1, Y1
-	VPCMPGTD     lane_avx2<>+32(SB), Y1, Y1
-	VMASKMOVPS   Y0, Y1, 32(AX)(R8*1)
+stage3:
+	CMPQ BX, CX
+	JGE  done7
+	MOVQ AX, SI
 
-done5:
-	SHLQ $0x06, DI
-	SUBQ SI, DI
-	LEAQ (AX)(SI*4), BX
-	XORQ SI, SI
-	CMPQ DI, $0x10
-	JLT  tail7
+block4:
+	CMPQ SI, DX
+	JGE  next6
+	MOVQ SI, DI
+	ADDQ BX, DI
 
-loop6:
-	VMOVUPS Y0, (BX)(SI*1)
-	VMOVUPS Y0, 32(BX)(SI*1)
+pairs5:
+	VMOVUPS (SI), Y0
+	VMOVUPS (SI)(BX*1), Y1
+	VADDPS  Y1, Y0, Y2
+	VSUBPS  Y1, Y0, Y0
+	VMOVUPS Y2, (SI)
+	VMOVUPS Y0, (SI)(BX*1)
+	VMOVUPS 32(SI), Y0
+	VMOVUPS 32(SI)(BX*1), Y1
+	VADDPS  Y1, Y0, Y2
+	VSUBPS  Y1, Y0, Y0
+	VMOVUPS Y2, 32(SI)
+	VMOVUPS Y0, 32(SI)(BX*1)
 	ADDQ    $0x40, SI
-	SUBQ    $0x10, DI
-	CMPQ    DI, $0x10
-	JGE     loop6
+	CMPQ    SI, DI
+	JLT     pairs5
+	ADDQ    BX, SI
+	JMP     block4
 
-tail7:
-	TESTQ        DI, DI
-	JLE          done8
-	VMOVD        DI, X1
-	VPBROADCASTD X1, Y1
-	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
-	VMASKMOVPS   Y0, Y1, (BX)(SI*1)
-	VMOVD        DI, X1
-	VPBROADCASTD X1, Y1
-	VPCMPGTD     lane_avx2<>+32(SB), Y1, Y1
-	VMASKMOVPS   Y0, Y1, 32(BX)(SI*1)
+next6:
+	SHLQ $0x01, BX
+	JMP  stage3
 
-done8:
-	VMOVAPS Y0, Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y0, Y3
-	VMOVAPS Y0, Y0
-	MOVQ    AX, BX
-	MOVQ    blocks+40(FP), SI
-	TESTQ   SI, SI
-	JLE     done10
-
-loop9:
-	VMOVUPS (BX), Y4
-	VMAXPS  Y1, Y4, Y1
-	VMOVUPS 32(BX), Y4
-	VMAXPS  Y2, Y4, Y2
-	VMOVUPS 64(BX), Y4
-	VMAXPS  Y3, Y4, Y3
-	VMOVUPS 96(BX), Y4
-	VMAXPS  Y0, Y4, Y0
-	VMOVUPS 128(BX), Y4
-	VMAXPS  Y1, Y4, Y1
-	VMOVUPS 160(BX), Y4
-	VMAXPS  Y2, Y4, Y2
-	VMOVUPS 192(BX), Y4
-	VMAXPS  Y3, Y4, Y3
-	VMOVUPS 224(BX), Y4
-	VMAXPS  Y0, Y4, Y0
-	ADDQ    $+256, BX
-	DECQ    SI
-	JNE     loop9
-
-done10:
-	VMAXPS       Y0, Y2, Y2
-	VMAXPS       Y3, Y1, Y1
-	VMAXPS       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VMAXPS       X0, X1, X1
-	VMOVHLPS     X1, X1, X0
-	VMAXPS       X0, X1, X1
-	VMOVSHDUP    X1, X0
-	VMAXPS       X0, X1, X1
-	VXORPS       X0, X0, X0
-	VADDSS       X0, X1, X1
-	VMOVSS       X1, (CX)
-	MOVQ         ldp+24(FP), BX
-	LEAQ         (AX)(BX*4), AX
-	MOVQ         lds+88(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	DECQ         DX
-	JNE          loop1
-
-done2:
-	MOVQ  ahead_base+96(FP), BX
-	MOVQ  ahead_len+104(FP), AX
-	MOVQ  rows+32(FP), CX
-	IMULQ blocks+40(FP), CX
-	SHLQ  $0x08, CX
-	CMPQ  AX, CX
-	JGE   enough11
-	MOVQ  p_base+0(FP), BX
-
-enough11:
-	MOVQ  p_base+0(FP), AX
-	MOVQ  stats_base+64(FP), CX
-	MOVQ  rows+32(FP), DX
-	TESTQ DX, DX
-	JLE   done13
-
-loop12:
-	MOVQ         AX, SI
-	MOVQ         blocks+40(FP), DI
-	VBROADCASTSS (CX), Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	TESTQ        DI, DI
-	JLE          done15
-
-loop14:
-	PREFETCHT0  (BX)
-	VMOVUPS     (SI), Y3
-	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
-	VROUNDPS    $0x00, Y3, Y5
-	VSUBPS      Y5, Y3, Y3
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ   Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y5, Y6, Y6
-	VANDPS      Y4, Y6, Y6
-	VADDPS      Y6, Y1, Y1
-	VMOVUPS     Y6, (SI)
-	VMOVUPS     32(SI), Y3
-	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
-	VROUNDPS    $0x00, Y3, Y5
-	VSUBPS      Y5, Y3, Y3
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ   Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y5, Y6, Y6
-	VANDPS      Y4, Y6, Y6
-	VADDPS      Y6, Y2, Y2
-	VMOVUPS     Y6, 32(SI)
-	PREFETCHT0  64(BX)
-	VMOVUPS     64(SI), Y3
-	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
-	VROUNDPS    $0x00, Y3, Y5
-	VSUBPS      Y5, Y3, Y3
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ   Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y5, Y6, Y6
-	VANDPS      Y4, Y6, Y6
-	VADDPS      Y6, Y1, Y1
-	VMOVUPS     Y6, 64(SI)
-	VMOVUPS     96(SI), Y3
-	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
-	VROUNDPS    $0x00, Y3, Y5
-	VSUBPS      Y5, Y3, Y3
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ   Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y5, Y6, Y6
-	VANDPS      Y4, Y6, Y6
-	VADDPS      Y6, Y2, Y2
-	VMOVUPS     Y6, 96(SI)
-	PREFETCHT0  128(BX)
-	VMOVUPS     128(SI), Y3
-	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
-	VROUNDPS    $0x00, Y3, Y5
-	VSUBPS      Y5, Y3, Y3
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ   Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y5, Y6, Y6
-	VANDPS      Y4, Y6, Y6
-	VADDPS      Y6, Y1, Y1
-	VMOVUPS     Y6, 128(SI)
-	VMOVUPS     160(SI), Y3
-	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
-	VROUNDPS    $0x00, Y3, Y5
-	VSUBPS      Y5, Y3, Y3
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ   Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y5, Y6, Y6
-	VANDPS      Y4, Y6, Y6
-	VADDPS      Y6, Y2, Y2
-	VMOVUPS     Y6, 160(SI)
-	PREFETCHT0  192(BX)
-	VMOVUPS     192(SI), Y3
-	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
-	VROUNDPS    $0x00, Y3, Y5
-	VSUBPS      Y5, Y3, Y3
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ   Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y5, Y6, Y6
-	VANDPS      Y4, Y6, Y6
-	VADDPS      Y6, Y1, Y1
-	VMOVUPS     Y6, 192(SI)
-	VMOVUPS     224(SI), Y3
-	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
-	VROUNDPS    $0x00, Y3, Y5
-	VSUBPS      Y5, Y3, Y3
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ   Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y5, Y6, Y6
-	VANDPS      Y4, Y6, Y6
-	VADDPS      Y6, Y2, Y2
-	VMOVUPS     Y6, 224(SI)
-	ADDQ        $+256, SI
-	ADDQ        $+256, BX
-	DECQ        DI
-	JNE         loop14
-
-done15:
-	VADDPS       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X1
-	VMOVHLPS     X1, X1, X0
-	VADDPS       X0, X1, X1
-	VMOVSHDUP    X1, X0
-	VADDPS       X0, X1, X1
-	VMOVSS       X1, 4(CX)
-	MOVQ         ldp+24(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         lds+88(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	DECQ         DX
-	JNE          loop12
-
-done13:
+done7:
 	VZEROUPPER
 	RET
 
-DATA minusInf_avx2<>+0(SB)/4, $0xff800000
-GLOBL minusInf_avx2<>(SB), RODATA|NOPTR, $4
+DATA signs1_avx2<>+0(SB)/4, $0x3f800000
+DATA signs1_avx2<>+4(SB)/4, $0xbf800000
+DATA signs1_avx2<>+8(SB)/4, $0x3f800000
+DATA signs1_avx2<>+12(SB)/4, $0xbf800000
+DATA signs1_avx2<>+16(SB)/4, $0x3f800000
+DATA signs1_avx2<>+20(SB)/4, $0xbf800000
+DATA signs1_avx2<>+24(SB)/4, $0x3f800000
+DATA signs1_avx2<>+28(SB)/4, $0xbf800000
+DATA signs1_avx2<>+32(SB)/4, $0x3f800000
+DATA signs1_avx2<>+36(SB)/4, $0xbf800000
+DATA signs1_avx2<>+40(SB)/4, $0x3f800000
+DATA signs1_avx2<>+44(SB)/4, $0xbf800000
+DATA signs1_avx2<>+48(SB)/4, $0x3f800000
+DATA signs1_avx2<>+52(SB)/4, $0xbf800000
+DATA signs1_avx2<>+56(SB)/4, $0x3f800000
+DATA signs1_avx2<>+60(SB)/4, $0xbf800000
+GLOBL signs1_avx2<>(SB), RODATA|NOPTR, $64
 
-DATA exp2Min_avx2<>+0(SB)/4, $0xc2fc0000
-DATA exp2Min_avx2<>+4(SB)/4, $0xc2fc0000
-DATA exp2Min_avx2<>+8(SB)/4, $0xc2fc0000
-DATA exp2Min_avx2<>+12(SB)/4, $0xc2fc0000
-DATA exp2Min_avx2<>+16(SB)/4, $0xc2fc0000
-DATA exp2Min_avx2<>+20(SB)/4, $0xc2fc0000
-DATA exp2Min_avx2<>+24(SB)/4, $0xc2fc0000
-DATA exp2Min_avx2<>+28(SB)/4, $0xc2fc0000
-GLOBL exp2Min_avx2<>(SB), RODATA|NOPTR, $32
+DATA signs2_avx2<>+0(SB)/4, $0x3f800000
+DATA signs2_avx2<>+4(SB)/4, $0x3f800000
+DATA signs2_avx2<>+8(SB)/4, $0xbf800000
+DATA signs2_avx2<>+12(SB)/4, $0xbf800000
+DATA signs2_avx2<>+16(SB)/4, $0x3f800000
+DATA signs2_avx2<>+20(SB)/4, $0x3f800000
+DATA signs2_avx2<>+24(SB)/4, $0xbf800000
+DATA signs2_avx2<>+28(SB)/4, $0xbf800000
+DATA signs2_avx2<>+32(SB)/4, $0x3f800000
+DATA signs2_avx2<>+36(SB)/4, $0x3f800000
+DATA signs2_avx2<>+40(SB)/4, $0xbf800000
+DATA signs2_avx2<>+44(SB)/4, $0xbf800000
+DATA signs2_avx2<>+48(SB)/4, $0x3f800000
+DATA signs2_avx2<>+52(SB)/4, $0x3f800000
+DATA signs2_avx2<>+56(SB)/4, $0xbf800000
+DATA signs2_avx2<>+60(SB)/4, $0xbf800000
+GLOBL signs2_avx2<>(SB), RODATA|NOPTR, $64
 
-DATA exp2C1_avx2<>+0(SB)/4, $0x3f317215
-DATA exp2C1_avx2<>+4(SB)/4, $0x3f317215
-DATA exp2C1_avx2<>+8(SB)/4, $0x3f317215
-DATA exp2C1_avx2<>+12(SB)/4, $0x3f317215
-DATA exp2C1_avx2<>+16(SB)/4, $0x3f317215
-DATA exp2C1_avx2<>+20(SB)/4, $0x3f317215
-DATA exp2C1_avx2<>+24(SB)/4, $0x3f317215
-DATA exp2C1_avx2<>+28(SB)/4, $0x3f317215
-GLOBL exp2C1_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA exp2C2_avx2<>+0(SB)/4, $0x3e75fce1
-DATA exp2C2_avx2<>+4(SB)/4, $0x3e75fce1
-DATA exp2C2_avx2<>+8(SB)/4, $0x3e75fce1
-DATA exp2C2_avx2<>+12(SB)/4, $0x3e75fce1
-DATA exp2C2_avx2<>+16(SB)/4, $0x3e75fce1
-DATA exp2C2_avx2<>+20(SB)/4, $0x3e75fce1
-DATA exp2C2_avx2<>+24(SB)/4, $0x3e75fce1
-DATA exp2C2_avx2<>+28(SB)/4, $0x3e75fce1
-GLOBL exp2C2_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA exp2C3_avx2<>+0(SB)/4, $0x3d635b6d
-DATA exp2C3_avx2<>+4(SB)/4, $0x3d635b6d
-DATA exp2C3_avx2<>+8(SB)/4, $0x3d635b6d
-DATA exp2C3_avx2<>+12(SB)/4, $0x3d635b6d
-DATA exp2C3_avx2<>+16(SB)/4, $0x3d635b6d
-DATA exp2C3_avx2<>+20(SB)/4, $0x3d635b6d
-DATA exp2C3_avx2<>+24(SB)/4, $0x3d635b6d
-DATA exp2C3_avx2<>+28(SB)/4, $0x3d635b6d
-GLOBL exp2C3_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA exp2C4_avx2<>+0(SB)/4, $0x3c1e7459
-DATA exp2C4_avx2<>+4(SB)/4, $0x3c1e7459
-DATA exp2C4_avx2<>+8(SB)/4, $0x3c1e7459
-DATA exp2C4_avx2<>+12(SB)/4, $0x3c1e7459
-DATA exp2C4_avx2<>+16(SB)/4, $0x3c1e7459
-DATA exp2C4_avx2<>+20(SB)/4, $0x3c1e7459
-DATA exp2C4_avx2<>+24(SB)/4, $0x3c1e7459
-DATA exp2C4_avx2<>+28(SB)/4, $0x3c1e7459
-GLOBL exp2C4_avx2<>(SB), RODATA|NOPTR, $32
-
-DATA exp2C5_avx2<>+0(SB)/4, $0x3aadecbe
-DATA exp2C5_avx2<>+4(SB)/4, $0x3aadecbe
-DATA exp2C5_avx2<>+8(SB)/4, $0x3aadecbe
-DATA exp2C5_avx2<>+12(SB)/4, $0x3aadecbe
-DATA exp2C5_avx2<>+16(SB)/4, $0x3aadecbe
-DATA exp2C5_avx2<>+20(SB)/4, $0x3aadecbe
-DATA exp2C5_avx2<>+24(SB)/4, $0x3aadecbe
-DATA exp2C5_avx2<>+28(SB)/4, $0x3aadecbe
-GLOBL exp2C5_avx2<>(SB), RODATA|NOPTR, $32
+DATA signs4_avx2<>+0(SB)/4, $0x3f800000
+DATA signs4_avx2<>+4(SB)/4, $0x3f800000
+DATA signs4_avx2<>+8(SB)/4, $0x3f800000
+DATA signs4_avx2<>+12(SB)/4, $0x3f800000
+DATA signs4_avx2<>+16(SB)/4, $0xbf800000
+DATA signs4_avx2<>+20(SB)/4, $0xbf800000
+DATA signs4_avx2<>+24(SB)/4, $0xbf800000
+DATA signs4_avx2<>+28(SB)/4, $0xbf800000
+DATA signs4_avx2<>+32(SB)/4, $0x3f800000
+DATA signs4_avx2<>+36(SB)/4, $0x3f800000
+DATA signs4_avx2<>+40(SB)/4, $0x3f800000
+DATA signs4_avx2<>+44(SB)/4, $0x3f800000
+DATA signs4_avx2<>+48(SB)/4, $0xbf800000
+DATA signs4_avx2<>+52(SB)/4, $0xbf800000
+DATA signs4_avx2<>+56(SB)/4, $0xbf800000
+DATA signs4_avx2<>+60(SB)/4, $0xbf800000
+GLOBL signs4_avx2<>(SB), RODATA|NOPTR, $64
 
 // func expDiff_avx2(dst []float32, g []float32, from float32)
 // Requires: AVX, AVX2, FMA3
@@ -1613,6 +1370,66 @@ columns2:
 end3:
 	VZEROUPPER
 	RET
+
+DATA exp2Min_avx2<>+0(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+4(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+8(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+12(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+16(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+20(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+24(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+28(SB)/4, $0xc2fc0000
+GLOBL exp2Min_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C1_avx2<>+0(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+4(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+8(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+12(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+16(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+20(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+24(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+28(SB)/4, $0x3f317215
+GLOBL exp2C1_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C2_avx2<>+0(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+4(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+8(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+12(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+16(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+20(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+24(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+28(SB)/4, $0x3e75fce1
+GLOBL exp2C2_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C3_avx2<>+0(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+4(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+8(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+12(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+16(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+20(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+24(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+28(SB)/4, $0x3d635b6d
+GLOBL exp2C3_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C4_avx2<>+0(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+4(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+8(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+12(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+16(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+20(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+24(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+28(SB)/4, $0x3c1e7459
+GLOBL exp2C4_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C5_avx2<>+0(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+4(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+8(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+12(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+16(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+20(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+24(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+28(SB)/4, $0x3aadecbe
+GLOBL exp2C5_avx2<>(SB), RODATA|NOPTR, $32
 
 // func div_avx2(dst []float32, x []float32, s float32)
 // Requires: AVX, AVX2

@@ -696,252 +696,138 @@ done2:
 	VZEROUPPER
 	RET
 
-// func softmax_avx512(p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, ahead []byte)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
-TEXT ·softmax_avx512(SB), NOSPLIT, $0-120
-	MOVQ  p_base+0(FP), AX
-	MOVQ  stats_base+64(FP), CX
-	MOVQ  rows+32(FP), DX
-	TESTQ DX, DX
-	JLE   done2
+// func hadamard_avx512(x []float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·hadamard_avx512(SB), NOSPLIT, $0-32
+	MOVQ x_base+0(FP), AX
+	MOVQ n+24(FP), CX
+	MOVQ x_len+8(FP), DX
+	LEAQ (AX)(DX*4), DX
+	SHLQ $0x02, CX
+	MOVQ AX, SI
 
-loop1:
-	VBROADCASTSS minusInf_avx512<>+0(SB), Z0
-	MOVQ         lo+48(FP), BX
-	MOVQ         hi+56(FP), SI
-	MOVQ         blocks+40(FP), DI
-	XORQ         R8, R8
-	CMPQ         BX, $0x10
-	JLT          tail4
+lanes1:
+	CMPQ        SI, DX
+	JGE         groups2
+	VMOVUPS     (SI), Z0
+	VPERMILPS   $0xb1, Z0, Z1
+	VFMADD231PS signs1_avx512<>+0(SB), Z0, Z1
+	VPERMILPS   $0x4e, Z1, Z0
+	VFMADD231PS signs2_avx512<>+0(SB), Z1, Z0
+	VSHUFF32X4  $0xb1, Z0, Z0, Z1
+	VFMADD231PS signs4_avx512<>+0(SB), Z0, Z1
+	VSHUFF32X4  $0x4e, Z1, Z1, Z0
+	VFMADD231PS signs8_avx512<>+0(SB), Z1, Z0
+	VMOVUPS     Z0, (SI)
+	ADDQ        $0x40, SI
+	JMP         lanes1
 
-loop3:
-	VMOVUPS Z0, (AX)(R8*1)
-	ADDQ    $0x40, R8
-	SUBQ    $0x10, BX
-	CMPQ    BX, $0x10
-	JGE     loop3
+groups2:
+	MOVQ $+64, BX
 
-tail4:
-	TESTQ        BX, BX
-	JLE          done5
-	VPBROADCASTD BX, Z1
-	VPCMPGTD     lane_avx512<>+0(SB), Z1, K1
-	VMOVUPS      Z0, K1, (AX)(R8*1)
+stage3:
+	CMPQ BX, CX
+	JGE  done7
+	MOVQ AX, SI
 
-done5:
-	SHLQ $0x06, DI
-	SUBQ SI, DI
-	LEAQ (AX)(SI*4), BX
-	XORQ SI, SI
-	CMPQ DI, $0x10
-	JLT  tail7
+block4:
+	CMPQ SI, DX
+	JGE  next6
+	MOVQ SI, DI
+	ADDQ BX, DI
 
-loop6:
-	VMOVUPS Z0, (BX)(SI*1)
+pairs5:
+	VMOVUPS (SI), Z0
+	VMOVUPS (SI)(BX*1), Z1
+	VADDPS  Z1, Z0, Z2
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z2, (SI)
+	VMOVUPS Z0, (SI)(BX*1)
 	ADDQ    $0x40, SI
-	SUBQ    $0x10, DI
-	CMPQ    DI, $0x10
-	JGE     loop6
+	CMPQ    SI, DI
+	JLT     pairs5
+	ADDQ    BX, SI
+	JMP     block4
 
-tail7:
-	TESTQ        DI, DI
-	JLE          done8
-	VPBROADCASTD DI, Z1
-	VPCMPGTD     lane_avx512<>+0(SB), Z1, K1
-	VMOVUPS      Z0, K1, (BX)(SI*1)
+next6:
+	SHLQ $0x01, BX
+	JMP  stage3
 
-done8:
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z0, Z0
-	MOVQ    AX, BX
-	MOVQ    blocks+40(FP), SI
-	TESTQ   SI, SI
-	JLE     done10
-
-loop9:
-	VMOVUPS (BX), Z4
-	VMAXPS  Z1, Z4, Z1
-	VMOVUPS 64(BX), Z4
-	VMAXPS  Z2, Z4, Z2
-	VMOVUPS 128(BX), Z4
-	VMAXPS  Z3, Z4, Z3
-	VMOVUPS 192(BX), Z4
-	VMAXPS  Z0, Z4, Z0
-	ADDQ    $+256, BX
-	DECQ    SI
-	JNE     loop9
-
-done10:
-	VMAXPS        Z0, Z3, Z3
-	VMAXPS        Z3, Z2, Z2
-	VMAXPS        Z2, Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VMAXPS        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VMAXPS        X0, X1, X1
-	VMOVHLPS      X1, X1, X0
-	VMAXPS        X0, X1, X1
-	VMOVSHDUP     X1, X0
-	VMAXPS        X0, X1, X1
-	VXORPS        X0, X0, X0
-	VADDSS        X0, X1, X1
-	VMOVSS        X1, (CX)
-	MOVQ          ldp+24(FP), BX
-	LEAQ          (AX)(BX*4), AX
-	MOVQ          lds+88(FP), BX
-	LEAQ          (CX)(BX*4), CX
-	DECQ          DX
-	JNE           loop1
-
-done2:
-	VPBROADCASTD exp2Min_avx512<>+0(SB), Z0
-	VPBROADCASTD one_avx512<>+0(SB), Z1
-	VPBROADCASTD exp2C1_avx512<>+0(SB), Z2
-	VPBROADCASTD exp2C2_avx512<>+0(SB), Z3
-	VPBROADCASTD exp2C3_avx512<>+0(SB), Z4
-	VPBROADCASTD exp2C4_avx512<>+0(SB), Z5
-	VPBROADCASTD exp2C5_avx512<>+0(SB), Z6
-	MOVQ         ahead_base+96(FP), BX
-	MOVQ         ahead_len+104(FP), AX
-	MOVQ         rows+32(FP), CX
-	IMULQ        blocks+40(FP), CX
-	SHLQ         $0x08, CX
-	CMPQ         AX, CX
-	JGE          enough11
-	MOVQ         p_base+0(FP), BX
-
-enough11:
-	MOVQ  p_base+0(FP), AX
-	MOVQ  stats_base+64(FP), CX
-	MOVQ  rows+32(FP), DX
-	TESTQ DX, DX
-	JLE   done13
-
-loop12:
-	MOVQ         AX, SI
-	MOVQ         blocks+40(FP), DI
-	VBROADCASTSS (CX), Z7
-	VXORPS       Z8, Z8, Z8
-	TESTQ        DI, DI
-	JLE          done15
-
-loop14:
-	PREFETCHT0  (BX)
-	VMOVUPS     (SI), Z9
-	VSUBPS      Z7, Z9, Z9
-	VCMPPS      $0x05, Z0, Z9, K1
-	VRNDSCALEPS $0x00, Z9, Z10
-	VSUBPS      Z10, Z9, Z9
-	VMOVUPS     Z6, Z11
-	VFMADD213PS Z5, Z9, Z11
-	VFMADD213PS Z4, Z9, Z11
-	VFMADD213PS Z3, Z9, Z11
-	VFMADD213PS Z2, Z9, Z11
-	VFMADD213PS Z1, Z9, Z11
-	VCVTPS2DQ   Z10, Z10
-	VPSLLD      $0x17, Z10, Z10
-	VPADDD.Z    Z10, Z11, K1, Z11
-	VADDPS      Z11, Z8, Z8
-	VMOVUPS     Z11, (SI)
-	PREFETCHT0  64(BX)
-	VMOVUPS     64(SI), Z9
-	VSUBPS      Z7, Z9, Z9
-	VCMPPS      $0x05, Z0, Z9, K1
-	VRNDSCALEPS $0x00, Z9, Z10
-	VSUBPS      Z10, Z9, Z9
-	VMOVUPS     Z6, Z11
-	VFMADD213PS Z5, Z9, Z11
-	VFMADD213PS Z4, Z9, Z11
-	VFMADD213PS Z3, Z9, Z11
-	VFMADD213PS Z2, Z9, Z11
-	VFMADD213PS Z1, Z9, Z11
-	VCVTPS2DQ   Z10, Z10
-	VPSLLD      $0x17, Z10, Z10
-	VPADDD.Z    Z10, Z11, K1, Z11
-	VADDPS      Z11, Z8, Z8
-	VMOVUPS     Z11, 64(SI)
-	PREFETCHT0  128(BX)
-	VMOVUPS     128(SI), Z9
-	VSUBPS      Z7, Z9, Z9
-	VCMPPS      $0x05, Z0, Z9, K1
-	VRNDSCALEPS $0x00, Z9, Z10
-	VSUBPS      Z10, Z9, Z9
-	VMOVUPS     Z6, Z11
-	VFMADD213PS Z5, Z9, Z11
-	VFMADD213PS Z4, Z9, Z11
-	VFMADD213PS Z3, Z9, Z11
-	VFMADD213PS Z2, Z9, Z11
-	VFMADD213PS Z1, Z9, Z11
-	VCVTPS2DQ   Z10, Z10
-	VPSLLD      $0x17, Z10, Z10
-	VPADDD.Z    Z10, Z11, K1, Z11
-	VADDPS      Z11, Z8, Z8
-	VMOVUPS     Z11, 128(SI)
-	PREFETCHT0  192(BX)
-	VMOVUPS     192(SI), Z9
-	VSUBPS      Z7, Z9, Z9
-	VCMPPS      $0x05, Z0, Z9, K1
-	VRNDSCALEPS $0x00, Z9, Z10
-	VSUBPS      Z10, Z9, Z9
-	VMOVUPS     Z6, Z11
-	VFMADD213PS Z5, Z9, Z11
-	VFMADD213PS Z4, Z9, Z11
-	VFMADD213PS Z3, Z9, Z11
-	VFMADD213PS Z2, Z9, Z11
-	VFMADD213PS Z1, Z9, Z11
-	VCVTPS2DQ   Z10, Z10
-	VPSLLD      $0x17, Z10, Z10
-	VPADDD.Z    Z10, Z11, K1, Z11
-	VADDPS      Z11, Z8, Z8
-	VMOVUPS     Z11, 192(SI)
-	ADDQ        $+256, SI
-	ADDQ        $+256, BX
-	DECQ        DI
-	JNE         loop14
-
-done15:
-	VEXTRACTF64X4 $0x01, Z8, Y7
-	VADDPS        Y7, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X7
-	VADDPS        X7, X8, X8
-	VMOVHLPS      X8, X8, X7
-	VADDPS        X7, X8, X8
-	VMOVSHDUP     X8, X7
-	VADDPS        X7, X8, X8
-	VMOVSS        X8, 4(CX)
-	MOVQ          ldp+24(FP), SI
-	LEAQ          (AX)(SI*4), AX
-	MOVQ          lds+88(FP), SI
-	LEAQ          (CX)(SI*4), CX
-	DECQ          DX
-	JNE           loop12
-
-done13:
+done7:
 	VZEROUPPER
 	RET
 
-DATA minusInf_avx512<>+0(SB)/4, $0xff800000
-GLOBL minusInf_avx512<>(SB), RODATA|NOPTR, $4
+DATA signs1_avx512<>+0(SB)/4, $0x3f800000
+DATA signs1_avx512<>+4(SB)/4, $0xbf800000
+DATA signs1_avx512<>+8(SB)/4, $0x3f800000
+DATA signs1_avx512<>+12(SB)/4, $0xbf800000
+DATA signs1_avx512<>+16(SB)/4, $0x3f800000
+DATA signs1_avx512<>+20(SB)/4, $0xbf800000
+DATA signs1_avx512<>+24(SB)/4, $0x3f800000
+DATA signs1_avx512<>+28(SB)/4, $0xbf800000
+DATA signs1_avx512<>+32(SB)/4, $0x3f800000
+DATA signs1_avx512<>+36(SB)/4, $0xbf800000
+DATA signs1_avx512<>+40(SB)/4, $0x3f800000
+DATA signs1_avx512<>+44(SB)/4, $0xbf800000
+DATA signs1_avx512<>+48(SB)/4, $0x3f800000
+DATA signs1_avx512<>+52(SB)/4, $0xbf800000
+DATA signs1_avx512<>+56(SB)/4, $0x3f800000
+DATA signs1_avx512<>+60(SB)/4, $0xbf800000
+GLOBL signs1_avx512<>(SB), RODATA|NOPTR, $64
 
-DATA exp2Min_avx512<>+0(SB)/4, $0xc2fc0000
-GLOBL exp2Min_avx512<>(SB), RODATA|NOPTR, $4
+DATA signs2_avx512<>+0(SB)/4, $0x3f800000
+DATA signs2_avx512<>+4(SB)/4, $0x3f800000
+DATA signs2_avx512<>+8(SB)/4, $0xbf800000
+DATA signs2_avx512<>+12(SB)/4, $0xbf800000
+DATA signs2_avx512<>+16(SB)/4, $0x3f800000
+DATA signs2_avx512<>+20(SB)/4, $0x3f800000
+DATA signs2_avx512<>+24(SB)/4, $0xbf800000
+DATA signs2_avx512<>+28(SB)/4, $0xbf800000
+DATA signs2_avx512<>+32(SB)/4, $0x3f800000
+DATA signs2_avx512<>+36(SB)/4, $0x3f800000
+DATA signs2_avx512<>+40(SB)/4, $0xbf800000
+DATA signs2_avx512<>+44(SB)/4, $0xbf800000
+DATA signs2_avx512<>+48(SB)/4, $0x3f800000
+DATA signs2_avx512<>+52(SB)/4, $0x3f800000
+DATA signs2_avx512<>+56(SB)/4, $0xbf800000
+DATA signs2_avx512<>+60(SB)/4, $0xbf800000
+GLOBL signs2_avx512<>(SB), RODATA|NOPTR, $64
 
-DATA exp2C1_avx512<>+0(SB)/4, $0x3f317215
-GLOBL exp2C1_avx512<>(SB), RODATA|NOPTR, $4
+DATA signs4_avx512<>+0(SB)/4, $0x3f800000
+DATA signs4_avx512<>+4(SB)/4, $0x3f800000
+DATA signs4_avx512<>+8(SB)/4, $0x3f800000
+DATA signs4_avx512<>+12(SB)/4, $0x3f800000
+DATA signs4_avx512<>+16(SB)/4, $0xbf800000
+DATA signs4_avx512<>+20(SB)/4, $0xbf800000
+DATA signs4_avx512<>+24(SB)/4, $0xbf800000
+DATA signs4_avx512<>+28(SB)/4, $0xbf800000
+DATA signs4_avx512<>+32(SB)/4, $0x3f800000
+DATA signs4_avx512<>+36(SB)/4, $0x3f800000
+DATA signs4_avx512<>+40(SB)/4, $0x3f800000
+DATA signs4_avx512<>+44(SB)/4, $0x3f800000
+DATA signs4_avx512<>+48(SB)/4, $0xbf800000
+DATA signs4_avx512<>+52(SB)/4, $0xbf800000
+DATA signs4_avx512<>+56(SB)/4, $0xbf800000
+DATA signs4_avx512<>+60(SB)/4, $0xbf800000
+GLOBL signs4_avx512<>(SB), RODATA|NOPTR, $64
 
-DATA exp2C2_avx512<>+0(SB)/4, $0x3e75fce1
-GLOBL exp2C2_avx512<>(SB), RODATA|NOPTR, $4
-
-DATA exp2C3_avx512<>+0(SB)/4, $0x3d635b6d
-GLOBL exp2C3_avx512<>(SB), RODATA|NOPTR, $4
-
-DATA exp2C4_avx512<>+0(SB)/4, $0x3c1e7459
-GLOBL exp2C4_avx512<>(SB), RODATA|NOPTR, $4
-
-DATA exp2C5_avx512<>+0(SB)/4, $0x3aadecbe
-GLOBL exp2C5_avx512<>(SB), RODATA|NOPTR, $4
+DATA signs8_avx512<>+0(SB)/4, $0x3f800000
+DATA signs8_avx512<>+4(SB)/4, $0x3f800000
+DATA signs8_avx512<>+8(SB)/4, $0x3f800000
+DATA signs8_avx512<>+12(SB)/4, $0x3f800000
+DATA signs8_avx512<>+16(SB)/4, $0x3f800000
+DATA signs8_avx512<>+20(SB)/4, $0x3f800000
+DATA signs8_avx512<>+24(SB)/4, $0x3f800000
+DATA signs8_avx512<>+28(SB)/4, $0x3f800000
+DATA signs8_avx512<>+32(SB)/4, $0xbf800000
+DATA signs8_avx512<>+36(SB)/4, $0xbf800000
+DATA signs8_avx512<>+40(SB)/4, $0xbf800000
+DATA signs8_avx512<>+44(SB)/4, $0xbf800000
+DATA signs8_avx512<>+48(SB)/4, $0xbf800000
+DATA signs8_avx512<>+52(SB)/4, $0xbf800000
+DATA signs8_avx512<>+56(SB)/4, $0xbf800000
+DATA signs8_avx512<>+60(SB)/4, $0xbf800000
+GLOBL signs8_avx512<>(SB), RODATA|NOPTR, $64
 
 // func expDiff_avx512(dst []float32, g []float32, from float32)
 // Requires: AVX, AVX512F
@@ -1153,6 +1039,24 @@ columns2:
 end3:
 	VZEROUPPER
 	RET
+
+DATA exp2Min_avx512<>+0(SB)/4, $0xc2fc0000
+GLOBL exp2Min_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA exp2C1_avx512<>+0(SB)/4, $0x3f317215
+GLOBL exp2C1_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA exp2C2_avx512<>+0(SB)/4, $0x3e75fce1
+GLOBL exp2C2_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA exp2C3_avx512<>+0(SB)/4, $0x3d635b6d
+GLOBL exp2C3_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA exp2C4_avx512<>+0(SB)/4, $0x3c1e7459
+GLOBL exp2C4_avx512<>(SB), RODATA|NOPTR, $4
+
+DATA exp2C5_avx512<>+0(SB)/4, $0x3aadecbe
+GLOBL exp2C5_avx512<>(SB), RODATA|NOPTR, $4
 
 // func div_avx512(dst []float32, x []float32, s float32)
 // Requires: AVX, AVX512DQ, AVX512F

@@ -10,7 +10,7 @@ TEXT ·gemvQ4_avx2(SB), NOSPLIT, $32-128
 	MOVQ  dst_base+0(FP), AX
 	MOVQ  w_base+72(FP), CX
 	MOVQ  $+64, DX
-	LEAQ  7168(CX), BX
+	LEAQ  12288(CX), BX
 	MOVQ  dst_len+8(FP), SI
 	SHRQ  $0x05, SI
 	MOVQ  SI, 8(SP)
@@ -624,3 +624,4085 @@ DATA unpacked_avx2<>+20(SB)/4, $0x00000006
 DATA unpacked_avx2<>+24(SB)/4, $0x00000003
 DATA unpacked_avx2<>+28(SB)/4, $0x00000007
 GLOBL unpacked_avx2<>(SB), RODATA|NOPTR, $32
+
+// func splitQuery_avx2(q []int8, x []float32) (scale float32, sum int32)
+// Requires: AVX, AVX2
+TEXT ·splitQuery_avx2(SB), NOSPLIT, $0-56
+	MOVQ   q_base+0(FP), AX
+	MOVQ   x_base+24(FP), CX
+	MOVQ   x_len+32(FP), DX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	XORQ   BX, BX
+	MOVQ   DX, SI
+	CMPQ   SI, $0x10
+	JLT    tail2
+
+loop1:
+	VMOVUPS (CX)(BX*1), Y2
+	VANDPS  abs_avx2<>+0(SB), Y2, Y2
+	VPMAXSD Y2, Y0, Y0
+	VMOVUPS 32(CX)(BX*1), Y2
+	VANDPS  abs_avx2<>+0(SB), Y2, Y2
+	VPMAXSD Y2, Y1, Y1
+	ADDQ    $0x40, BX
+	SUBQ    $0x10, SI
+	CMPQ    SI, $0x10
+	JGE     loop1
+
+tail2:
+	TESTQ        SI, SI
+	JLE          done3
+	VMOVD        SI, X2
+	VPBROADCASTD X2, Y2
+	VPCMPGTD     lane_avx2<>+0(SB), Y2, Y2
+	VMASKMOVPS   (CX)(BX*1), Y2, Y2
+	VANDPS       abs_avx2<>+0(SB), Y2, Y2
+	VPMAXSD      Y2, Y0, Y0
+	VMOVD        SI, X2
+	VPBROADCASTD X2, Y2
+	VPCMPGTD     lane_avx2<>+32(SB), Y2, Y2
+	VMASKMOVPS   32(CX)(BX*1), Y2, Y2
+	VANDPS       abs_avx2<>+0(SB), Y2, Y2
+	VPMAXSD      Y2, Y1, Y1
+
+done3:
+	VPMAXSD      Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VPMAXSD      X1, X0, X0
+	VMOVHLPS     X0, X0, X1
+	VPMAXSD      X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VPMAXSD      X1, X0, X0
+	VMOVD        X0, BX
+	VDIVSS       queryMax_avx2<>+0(SB), X0, X2
+	VMOVSS       queryMax_avx2<>+0(SB), X1
+	VDIVSS       X0, X1, X1
+	CMPL         BX, $0x0d800000
+	JCS          small4
+	CMPL         BX, $0x7f800000
+	JCS          scaled6
+	JMP          large5
+
+small4:
+	VXORPS X2, X2, X2
+
+large5:
+	VXORPS X1, X1, X1
+
+scaled6:
+	VMOVSS       X2, scale+48(FP)
+	VBROADCASTSS X1, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	XORQ         BX, BX
+	CMPQ         DX, $0x10
+	JLT          tail8
+
+loop7:
+	VMOVUPS   (CX)(BX*1), Y3
+	VMULPS    Y0, Y3, Y3
+	VCVTPS2DQ Y3, Y3
+	VPSLLD    $0x08, Y3, Y3
+	VPSRAD    $0x08, Y3, Y3
+	VPADDD    Y3, Y1, Y1
+	VMOVUPS   32(CX)(BX*1), Y4
+	VMULPS    Y0, Y4, Y4
+	VCVTPS2DQ Y4, Y4
+	VPSLLD    $0x08, Y4, Y4
+	VPSRAD    $0x08, Y4, Y4
+	VPADDD    Y4, Y2, Y2
+	VPACKSSDW Y4, Y3, Y3
+	VPERMQ    $0xd8, Y3, Y3
+	VPSHUFB   exchange_avx2<>+0(SB), Y3, Y3
+	VMOVDQU   Y3, (AX)
+	ADDQ      $0x40, BX
+	ADDQ      $0x20, AX
+	SUBQ      $0x10, DX
+	CMPQ      DX, $0x10
+	JGE       loop7
+
+tail8:
+	TESTQ        DX, DX
+	JLE          done9
+	VMOVD        DX, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     lane_avx2<>+0(SB), Y3, Y3
+	VMASKMOVPS   (CX)(BX*1), Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPSLLD       $0x08, Y3, Y3
+	VPSRAD       $0x08, Y3, Y3
+	VPADDD       Y3, Y1, Y1
+	VMOVD        DX, X4
+	VPBROADCASTD X4, Y4
+	VPCMPGTD     lane_avx2<>+32(SB), Y4, Y4
+	VMASKMOVPS   32(CX)(BX*1), Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x08, Y4, Y4
+	VPSRAD       $0x08, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPACKSSDW    Y4, Y3, Y3
+	VPERMQ       $0xd8, Y3, Y3
+	VPSHUFB      exchange_avx2<>+0(SB), Y3, Y3
+
+quads10:
+	VMOVQ  X3, (AX)
+	VPERMQ $0x39, Y3, Y3
+	ADDQ   $0x08, AX
+	SUBQ   $0x04, DX
+	JG     quads10
+
+done9:
+	VPADDD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VPADDD       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VPADDD       X0, X1, X1
+	VMOVSHDUP    X1, X0
+	VPADDD       X0, X1, X1
+	VMOVD        X1, AX
+	SHLL         $0x07, AX
+	NEGL         AX
+	MOVL         AX, sum+52(FP)
+	VZEROUPPER
+	RET
+
+DATA queryMax_avx2<>+0(SB)/4, $0x42fe0000
+GLOBL queryMax_avx2<>(SB), RODATA|NOPTR, $4
+
+DATA exchange_avx2<>+0(SB)/4, $0x05040100
+DATA exchange_avx2<>+4(SB)/4, $0x07060302
+DATA exchange_avx2<>+8(SB)/4, $0x0d0c0908
+DATA exchange_avx2<>+12(SB)/4, $0x0f0e0b0a
+DATA exchange_avx2<>+16(SB)/4, $0x05040100
+DATA exchange_avx2<>+20(SB)/4, $0x07060302
+DATA exchange_avx2<>+24(SB)/4, $0x0d0c0908
+DATA exchange_avx2<>+28(SB)/4, $0x0f0e0b0a
+GLOBL exchange_avx2<>(SB), RODATA|NOPTR, $32
+
+// func softmaxQ8_avx2(q []int8, p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, s []byte, ahead []byte)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·softmaxQ8_avx2(SB), NOSPLIT, $0-168
+	MOVQ  p_base+24(FP), AX
+	MOVQ  stats_base+88(FP), CX
+	MOVQ  rows+56(FP), DX
+	TESTQ DX, DX
+	JLE   done2
+
+loop1:
+	VBROADCASTSS minusInf_avx2<>+0(SB), Y0
+	MOVQ         lo+72(FP), BX
+	MOVQ         hi+80(FP), SI
+	MOVQ         blocks+64(FP), DI
+	XORQ         R8, R8
+	CMPQ         BX, $0x10
+	JLT          tail4
+
+loop3:
+	VMOVUPS Y0, (AX)(R8*1)
+	VMOVUPS Y0, 32(AX)(R8*1)
+	ADDQ    $0x40, R8
+	SUBQ    $0x10, BX
+	CMPQ    BX, $0x10
+	JGE     loop3
+
+tail4:
+	TESTQ        BX, BX
+	JLE          done5
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
+	VMASKMOVPS   Y0, Y1, (AX)(R8*1)
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+32(SB), Y1, Y1
+	VMASKMOVPS   Y0, Y1, 32(AX)(R8*1)
+
+done5:
+	SHLQ $0x06, DI
+	SUBQ SI, DI
+	LEAQ (AX)(SI*4), BX
+	XORQ SI, SI
+	CMPQ DI, $0x10
+	JLT  tail7
+
+loop6:
+	VMOVUPS Y0, (BX)(SI*1)
+	VMOVUPS Y0, 32(BX)(SI*1)
+	ADDQ    $0x40, SI
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     loop6
+
+tail7:
+	TESTQ        DI, DI
+	JLE          done8
+	VMOVD        DI, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
+	VMASKMOVPS   Y0, Y1, (BX)(SI*1)
+	VMOVD        DI, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lane_avx2<>+32(SB), Y1, Y1
+	VMASKMOVPS   Y0, Y1, 32(BX)(SI*1)
+
+done8:
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y0
+	MOVQ    AX, BX
+	MOVQ    blocks+64(FP), SI
+	TESTQ   SI, SI
+	JLE     done10
+
+loop9:
+	VMOVUPS (BX), Y4
+	VMAXPS  Y1, Y4, Y1
+	VMOVUPS 32(BX), Y4
+	VMAXPS  Y2, Y4, Y2
+	VMOVUPS 64(BX), Y4
+	VMAXPS  Y3, Y4, Y3
+	VMOVUPS 96(BX), Y4
+	VMAXPS  Y0, Y4, Y0
+	VMOVUPS 128(BX), Y4
+	VMAXPS  Y1, Y4, Y1
+	VMOVUPS 160(BX), Y4
+	VMAXPS  Y2, Y4, Y2
+	VMOVUPS 192(BX), Y4
+	VMAXPS  Y3, Y4, Y3
+	VMOVUPS 224(BX), Y4
+	VMAXPS  Y0, Y4, Y0
+	ADDQ    $+256, BX
+	DECQ    SI
+	JNE     loop9
+
+done10:
+	VMAXPS       Y0, Y2, Y2
+	VMAXPS       Y3, Y1, Y1
+	VMAXPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VMAXPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VMAXPS       X0, X1, X1
+	VMOVSHDUP    X1, X0
+	VMAXPS       X0, X1, X1
+	VXORPS       X0, X0, X0
+	VADDSS       X0, X1, X1
+	VMOVSS       X1, (CX)
+	MOVQ         ldp+48(FP), BX
+	LEAQ         (AX)(BX*4), AX
+	MOVQ         lds+112(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	DECQ         DX
+	JNE          loop1
+
+done2:
+	MOVQ  ahead_base+144(FP), DX
+	MOVQ  ahead_len+152(FP), AX
+	MOVQ  rows+56(FP), CX
+	IMULQ blocks+64(FP), CX
+	SHLQ  $0x08, CX
+	CMPQ  AX, CX
+	JGE   enough11
+	MOVQ  p_base+24(FP), DX
+
+enough11:
+	MOVQ p_base+24(FP), AX
+	MOVQ stats_base+88(FP), CX
+	MOVQ q_base+0(FP), R8
+	XORQ R9, R9
+
+row12:
+	CMPQ         R9, rows+56(FP)
+	JGE          split13
+	MOVQ         s_base+120(FP), DI
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	MOVQ         AX, BX
+	MOVQ         blocks+64(FP), SI
+	VBROADCASTSS (CX), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	TESTQ        SI, SI
+	JLE          done16
+
+loop15:
+	PREFETCHT0  (DX)
+	VMOVUPS     (BX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y1, Y1
+	VMULPS      (DI), Y8, Y8
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y8, (BX)
+	VMOVUPS     32(BX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y2, Y2
+	VMULPS      32(DI), Y8, Y8
+	VADDPS      Y8, Y4, Y4
+	VMOVUPS     Y8, 32(BX)
+	PREFETCHT0  64(DX)
+	VMOVUPS     64(BX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y1, Y1
+	VMULPS      64(DI), Y8, Y8
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y8, 64(BX)
+	VMOVUPS     96(BX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y2, Y2
+	VMULPS      96(DI), Y8, Y8
+	VADDPS      Y8, Y4, Y4
+	VMOVUPS     Y8, 96(BX)
+	PREFETCHT0  128(DX)
+	VMOVUPS     128(BX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y1, Y1
+	VMULPS      128(DI), Y8, Y8
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y8, 128(BX)
+	VMOVUPS     160(BX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y2, Y2
+	VMULPS      160(DI), Y8, Y8
+	VADDPS      Y8, Y4, Y4
+	VMOVUPS     Y8, 160(BX)
+	PREFETCHT0  192(DX)
+	VMOVUPS     192(BX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y1, Y1
+	VMULPS      192(DI), Y8, Y8
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y8, 192(BX)
+	VMOVUPS     224(BX), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y2, Y2
+	VMULPS      224(DI), Y8, Y8
+	VADDPS      Y8, Y4, Y4
+	VMOVUPS     Y8, 224(BX)
+	ADDQ        $+256, BX
+	ADDQ        $+256, DX
+	ADDQ        $+256, DI
+	DECQ        SI
+	JNE         loop15
+
+done16:
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X1
+	VMOVHLPS     X1, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSHDUP    X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 4(CX)
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X0
+	VADDPS       X0, X3, X3
+	VMOVHLPS     X3, X3, X0
+	VADDPS       X0, X3, X3
+	VMOVSHDUP    X3, X0
+	VADDPS       X0, X3, X3
+	VMOVD        X3, BX
+	VDIVSS       weightSum_avx2<>+0(SB), X3, X1
+	VMOVSS       weightSum_avx2<>+0(SB), X0
+	VDIVSS       X3, X0, X0
+	CMPL         BX, $0x0d800000
+	JCS          small17
+	CMPL         BX, $0x7f800000
+	JCS          scaled19
+	JMP          large18
+
+small17:
+	VXORPS X1, X1, X1
+
+large18:
+	VXORPS X0, X0, X0
+
+scaled19:
+	VMOVSS X1, 8(CX)
+	VMOVSS X0, 12(CX)
+
+split13:
+	TESTQ        R9, R9
+	JE           next14
+	MOVQ         lds+112(FP), BX
+	MOVQ         R8, DI
+	NEGQ         BX
+	VBROADCASTSS 12(CX)(BX*4), Y0
+	MOVQ         ldp+48(FP), BX
+	LEAQ         (R8)(BX*4), R8
+	NEGQ         BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         blocks+64(FP), SI
+	TESTQ        SI, SI
+	JLE          done21
+
+loop20:
+	VMULPS    (BX), Y0, Y1
+	VCVTPS2DQ Y1, Y1
+	VMULPS    32(BX), Y0, Y2
+	VCVTPS2DQ Y2, Y2
+	VPACKUSDW Y2, Y1, Y1
+	VPERMQ    $0xd8, Y1, Y1
+	VPSHUFB   exchange_avx2<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, (DI)
+	VMULPS    64(BX), Y0, Y1
+	VCVTPS2DQ Y1, Y1
+	VMULPS    96(BX), Y0, Y2
+	VCVTPS2DQ Y2, Y2
+	VPACKUSDW Y2, Y1, Y1
+	VPERMQ    $0xd8, Y1, Y1
+	VPSHUFB   exchange_avx2<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 32(DI)
+	VMULPS    128(BX), Y0, Y1
+	VCVTPS2DQ Y1, Y1
+	VMULPS    160(BX), Y0, Y2
+	VCVTPS2DQ Y2, Y2
+	VPACKUSDW Y2, Y1, Y1
+	VPERMQ    $0xd8, Y1, Y1
+	VPSHUFB   exchange_avx2<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 64(DI)
+	VMULPS    192(BX), Y0, Y1
+	VCVTPS2DQ Y1, Y1
+	VMULPS    224(BX), Y0, Y2
+	VCVTPS2DQ Y2, Y2
+	VPACKUSDW Y2, Y1, Y1
+	VPERMQ    $0xd8, Y1, Y1
+	VPSHUFB   exchange_avx2<>+0(SB), Y1, Y1
+	VMOVDQU   Y1, 96(DI)
+	ADDQ      $+256, BX
+	ADDQ      $+128, DI
+	DECQ      SI
+	JNE       loop20
+
+done21:
+next14:
+	MOVQ ldp+48(FP), BX
+	LEAQ (AX)(BX*4), AX
+	MOVQ lds+112(FP), BX
+	LEAQ (CX)(BX*4), CX
+	INCQ R9
+	CMPQ R9, rows+56(FP)
+	JLE  row12
+	VZEROUPPER
+	RET
+
+DATA minusInf_avx2<>+0(SB)/4, $0xff800000
+GLOBL minusInf_avx2<>(SB), RODATA|NOPTR, $4
+
+DATA exp2Min_avx2<>+0(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+4(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+8(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+12(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+16(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+20(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+24(SB)/4, $0xc2fc0000
+DATA exp2Min_avx2<>+28(SB)/4, $0xc2fc0000
+GLOBL exp2Min_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA one_avx2<>+0(SB)/4, $0x3f800000
+DATA one_avx2<>+4(SB)/4, $0x3f800000
+DATA one_avx2<>+8(SB)/4, $0x3f800000
+DATA one_avx2<>+12(SB)/4, $0x3f800000
+DATA one_avx2<>+16(SB)/4, $0x3f800000
+DATA one_avx2<>+20(SB)/4, $0x3f800000
+DATA one_avx2<>+24(SB)/4, $0x3f800000
+DATA one_avx2<>+28(SB)/4, $0x3f800000
+GLOBL one_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C1_avx2<>+0(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+4(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+8(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+12(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+16(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+20(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+24(SB)/4, $0x3f317215
+DATA exp2C1_avx2<>+28(SB)/4, $0x3f317215
+GLOBL exp2C1_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C2_avx2<>+0(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+4(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+8(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+12(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+16(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+20(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+24(SB)/4, $0x3e75fce1
+DATA exp2C2_avx2<>+28(SB)/4, $0x3e75fce1
+GLOBL exp2C2_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C3_avx2<>+0(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+4(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+8(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+12(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+16(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+20(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+24(SB)/4, $0x3d635b6d
+DATA exp2C3_avx2<>+28(SB)/4, $0x3d635b6d
+GLOBL exp2C3_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C4_avx2<>+0(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+4(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+8(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+12(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+16(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+20(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+24(SB)/4, $0x3c1e7459
+DATA exp2C4_avx2<>+28(SB)/4, $0x3c1e7459
+GLOBL exp2C4_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA exp2C5_avx2<>+0(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+4(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+8(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+12(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+16(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+20(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+24(SB)/4, $0x3aadecbe
+DATA exp2C5_avx2<>+28(SB)/4, $0x3aadecbe
+GLOBL exp2C5_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA weightSum_avx2<>+0(SB)/4, $0x46800000
+GLOBL weightSum_avx2<>(SB), RODATA|NOPTR, $4
+
+// func scoreQ4_avx2(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim int, blocks int, rows int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·scoreQ4_avx2(SB), NOSPLIT, $0-160
+	VMOVUPS keyLevels_avx2<>+0(SB), Y0
+	MOVQ    ldd+24(FP), CX
+	MOVQ    ldq+56(FP), BX
+	MOVQ    k_base+112(FP), SI
+	MOVQ    dst_base+0(FP), R8
+	MOVQ    blocks+144(FP), R9
+	SHLQ    $0x02, CX
+	TESTQ   R9, R9
+	JLE     done2
+
+loop1:
+	MOVQ  R8, AX
+	MOVQ  q_base+32(FP), DX
+	MOVQ  rows+152(FP), DI
+	XORQ  R10, R10
+	TESTQ DI, DI
+	JE    done4
+
+rows3:
+	CMPQ DI, $0x06
+	JGE  rows3of8
+	MOVQ DI, R11
+	CMPQ DI, $0x03
+	JLE  choose5
+	INCQ R11
+	SHRQ $0x01, R11
+
+choose5:
+	CMPQ R11, $0x01
+	JEQ  rows1of6
+	CMPQ R11, $0x02
+	JEQ  rows2of7
+
+rows3of8:
+	// Tile of 3 rows, panel of 64 columns.
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y1
+	VPBROADCASTD (R11)(R10*1), Y2
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y3
+	VPBROADCASTD 4(R11)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Y5
+	VPBROADCASTD 8(R11)(R10*1), Y6
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x03, R12
+
+steps9:
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      (R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      (R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps9
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x05, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       (R11), Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, (R13)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       32(R11), Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 32(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       (R11), Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (R13)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       32(R11), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 32(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 8(R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (R11), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, (R13)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       32(R11), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 32(R13)
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y1
+	VPBROADCASTD (R11)(R10*1), Y2
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y3
+	VPBROADCASTD 4(R11)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Y5
+	VPBROADCASTD 8(R11)(R10*1), Y6
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x03, R12
+
+steps10:
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      64(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      96(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      64(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      96(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps10
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x05, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       64(R11), Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, 64(R13)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       96(R11), Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 96(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(R11), Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 64(R13)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       96(R11), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 96(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 8(R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R11), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 64(R13)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       96(R11), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 96(R13)
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y1
+	VPBROADCASTD (R11)(R10*1), Y2
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y3
+	VPBROADCASTD 4(R11)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Y5
+	VPBROADCASTD 8(R11)(R10*1), Y6
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x03, R12
+
+steps11:
+	PREFETCHT0   8320(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      128(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      128(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps11
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x05, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       128(R11), Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, 128(R13)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       160(R11), Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 160(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       128(R11), Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 128(R13)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       160(R11), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 160(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 8(R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       128(R11), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 128(R13)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       160(R11), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 160(R13)
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y1
+	VPBROADCASTD (R11)(R10*1), Y2
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y3
+	VPBROADCASTD 4(R11)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 8(R11)(R10*1), Y5
+	VPBROADCASTD 8(R11)(R10*1), Y6
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x03, R12
+
+steps12:
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      192(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      224(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      192(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      224(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps12
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x05, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       192(R11), Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, 192(R13)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       224(R11), Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 224(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       192(R11), Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 192(R13)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       224(R11), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 224(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 8(R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       192(R11), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 192(R13)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       224(R11), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 224(R13)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         $+12, R10
+	SUBQ         $0x03, DI
+	JNE          rows3
+	JMP          done4
+
+rows2of7:
+	// Tile of 2 rows, panel of 64 columns.
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y1
+	VPBROADCASTD (R11)(R10*1), Y2
+	VPBROADCASTD (R11)(R10*1), Y3
+	VPBROADCASTD (R11)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y5
+	VPBROADCASTD 4(R11)(R10*1), Y6
+	VPBROADCASTD 4(R11)(R10*1), Y7
+	VPBROADCASTD 4(R11)(R10*1), Y8
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x03, R12
+
+steps13:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y9
+	VPBROADCASTD 4(R13), Y10
+	VPBROADCASTD (R13)(BX*1), Y11
+	VPBROADCASTD 4(R13)(BX*1), Y12
+	VMOVDQU      (R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      64(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      96(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	VPBROADCASTD 8(R13), Y9
+	VPBROADCASTD 12(R13), Y10
+	VPBROADCASTD 8(R13)(BX*1), Y11
+	VPBROADCASTD 12(R13)(BX*1), Y12
+	VMOVDQU      (R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      64(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      96(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps13
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x05, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       (R11), Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y1, (R13)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       32(R11), Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 32(R13)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(R11), Y3, Y3
+	VMULPS       Y9, Y3, Y3
+	VMOVUPS      Y3, 64(R13)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       96(R11), Y4, Y4
+	VMULPS       Y9, Y4, Y4
+	VMOVUPS      Y4, 96(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (R11), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, (R13)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       32(R11), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 32(R13)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       64(R11), Y7, Y7
+	VMULPS       Y1, Y7, Y7
+	VMOVUPS      Y7, 64(R13)
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       96(R11), Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VMOVUPS      Y8, 96(R13)
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y1
+	VPBROADCASTD (R11)(R10*1), Y2
+	VPBROADCASTD (R11)(R10*1), Y3
+	VPBROADCASTD (R11)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD 4(R11)(R10*1), Y5
+	VPBROADCASTD 4(R11)(R10*1), Y6
+	VPBROADCASTD 4(R11)(R10*1), Y7
+	VPBROADCASTD 4(R11)(R10*1), Y8
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x03, R12
+
+steps14:
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y9
+	VPBROADCASTD 4(R13), Y10
+	VPBROADCASTD (R13)(BX*1), Y11
+	VPBROADCASTD 4(R13)(BX*1), Y12
+	VMOVDQU      128(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      192(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      224(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	VPBROADCASTD 8(R13), Y9
+	VPBROADCASTD 12(R13), Y10
+	VPBROADCASTD 8(R13)(BX*1), Y11
+	VPBROADCASTD 12(R13)(BX*1), Y12
+	VMOVDQU      128(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      192(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      224(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps14
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x05, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       128(R11), Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y1, 128(R13)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       160(R11), Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 160(R13)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       192(R11), Y3, Y3
+	VMULPS       Y9, Y3, Y3
+	VMOVUPS      Y3, 192(R13)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       224(R11), Y4, Y4
+	VMULPS       Y9, Y4, Y4
+	VMOVUPS      Y4, 224(R13)
+	ADDQ         CX, R13
+	VBROADCASTSS 4(R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       128(R11), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 128(R13)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       160(R11), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 160(R13)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       192(R11), Y7, Y7
+	VMULPS       Y1, Y7, Y7
+	VMOVUPS      Y7, 192(R13)
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       224(R11), Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VMOVUPS      Y8, 224(R13)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         $+8, R10
+	SUBQ         $0x02, DI
+	JNE          rows3
+	JMP          done4
+
+rows1of6:
+	// Tile of 1 rows, panel of 64 columns.
+	MOVQ         sums_base+88(FP), R11
+	VPBROADCASTD (R11)(R10*1), Y1
+	VPBROADCASTD (R11)(R10*1), Y2
+	VPBROADCASTD (R11)(R10*1), Y3
+	VPBROADCASTD (R11)(R10*1), Y4
+	VPBROADCASTD (R11)(R10*1), Y5
+	VPBROADCASTD (R11)(R10*1), Y6
+	VPBROADCASTD (R11)(R10*1), Y7
+	VPBROADCASTD (R11)(R10*1), Y8
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         dim+136(FP), R12
+	SHRQ         $0x03, R12
+
+steps15:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y9
+	VPBROADCASTD 4(R13), Y10
+	VMOVDQU      (R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y1, Y1
+	VMOVDQU      32(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y2, Y2
+	VMOVDQU      64(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y3, Y3
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y3, Y3
+	VMOVDQU      96(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y4, Y4
+	VMOVDQU      128(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y5, Y5
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y5, Y5
+	VMOVDQU      160(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y6, Y6
+	VMOVDQU      192(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y7, Y7
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y7, Y7
+	VMOVDQU      224(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y10, Y12, Y9
+	VPADDD       Y9, Y8, Y8
+	VPBROADCASTD 8(R13), Y9
+	VPBROADCASTD 12(R13), Y10
+	VMOVDQU      (R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y1, Y1
+	VMOVDQU      32(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y2, Y2
+	VMOVDQU      64(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y3, Y3
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y3, Y3
+	VMOVDQU      96(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y4, Y4
+	VMOVDQU      128(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y5, Y5
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y5, Y5
+	VMOVDQU      160(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y6, Y6
+	VMOVDQU      192(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y7, Y7
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y7, Y7
+	VMOVDQU      224(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRLW       $0x08, Y11, Y12
+	VPAND        evenBytes_avx2<>+0(SB), Y11, Y11
+	VPMADDWD     Y9, Y11, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y10, Y12, Y9
+	VPADDD       Y9, Y8, Y8
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps15
+	MOVQ         dim+136(FP), R11
+	MOVQ         scale_base+64(FP), R12
+	MOVQ         AX, R13
+	SHLQ         $0x05, R11
+	ADDQ         SI, R11
+	ADDQ         R10, R12
+	VBROADCASTSS (R12), Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       (R11), Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y1, (R13)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       32(R11), Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 32(R13)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(R11), Y3, Y3
+	VMULPS       Y9, Y3, Y3
+	VMOVUPS      Y3, 64(R13)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       96(R11), Y4, Y4
+	VMULPS       Y9, Y4, Y4
+	VMOVUPS      Y4, 96(R13)
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       128(R11), Y5, Y5
+	VMULPS       Y9, Y5, Y5
+	VMOVUPS      Y5, 128(R13)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       160(R11), Y6, Y6
+	VMULPS       Y9, Y6, Y6
+	VMOVUPS      Y6, 160(R13)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       192(R11), Y7, Y7
+	VMULPS       Y9, Y7, Y7
+	VMOVUPS      Y7, 192(R13)
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       224(R11), Y8, Y8
+	VMULPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 224(R13)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         $+4, R10
+	SUBQ         $0x01, DI
+	JNE          rows3
+
+done4:
+	ADDQ       $+256, R8
+	MOVQ       dim+136(FP), AX
+	SHLQ       $0x05, AX
+	ADDQ       AX, SI
+	PREFETCHT0 8192(SI)
+	PREFETCHT0 8256(SI)
+	PREFETCHT0 8320(SI)
+	PREFETCHT0 8384(SI)
+	ADDQ       $+256, SI
+	DECQ       R9
+	JNE        loop1
+
+done2:
+	VZEROUPPER
+	RET
+
+DATA keyLevels_avx2<>+0(SB)/4, $0x48382407
+DATA keyLevels_avx2<>+4(SB)/4, $0x7a6f6356
+DATA keyLevels_avx2<>+8(SB)/4, $0xaa9d9186
+DATA keyLevels_avx2<>+12(SB)/4, $0xf9dcc8b8
+DATA keyLevels_avx2<>+16(SB)/4, $0x48382407
+DATA keyLevels_avx2<>+20(SB)/4, $0x7a6f6356
+DATA keyLevels_avx2<>+24(SB)/4, $0xaa9d9186
+DATA keyLevels_avx2<>+28(SB)/4, $0xf9dcc8b8
+DATA keyLevels_avx2<>+32(SB)/4, $0x48382407
+DATA keyLevels_avx2<>+36(SB)/4, $0x7a6f6356
+DATA keyLevels_avx2<>+40(SB)/4, $0xaa9d9186
+DATA keyLevels_avx2<>+44(SB)/4, $0xf9dcc8b8
+DATA keyLevels_avx2<>+48(SB)/4, $0x48382407
+DATA keyLevels_avx2<>+52(SB)/4, $0x7a6f6356
+DATA keyLevels_avx2<>+56(SB)/4, $0xaa9d9186
+DATA keyLevels_avx2<>+60(SB)/4, $0xf9dcc8b8
+GLOBL keyLevels_avx2<>(SB), RODATA|NOPTR, $64
+
+DATA evenBytes_avx2<>+0(SB)/4, $0x00ff00ff
+DATA evenBytes_avx2<>+4(SB)/4, $0x00ff00ff
+DATA evenBytes_avx2<>+8(SB)/4, $0x00ff00ff
+DATA evenBytes_avx2<>+12(SB)/4, $0x00ff00ff
+DATA evenBytes_avx2<>+16(SB)/4, $0x00ff00ff
+DATA evenBytes_avx2<>+20(SB)/4, $0x00ff00ff
+DATA evenBytes_avx2<>+24(SB)/4, $0x00ff00ff
+DATA evenBytes_avx2<>+28(SB)/4, $0x00ff00ff
+GLOBL evenBytes_avx2<>(SB), RODATA|NOPTR, $32
+
+// func weighQ4_avx2(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens int, cols int, blocks int, rows int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·weighQ4_avx2(SB), NOSPLIT, $0-152
+	VMOVUPS valueLevels_avx2<>+0(SB), Y0
+	MOVQ    ldd+24(FP), CX
+	MOVQ    ldp+56(FP), BX
+	MOVQ    v_base+96(FP), SI
+	MOVQ    dst_base+0(FP), R9
+	MOVQ    cols+128(FP), R10
+	SHLQ    $0x02, CX
+
+panels1:
+	CMPQ  R10, $0x40
+	JLT   narrower2
+	MOVQ  R9, AX
+	MOVQ  p_base+32(FP), DX
+	MOVQ  scale_base+64(FP), R8
+	MOVQ  rows+144(FP), DI
+	TESTQ DI, DI
+	JE    done4
+
+rows3:
+	CMPQ DI, $0x06
+	JGE  rows3of8
+	MOVQ DI, R11
+	CMPQ DI, $0x03
+	JLE  choose5
+	INCQ R11
+	SHRQ $0x01, R11
+
+choose5:
+	CMPQ R11, $0x01
+	JEQ  rows1of6
+	CMPQ R11, $0x02
+	JEQ  rows2of7
+
+rows3of8:
+	// Tile of 3 rows, panel of 64 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps9:
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      (R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      (R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps9
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, (R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 32(R11)
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x03, R12
+
+steps10:
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      64(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      96(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      64(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      96(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps10
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, 64(R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 96(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 64(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 96(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 64(R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 96(R11)
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x03, R12
+
+steps11:
+	PREFETCHT0   8320(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      128(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      128(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps11
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, 128(R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 160(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 128(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 160(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 128(R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 160(R11)
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x03, R12
+
+steps12:
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      192(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      224(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      192(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      224(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps12
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, 192(R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 224(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 192(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 224(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 192(R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 224(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x03, DI
+	JNE          rows3
+	JMP          done4
+
+rows2of7:
+	// Tile of 2 rows, panel of 64 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps13:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y9
+	VPBROADCASTD 4(R13), Y10
+	VPBROADCASTD (R13)(BX*1), Y11
+	VPBROADCASTD 4(R13)(BX*1), Y12
+	VMOVDQU      (R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      64(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      96(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	VPBROADCASTD 8(R13), Y9
+	VPBROADCASTD 12(R13), Y10
+	VPBROADCASTD 8(R13)(BX*1), Y11
+	VPBROADCASTD 12(R13)(BX*1), Y12
+	VMOVDQU      (R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      64(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      96(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps13
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y9, Y3, Y3
+	VMOVUPS      Y3, 64(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y9, Y4, Y4
+	VMOVUPS      Y4, 96(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, (R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 32(R11)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y1, Y7, Y7
+	VMOVUPS      Y7, 64(R11)
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VMOVUPS      Y8, 96(R11)
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x03, R12
+
+steps14:
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y9
+	VPBROADCASTD 4(R13), Y10
+	VPBROADCASTD (R13)(BX*1), Y11
+	VPBROADCASTD 4(R13)(BX*1), Y12
+	VMOVDQU      128(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      192(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      224(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	VPBROADCASTD 8(R13), Y9
+	VPBROADCASTD 12(R13), Y10
+	VPBROADCASTD 8(R13)(BX*1), Y11
+	VPBROADCASTD 12(R13)(BX*1), Y12
+	VMOVDQU      128(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      192(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      224(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps14
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y1, 128(R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 160(R11)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y9, Y3, Y3
+	VMOVUPS      Y3, 192(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y9, Y4, Y4
+	VMOVUPS      Y4, 224(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 128(R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 160(R11)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y1, Y7, Y7
+	VMOVUPS      Y7, 192(R11)
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VMOVUPS      Y8, 224(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x02, DI
+	JNE          rows3
+	JMP          done4
+
+rows1of6:
+	// Tile of 1 rows, panel of 64 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps15:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	PREFETCHT0   8320(R11)
+	PREFETCHT0   8384(R11)
+	VPBROADCASTD (R13), Y9
+	VPBROADCASTD 4(R13), Y10
+	VMOVDQU      (R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y1, Y1
+	VMOVDQU      32(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y2, Y2
+	VMOVDQU      64(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y3, Y3
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y3, Y3
+	VMOVDQU      96(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y4, Y4
+	VMOVDQU      128(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y5, Y5
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y5, Y5
+	VMOVDQU      160(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y6, Y6
+	VMOVDQU      192(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y7, Y7
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y7, Y7
+	VMOVDQU      224(R11), Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y10, Y12, Y9
+	VPADDD       Y9, Y8, Y8
+	VPBROADCASTD 8(R13), Y9
+	VPBROADCASTD 12(R13), Y10
+	VMOVDQU      (R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y1, Y1
+	VMOVDQU      32(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y2, Y2
+	VMOVDQU      64(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y3, Y3
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y3, Y3
+	VMOVDQU      96(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y4, Y4
+	VMOVDQU      128(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y5, Y5
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y5, Y5
+	VMOVDQU      160(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y6, Y6
+	VMOVDQU      192(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y11
+	VPADDD       Y11, Y7, Y7
+	VPMADDWD     Y10, Y12, Y11
+	VPADDD       Y11, Y7, Y7
+	VMOVDQU      224(R11), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibble_avx2<>+0(SB), Y11, Y11
+	VPSHUFB      Y11, Y0, Y11
+	VPSRAW       $0x08, Y11, Y12
+	VPSLLW       $0x08, Y11, Y11
+	VPSRAW       $0x08, Y11, Y11
+	VPMADDWD     Y9, Y11, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y10, Y12, Y9
+	VPADDD       Y9, Y8, Y8
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNE          steps15
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y9, Y3, Y3
+	VMOVUPS      Y3, 64(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y9, Y4, Y4
+	VMOVUPS      Y4, 96(R11)
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y9, Y5, Y5
+	VMOVUPS      Y5, 128(R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y9, Y6, Y6
+	VMOVUPS      Y6, 160(R11)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y9, Y7, Y7
+	VMOVUPS      Y7, 192(R11)
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 224(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x01, DI
+	JNE          rows3
+
+done4:
+	ADDQ   $+256, R9
+	MOVQ   tokens+120(FP), AX
+	IMUL3Q $+32, AX, AX
+	ADDQ   AX, SI
+	SUBQ   $0x40, R10
+	JMP    panels1
+
+narrower2:
+panels16:
+	CMPQ  R10, $0x20
+	JLT   narrower17
+	MOVQ  R9, AX
+	MOVQ  p_base+32(FP), DX
+	MOVQ  scale_base+64(FP), R8
+	MOVQ  rows+144(FP), DI
+	TESTQ DI, DI
+	JE    done19
+
+rows18:
+	CMPQ DI, $0x06
+	JGE  rows3of23
+	MOVQ DI, R11
+	CMPQ DI, $0x03
+	JLE  choose20
+	INCQ R11
+	SHRQ $0x01, R11
+
+choose20:
+	CMPQ R11, $0x01
+	JEQ  rows1of21
+	CMPQ R11, $0x02
+	JEQ  rows2of22
+
+rows3of23:
+	// Tile of 3 rows, panel of 32 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps24:
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      (R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      (R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+128, R11
+	DECQ         R12
+	JNE          steps24
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, (R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 32(R11)
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	MOVQ         SI, R11
+	MOVQ         DX, R13
+	MOVQ         blocks+136(FP), R12
+	SHLQ         $0x03, R12
+
+steps25:
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      64(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      96(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      64(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      96(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+128, R11
+	DECQ         R12
+	JNE          steps25
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, 64(R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 96(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 64(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 96(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 64(R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 96(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x03, DI
+	JNE          rows18
+	JMP          done19
+
+rows2of22:
+	// Tile of 2 rows, panel of 32 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps26:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y9
+	VPBROADCASTD 4(R13), Y10
+	VPBROADCASTD (R13)(BX*1), Y11
+	VPBROADCASTD 4(R13)(BX*1), Y12
+	VMOVDQU      (R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      64(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      96(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	VPBROADCASTD 8(R13), Y9
+	VPBROADCASTD 12(R13), Y10
+	VPBROADCASTD 8(R13)(BX*1), Y11
+	VPBROADCASTD 12(R13)(BX*1), Y12
+	VMOVDQU      (R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      64(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      96(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	ADDQ         $0x10, R13
+	ADDQ         $+128, R11
+	DECQ         R12
+	JNE          steps26
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y9, Y3, Y3
+	VMOVUPS      Y3, 64(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y9, Y4, Y4
+	VMOVUPS      Y4, 96(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, (R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 32(R11)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y1, Y7, Y7
+	VMOVUPS      Y7, 64(R11)
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VMOVUPS      Y8, 96(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x02, DI
+	JNE          rows18
+	JMP          done19
+
+rows1of21:
+	// Tile of 1 rows, panel of 32 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps27:
+	PREFETCHT0   8192(R11)
+	PREFETCHT0   8256(R11)
+	VPBROADCASTD (R13), Y5
+	VPBROADCASTD 4(R13), Y6
+	VMOVDQU      (R11), Y7
+	VPAND        nibble_avx2<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSRAW       $0x08, Y7, Y8
+	VPSLLW       $0x08, Y7, Y7
+	VPSRAW       $0x08, Y7, Y7
+	VPMADDWD     Y5, Y7, Y7
+	VPADDD       Y7, Y1, Y1
+	VPMADDWD     Y6, Y8, Y7
+	VPADDD       Y7, Y1, Y1
+	VMOVDQU      32(R11), Y7
+	VPAND        nibble_avx2<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSRAW       $0x08, Y7, Y8
+	VPSLLW       $0x08, Y7, Y7
+	VPSRAW       $0x08, Y7, Y7
+	VPMADDWD     Y5, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y6, Y8, Y7
+	VPADDD       Y7, Y2, Y2
+	VMOVDQU      64(R11), Y7
+	VPAND        nibble_avx2<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSRAW       $0x08, Y7, Y8
+	VPSLLW       $0x08, Y7, Y7
+	VPSRAW       $0x08, Y7, Y7
+	VPMADDWD     Y5, Y7, Y7
+	VPADDD       Y7, Y3, Y3
+	VPMADDWD     Y6, Y8, Y7
+	VPADDD       Y7, Y3, Y3
+	VMOVDQU      96(R11), Y7
+	VPAND        nibble_avx2<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSRAW       $0x08, Y7, Y8
+	VPSLLW       $0x08, Y7, Y7
+	VPSRAW       $0x08, Y7, Y7
+	VPMADDWD     Y5, Y7, Y5
+	VPADDD       Y5, Y4, Y4
+	VPMADDWD     Y6, Y8, Y5
+	VPADDD       Y5, Y4, Y4
+	VPBROADCASTD 8(R13), Y5
+	VPBROADCASTD 12(R13), Y6
+	VMOVDQU      (R11), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        nibble_avx2<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSRAW       $0x08, Y7, Y8
+	VPSLLW       $0x08, Y7, Y7
+	VPSRAW       $0x08, Y7, Y7
+	VPMADDWD     Y5, Y7, Y7
+	VPADDD       Y7, Y1, Y1
+	VPMADDWD     Y6, Y8, Y7
+	VPADDD       Y7, Y1, Y1
+	VMOVDQU      32(R11), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        nibble_avx2<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSRAW       $0x08, Y7, Y8
+	VPSLLW       $0x08, Y7, Y7
+	VPSRAW       $0x08, Y7, Y7
+	VPMADDWD     Y5, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y6, Y8, Y7
+	VPADDD       Y7, Y2, Y2
+	VMOVDQU      64(R11), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        nibble_avx2<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSRAW       $0x08, Y7, Y8
+	VPSLLW       $0x08, Y7, Y7
+	VPSRAW       $0x08, Y7, Y7
+	VPMADDWD     Y5, Y7, Y7
+	VPADDD       Y7, Y3, Y3
+	VPMADDWD     Y6, Y8, Y7
+	VPADDD       Y7, Y3, Y3
+	VMOVDQU      96(R11), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        nibble_avx2<>+0(SB), Y7, Y7
+	VPSHUFB      Y7, Y0, Y7
+	VPSRAW       $0x08, Y7, Y8
+	VPSLLW       $0x08, Y7, Y7
+	VPSRAW       $0x08, Y7, Y7
+	VPMADDWD     Y5, Y7, Y5
+	VPADDD       Y5, Y4, Y4
+	VPMADDWD     Y6, Y8, Y5
+	VPADDD       Y5, Y4, Y4
+	ADDQ         $0x10, R13
+	ADDQ         $+128, R11
+	DECQ         R12
+	JNE          steps27
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y5
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y5, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y5, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y5, Y3, Y3
+	VMOVUPS      Y3, 64(R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 96(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x01, DI
+	JNE          rows18
+
+done19:
+	ADDQ   $+128, R9
+	MOVQ   tokens+120(FP), AX
+	IMUL3Q $+16, AX, AX
+	ADDQ   AX, SI
+	SUBQ   $0x20, R10
+	JMP    panels16
+
+narrower17:
+panels28:
+	CMPQ  R10, $0x10
+	JLT   narrower29
+	MOVQ  R9, AX
+	MOVQ  p_base+32(FP), DX
+	MOVQ  scale_base+64(FP), R8
+	MOVQ  rows+144(FP), DI
+	TESTQ DI, DI
+	JE    done31
+
+rows30:
+	CMPQ DI, $0x06
+	JGE  rows3of35
+	MOVQ DI, R11
+	CMPQ DI, $0x03
+	JLE  choose32
+	INCQ R11
+	SHRQ $0x01, R11
+
+choose32:
+	CMPQ R11, $0x01
+	JEQ  rows1of33
+	CMPQ R11, $0x02
+	JEQ  rows2of34
+
+rows3of35:
+	// Tile of 3 rows, panel of 16 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps36:
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y7
+	VPBROADCASTD 4(R13), Y8
+	VPBROADCASTD (R13)(BX*1), Y9
+	VPBROADCASTD 4(R13)(BX*1), Y10
+	VPBROADCASTD (R13)(BX*2), Y11
+	VPBROADCASTD 4(R13)(BX*2), Y12
+	VMOVDQU      (R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R13), Y7
+	VPBROADCASTD 12(R13), Y8
+	VPBROADCASTD 8(R13)(BX*1), Y9
+	VPBROADCASTD 12(R13)(BX*1), Y10
+	VPBROADCASTD 8(R13)(BX*2), Y11
+	VPBROADCASTD 12(R13)(BX*2), Y12
+	VMOVDQU      (R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      32(R11), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRAW       $0x08, Y13, Y14
+	VPSLLW       $0x08, Y13, Y13
+	VPSRAW       $0x08, Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R13
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNE          steps36
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, (R11)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 32(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x03, DI
+	JNE          rows30
+	JMP          done31
+
+rows2of34:
+	// Tile of 2 rows, panel of 16 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps37:
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y5
+	VPBROADCASTD 4(R13), Y6
+	VPBROADCASTD (R13)(BX*1), Y7
+	VPBROADCASTD 4(R13)(BX*1), Y8
+	VMOVDQU      (R11), Y9
+	VPAND        nibble_avx2<>+0(SB), Y9, Y9
+	VPSHUFB      Y9, Y0, Y9
+	VPSRAW       $0x08, Y9, Y10
+	VPSLLW       $0x08, Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y5, Y9, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDWD     Y6, Y10, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDWD     Y7, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y3, Y3
+	VMOVDQU      32(R11), Y9
+	VPAND        nibble_avx2<>+0(SB), Y9, Y9
+	VPSHUFB      Y9, Y0, Y9
+	VPSRAW       $0x08, Y9, Y10
+	VPSLLW       $0x08, Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y5, Y9, Y5
+	VPADDD       Y5, Y2, Y2
+	VPMADDWD     Y6, Y10, Y5
+	VPADDD       Y5, Y2, Y2
+	VPMADDWD     Y7, Y9, Y5
+	VPADDD       Y5, Y4, Y4
+	VPMADDWD     Y8, Y10, Y5
+	VPADDD       Y5, Y4, Y4
+	VPBROADCASTD 8(R13), Y5
+	VPBROADCASTD 12(R13), Y6
+	VPBROADCASTD 8(R13)(BX*1), Y7
+	VPBROADCASTD 12(R13)(BX*1), Y8
+	VMOVDQU      (R11), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibble_avx2<>+0(SB), Y9, Y9
+	VPSHUFB      Y9, Y0, Y9
+	VPSRAW       $0x08, Y9, Y10
+	VPSLLW       $0x08, Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y5, Y9, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDWD     Y6, Y10, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDWD     Y7, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y3, Y3
+	VMOVDQU      32(R11), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibble_avx2<>+0(SB), Y9, Y9
+	VPSHUFB      Y9, Y0, Y9
+	VPSRAW       $0x08, Y9, Y10
+	VPSLLW       $0x08, Y9, Y9
+	VPSRAW       $0x08, Y9, Y9
+	VPMADDWD     Y5, Y9, Y5
+	VPADDD       Y5, Y2, Y2
+	VPMADDWD     Y6, Y10, Y5
+	VPADDD       Y5, Y2, Y2
+	VPMADDWD     Y7, Y9, Y5
+	VPADDD       Y5, Y4, Y4
+	VPMADDWD     Y8, Y10, Y5
+	VPADDD       Y5, Y4, Y4
+	ADDQ         $0x10, R13
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNE          steps37
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y5
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y5, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y5, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         CX, R11
+	LEAQ         (R12)(R13*4), R12
+	VBROADCASTSS (R12), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (R11)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 32(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x02, DI
+	JNE          rows30
+	JMP          done31
+
+rows1of33:
+	// Tile of 1 rows, panel of 16 columns.
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	MOVQ   SI, R11
+	MOVQ   DX, R13
+	MOVQ   blocks+136(FP), R12
+	SHLQ   $0x03, R12
+
+steps38:
+	PREFETCHT0   8192(R11)
+	VPBROADCASTD (R13), Y3
+	VPBROADCASTD 4(R13), Y4
+	VMOVDQU      (R11), Y5
+	VPAND        nibble_avx2<>+0(SB), Y5, Y5
+	VPSHUFB      Y5, Y0, Y5
+	VPSRAW       $0x08, Y5, Y6
+	VPSLLW       $0x08, Y5, Y5
+	VPSRAW       $0x08, Y5, Y5
+	VPMADDWD     Y3, Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPMADDWD     Y4, Y6, Y5
+	VPADDD       Y5, Y1, Y1
+	VMOVDQU      32(R11), Y5
+	VPAND        nibble_avx2<>+0(SB), Y5, Y5
+	VPSHUFB      Y5, Y0, Y5
+	VPSRAW       $0x08, Y5, Y6
+	VPSLLW       $0x08, Y5, Y5
+	VPSRAW       $0x08, Y5, Y5
+	VPMADDWD     Y3, Y5, Y3
+	VPADDD       Y3, Y2, Y2
+	VPMADDWD     Y4, Y6, Y3
+	VPADDD       Y3, Y2, Y2
+	VPBROADCASTD 8(R13), Y3
+	VPBROADCASTD 12(R13), Y4
+	VMOVDQU      (R11), Y5
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        nibble_avx2<>+0(SB), Y5, Y5
+	VPSHUFB      Y5, Y0, Y5
+	VPSRAW       $0x08, Y5, Y6
+	VPSLLW       $0x08, Y5, Y5
+	VPSRAW       $0x08, Y5, Y5
+	VPMADDWD     Y3, Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPMADDWD     Y4, Y6, Y5
+	VPADDD       Y5, Y1, Y1
+	VMOVDQU      32(R11), Y5
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        nibble_avx2<>+0(SB), Y5, Y5
+	VPSHUFB      Y5, Y0, Y5
+	VPSRAW       $0x08, Y5, Y6
+	VPSLLW       $0x08, Y5, Y5
+	VPSRAW       $0x08, Y5, Y5
+	VPMADDWD     Y3, Y5, Y3
+	VPADDD       Y3, Y2, Y2
+	VPMADDWD     Y4, Y6, Y3
+	VPADDD       Y3, Y2, Y2
+	ADDQ         $0x10, R13
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNE          steps38
+	MOVQ         AX, R11
+	MOVQ         R8, R12
+	MOVQ         lds+88(FP), R13
+	VBROADCASTSS (R12), Y3
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y1, (R11)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 32(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	MOVQ         lds+88(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	SUBQ         $0x01, DI
+	JNE          rows30
+
+done31:
+	ADDQ   $+64, R9
+	MOVQ   tokens+120(FP), AX
+	IMUL3Q $+8, AX, AX
+	ADDQ   AX, SI
+	SUBQ   $0x10, R10
+	JMP    panels28
+
+narrower29:
+	VZEROUPPER
+	RET
+
+DATA valueLevels_avx2<>+0(SB)/4, $0xc8b8a487
+DATA valueLevels_avx2<>+4(SB)/4, $0xfaefe3d6
+DATA valueLevels_avx2<>+8(SB)/4, $0x2a1d1106
+DATA valueLevels_avx2<>+12(SB)/4, $0x795c4838
+DATA valueLevels_avx2<>+16(SB)/4, $0xc8b8a487
+DATA valueLevels_avx2<>+20(SB)/4, $0xfaefe3d6
+DATA valueLevels_avx2<>+24(SB)/4, $0x2a1d1106
+DATA valueLevels_avx2<>+28(SB)/4, $0x795c4838
+DATA valueLevels_avx2<>+32(SB)/4, $0xc8b8a487
+DATA valueLevels_avx2<>+36(SB)/4, $0xfaefe3d6
+DATA valueLevels_avx2<>+40(SB)/4, $0x2a1d1106
+DATA valueLevels_avx2<>+44(SB)/4, $0x795c4838
+DATA valueLevels_avx2<>+48(SB)/4, $0xc8b8a487
+DATA valueLevels_avx2<>+52(SB)/4, $0xfaefe3d6
+DATA valueLevels_avx2<>+56(SB)/4, $0x2a1d1106
+DATA valueLevels_avx2<>+60(SB)/4, $0x795c4838
+GLOBL valueLevels_avx2<>(SB), RODATA|NOPTR, $64

@@ -197,8 +197,11 @@ func products(e ir.Elem, rounds bool) probe.Kind {
 
 // cacheRow is the bytes of a head's key or value: its elements, and the scale that quantized ones share.
 func cacheRow(e ir.Elem, dim int) int {
-	if e == ir.Q8 {
+	switch e {
+	case ir.Q8:
 		return dim + 4
+	case ir.Q4:
+		return dim/2 + 4
 	}
 	return dim * e.Bytes()
 }

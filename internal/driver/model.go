@@ -21,7 +21,7 @@ type Options struct {
 	Random      *uint64 // made-up weights of this seed instead
 	Weights     string  // f32, bf16, q8 or q4; "" is the checkpoint's own format, bf16 where there is none
 	Activations string  // f32 or q8; "" is q8 if weights are q8 or q4, else f32
-	KV          string  // f32, bf16 or q8; "" is f32
+	KV          string  // f32, bf16, q8 or q4; "" is f32
 	Context     int     // default context; 0 is the spec's
 	Package     string  // name of the package; "" is the spec's
 	Uniform     bool    // all matrices in Weights, whatever precision the spec gives some of them
@@ -128,7 +128,7 @@ func (m *Model) choose(o Options) (err error) {
 		m.formats.Weights = ir.F32 // the smallest that holds all of it
 	}
 	if err == nil && o.KV != "" {
-		m.formats.KV, err = format("--kv", o.KV, ir.F32, ir.BF16, ir.Q8)
+		m.formats.KV, err = format("--kv", o.KV, ir.F32, ir.BF16, ir.Q8, ir.Q4)
 	}
 	quantized := m.formats.Weights.Quantized() || m.hasMatrices("q8") || m.hasMatrices("q4")
 	if quantized {

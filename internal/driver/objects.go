@@ -69,7 +69,7 @@ func object(o *plan.Object) any {
 }
 
 // cacheFormats are the runtime's names of the formats of caches.
-var cacheFormats = map[ir.Elem]kernel.Format{ir.F32: kernel.F32, ir.BF16: kernel.BF16, ir.Q8: kernel.Q8}
+var cacheFormats = map[ir.Elem]kernel.Format{ir.F32: kernel.F32, ir.BF16: kernel.BF16, ir.Q8: kernel.Q8, ir.Q4: kernel.Q4}
 
 // cacheSpec is the layout of a cache.
 func cacheSpec(o *plan.Object) *kernel.CacheSpec { return object(o).(*kernel.CacheSpec) }

@@ -105,7 +105,7 @@ cross:
 		plain := paperSpec(t, size.width, size.kvHead, size.layers, "attention\n    heads: %d\n    kv_heads: "+fmt.Sprint(size.kvHead), "")
 		formats := []string{"bf16"}
 		if size.layers == 24 {
-			formats = []string{"f32", "bf16", "q8"}
+			formats = []string{"f32", "bf16", "q8", "q4"}
 		}
 		for _, kv := range formats {
 			y, p := planned(t, yoco, kv), planned(t, plain, kv)

@@ -34,6 +34,11 @@ const (
 	bf16Bar = 1.0 / 256
 	// q8Bar is what rounding a row to 127 steps of either sign may change of a number: half a step.
 	q8Bar = 1.0 / 254
+	// q4Near and q4Far bound what rounding a row to 4-bit codes may change of its length, as its largest magnitude is 127: it
+	// is first rounded to integers, of which those near zero are at most 6 from a level and those that are larger at most
+	// 6 or 0.137 of themselves, so that of n elements the squares of errors are at most n*6.5² and 0.137² of the row's.
+	// A factor for the whole row, its scale, makes them less.
+	q4Near, q4Far = 6.5 / 127, 0.15
 	// plainTolerance is for golden folders that do not say how far a float32 evaluation is off.
 	plainTolerance = 6e-4
 )
@@ -185,20 +190,23 @@ func (c *checker) states() error {
 			diff /= largest
 		}
 		c.CacheDiff = worse(c.CacheDiff, diff)
-		bar := cacheBar
+		bar, of := cacheBar, "of its largest element"
 		if name == "shared_k" || name == "shared_v" {
 			switch c.r.Model.Package.Plan.CacheElem {
 			case ir.BF16:
 				bar += bf16Bar
 			case ir.Q8:
 				bar += q8Bar
+			case ir.Q4:
+				diff, bar = farthest(t.Data, want, t.Shape[len(t.Shape)-1]), bar+q4Bar(t.Shape[len(t.Shape)-1])
+				of = "of the length of its farthest row"
 			}
 		}
 		if c.r.Model.Package.Plan.Rounds() { // an error in a sum cannot be told from rounded factors
 			bar = math.MaxFloat64
 		}
 		if !(diff <= bar) { // NaN is not
-			c.fail("%s differs by %.3g of its largest element, want at most %.3g", name, diff, bar)
+			c.fail("%s differs by %.3g %s, want at most %.3g", name, diff, of, bar)
 		}
 	}
 	return nil
@@ -246,6 +254,25 @@ func compare(got []float32, want []float64) (diff, largest float64) {
 		largest = max(largest, math.Abs(w))
 	}
 	return diff, largest
+}
+
+// q4Bar is what rounding a row of n elements to 4-bit codes may change of its length. Keys are turned before that, which
+// changes no length.
+func q4Bar(n int) float64 { return math.Sqrt(float64(n)*q4Near*q4Near) + q4Far }
+
+// farthest returns the largest distance of rows of n elements, each relative to the length of want's; NaN if there is one.
+func farthest(got []float32, want []float64, n int) (far float64) {
+	for r := 0; r+n <= len(want); r += n {
+		var off, all float64
+		for i, w := range want[r:][:n] {
+			off += (float64(got[r+i]) - w) * (float64(got[r+i]) - w)
+			all += w * w
+		}
+		if off != 0 {
+			far = worse(far, math.Sqrt(off/all))
+		}
+	}
+	return far
 }
 
 // worse is the larger of two differences; NaN is worse than anything.

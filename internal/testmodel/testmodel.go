@@ -40,7 +40,7 @@ var Models = []*Model{
 	{Name: "flabiasqknorm", Spec: specs + "flabiasqknorm.yaml", Golden: goldens + "fla_gret_split_bias_qknorm"},
 	{Name: "flatied", Spec: specs + "flatied.yaml", Golden: goldens + "fla_gret_tied_defaults"},
 	{Name: "flaallrows", Spec: specs + "flabiasqknorm.yaml", Golden: goldens + "fla_gret_split_bias_qknorm", Skip: []string{earlyExit}},
-	{Name: "yoco8mq4", Spec: "models/yoco-8m.yaml", Format: "q4"},
+	{Name: "yoco8mq4", Spec: "models/yoco-8m.yaml", Format: "q4", KV: "q4"},
 	{Name: "flaswaq8", Spec: specs + "flaswa.yaml", Format: "q8"},
 	{Name: "plaintiny", Spec: specs + "plain.yaml", Format: "f32", Random: 1},
 	{Name: "plaintinyq8", Spec: specs + "plain.yaml", Format: "q8", KV: "q8", Random: 1},

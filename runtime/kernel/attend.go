@@ -50,7 +50,7 @@ func AttendScratch(heads, kvHeads, dim, rows int) int {
 	group := heads / kvHeads
 	n := tileHeight(group, rows) * group
 	queries := max(n, heads) // of a tile, or all of a single row
-	return roundUp(dim, line) + roundUp(max(dim, spareFloats(dim)), line) + roundUp(queries*roundUp(dim, 2), line) + 2*roundUp(queries, line) +
+	return roundUp(dim, line) + roundUp(max(dim, spareFloats(dim)), line) + roundUp(queries*roundUp(dim, 4), line) + 2*roundUp(queries, line) +
 		n*scoreStride + 2*n*(valueCols(dim)+tail)
 }
 
@@ -168,6 +168,6 @@ func (s *AttendSpec) join(w *Worker, dst Rows, partial []float32, pos int) {
 		for seg := merged; seg < segs; seg++ {
 			w.Set.MergeParts(out, partial[at+seg*size:][:n], n)
 		}
-		dividePart(w.Set, dst.Row(0, (h+1)*s.Dim)[h*s.Dim:], out)
+		s.dividePart(w.Set, dst.Row(0, (h+1)*s.Dim)[h*s.Dim:], out)
 	}
 }

@@ -84,6 +84,8 @@ func attendCases() []*attendCase {
 	still := newAttendCase(rng, 2, 2, 15, 0, 70, BF16) // an odd K block
 	quantized := newAttendCase(rng, 2, 1, 15, 0, 600, Q8)
 	quantized.Rope, quantized.ph, quantized.QNormEps, quantized.gain = nil, Phases{}, 1e-5, floats(rng, 15)
+	coded := newAttendCase(rng, 2, 1, 15, 0, 600, Q4)
+	coded.Rope, coded.ph, coded.QNormEps, coded.gain = nil, Phases{}, 1e-5, floats(rng, 15)
 	still.Rope, still.ph, still.QNormEps = nil, Phases{}, 1e-5
 	return []*attendCase{
 		normed, still,
@@ -102,6 +104,11 @@ func attendCases() []*attendCase {
 		newAttendCase(rng, 2, 2, 112, 0, 90, Q8),
 		newAttendCase(rng, 50, 1, 2, 0, 90, Q8),
 		newAttendCase(rng, 60, 60, 2, 0, 90, F32), newAttendCase(rng, 52, 26, 4, 0, 530, Q8), // more heads than a tile has rows
+		coded, newAttendCase(rng, 6, 2, 128, 0, 140, Q4),
+		newAttendCase(rng, 4, 1, 48, 0, 1100, Q4), // turned in blocks
+		newAttendCase(rng, 2, 1, 64, 0, 700, Q4),
+		newAttendCase(rng, 2, 2, 112, 0, 90, Q4),
+		newAttendCase(rng, 50, 1, 2, 0, 90, Q4), newAttendCase(rng, 52, 26, 4, 0, 530, Q4),
 	}
 }
 
@@ -202,6 +209,17 @@ func TestCacheReference(t *testing.T) {
 			case Q8: // half a step, and the roundings of the scale and of two products
 				bound = 2*bound + top(want)*(1/254.0+4*ulp)
 				rounding = float64(maxAbs(c.v.Row(pos, (head+1)*c.Dim)[head*c.Dim:])) * (1/254.0 + 4*ulp)
+			case Q4:
+				if d == 0 {
+					exact := make([]float64, c.Dim)
+					for d, x := range c.v.Row(pos, (head+1)*c.Dim)[head*c.Dim:] {
+						exact[d] = float64(x)
+					}
+					what, known := fmt.Sprintf("%v: position %d", c, pos), 3*ulp*math.Sqrt2*top(want)
+					c.Cache.nearRow(t, what+": key", k[i:][:c.Dim], want, known)
+					c.Cache.nearRow(t, what+": value", v[i:][:c.Dim], exact, 0)
+				}
+				continue
 			}
 			close64(t, fmt.Sprintf("%v: key %d", c, pos), k[i], want[d], bound)
 			close64(t, fmt.Sprintf("%v: value %d", c, pos), v[i], float64(value), rounding)
@@ -225,6 +243,13 @@ func TestAttendReference(t *testing.T) {
 				scores, worst, highest := make([]float64, pos+1-first), 0.0, math.Inf(-1)
 				for j := range scores {
 					size, coarse := 0.0, 0.0
+					key, step := c.inCache(c.at(k, first+j, h)), top(c.Cache.turnedOr(q))/(2*queryMax)
+					for _, x := range key {
+						coarse += math.Abs(x) * step
+					}
+					if c.Cache.Format == Q4 {
+						coarse += 2 * c.Cache.rotationBound(key, q)
+					}
 					for d, x := range c.at(k, first+j, h) {
 						scores[j] += q[d] * float64(x)
 						if c.Rope == nil {
@@ -232,9 +257,8 @@ func TestAttendReference(t *testing.T) {
 						} else {
 							size += math.Sqrt2 * magnitude(q, d, c.Rope) * math.Abs(float64(x))
 						}
-						coarse += math.Abs(float64(x)) * top(q) / (2 * queryMax)
 					}
-					if c.Cache.Format != Q8 {
+					if !c.Cache.integers() {
 						coarse = 0
 					}
 					worst = math.Max(worst, size*(float64(n)+float64(n)/32+20)*ulp+coarse*1.001)
@@ -246,14 +270,15 @@ func TestAttendReference(t *testing.T) {
 				for j := range scores {
 					p := math.Exp(scores[j] - highest)
 					sum += p
-					if scale := float64(maxAbs(c.at(v, first+j, h))) / 127; c.Cache.Format == Q8 && scale > 0 {
+					held := c.inCache(c.at(v, first+j, h))
+					if scale := top(held) / c.Cache.highest(); c.Cache.integers() && scale > 0 {
 						if (first+j)%segmentTokens == 0 {
 							clear(steps)
 							weights = 0
 						}
 						weights += p * scale
-						for d, x := range c.at(v, first+j, h) {
-							steps[d] += math.Abs(float64(x)) / scale / (2 * weightSum)
+						for d, x := range held {
+							steps[d] += math.Abs(x) / scale / (2 * weightSum)
 						}
 						if (first+j+1)%segmentTokens == 0 || j == len(scores)-1 {
 							for d := range coarse {
@@ -263,12 +288,14 @@ func TestAttendReference(t *testing.T) {
 					}
 					for d, x := range c.at(v, first+j, h) {
 						o[d] += p * float64(x)
-						size[d] += p * math.Abs(float64(x))
+						size[d] += p * math.Abs(held[d])
 					}
 				}
+				turning := c.Cache.turnedBack(size)
+				c.Cache.turnedBack(coarse)
 				rel := 2 * (2*worst + float64(len(scores)+10*(len(scores)/segmentTokens+2))*ulp)
 				for d, x := range dst.Row(pos, (h+1)*n)[h*n:] {
-					close64(t, fmt.Sprintf("%v: position %d, head %d", c, pos, h), x, o[d]/sum, (size[d]*rel+coarse[d]*(1+rel))/sum*1.01)
+					close64(t, fmt.Sprintf("%v: position %d, head %d", c, pos, h), x, o[d]/sum, (size[d]*(rel+turning)+coarse[d]*(1+rel))/sum*1.01)
 				}
 			}
 		}

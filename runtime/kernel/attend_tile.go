@@ -28,7 +28,7 @@ func (s *AttendSpec) newTile(w *Worker, c *Cache, head, heads, pos, rows int) ti
 	n, size := rows*s.group(), valueCols(s.Dim)+tail
 	t := tile{
 		AttendSpec: s, w: w, c: c, pos: pos, rows: rows, group: s.group(), size: size,
-		x: free.take(s.Dim), y: free.take(s.Dim), of: free.take(heads * n * roundUp(s.Dim, 2)),
+		x: free.take(s.Dim), y: free.take(roundUp(s.Dim, 8)), of: free.take(heads * n * roundUp(s.Dim, 4)),
 		scales: free.take(heads * n), sumsOf: wordsOf(free.take(heads * n)), p: free.take(n * scoreStride),
 		part: free.take(n * size), out: free.take(n * size),
 	}
@@ -41,7 +41,7 @@ func (s *AttendSpec) newTile(w *Worker, c *Cache, head, heads, pos, rows int) ti
 func (t *tile) turn(head int) {
 	n := t.rows * t.group
 	t.head = head
-	t.q, t.scale, t.sums = t.of[head*n*roundUp(t.Dim, 2):][:n*roundUp(t.Dim, 2)], t.scales[head*n:][:n], t.sumsOf[head*n:][:n]
+	t.q, t.scale, t.sums = t.of[head*n*roundUp(t.Dim, 4):][:n*roundUp(t.Dim, 4)], t.scales[head*n:][:n], t.sumsOf[head*n:][:n]
 }
 
 // last is the position of the last row.
@@ -61,12 +61,15 @@ func (t *tile) queries(q Rows, gain []float32, ph Phases, r int) {
 			}
 			at := (i*cols + h) / t.Dim
 			dst := t.q[at*t.Dim:][:t.Dim]
-			if t.Cache.Format == Q8 {
+			if t.Cache.integers() {
 				dst = t.y[:t.Dim]
 			}
 			t.Rope.apply(set, dst, x, ph, r+i)
 			set.Scale(dst, dst, float32(t.Scale*log2E))
-			if n := t.Cache.queryBytes(); t.Cache.Format == Q8 {
+			if n := t.Cache.queryBytes(); t.Cache.integers() {
+				if t.Cache.Format == Q4 {
+					dst = t.Cache.queryQ4(set, t.y)
+				}
 				t.scale[at], t.sums[at] = set.SplitQuery(bytesOf(t.q)[at*n:][:n], dst)
 			}
 		}
@@ -120,8 +123,8 @@ func (t *tile) run(b, end int) (n, lo, hi int) {
 // not see are left out for it: they would add zeros.
 func (t *tile) segment(seg int) {
 	start := seg * segmentTokens
-	if t.Cache.Format == Q8 {
-		t.segmentQ8(seg)
+	if t.Cache.integers() {
+		t.segmentQ(seg)
 		return
 	}
 	firstBlock, endBlock := t.blocks(seg)
@@ -147,19 +150,19 @@ func (t *tile) segment(seg int) {
 	}
 }
 
-// segmentQ8 is segment over a cache of integers. All rows that see any of the segment go over it from its
+// segmentQ is segment over a cache of integers. All rows that see any of the segment go over it from its
 // start to the last block that any of them sees: weights of other positions are zero, and sums are exact.
-func (t *tile) segmentQ8(seg int) {
+func (t *tile) segmentQ(seg int) {
 	start := seg * segmentTokens
 	_, endBlock := t.blocks(seg)
-	x, blocks := t.Cache.segmentQ8(t.c, t.head, start/blockTokens), endBlock-start/blockTokens
+	x, blocks := t.Cache.segmentQ(t.c, t.head, start/blockTokens), endBlock-start/blockTokens
 	lo, hi := t.see(start, start+segmentTokens)
 	first, rows := lo*t.group, (hi-lo)*t.group
 	p, part, n := t.p[first*scoreStride:], t.part[first*t.size:], t.Cache.queryBytes()
-	t.w.Set.ScoreQ8(p, scoreStride, bytesOf(t.q)[first*n:], n, t.scale[first:], t.sums[first:], x.keys, t.Cache.keyRows(), blocks, rows)
+	t.Cache.scoreQ(t.w.Set, p, bytesOf(t.q)[first*n:], t.scale[first:], t.sums[first:], x, blocks, rows)
 	var ahead []byte
 	if t.rows == 1 {
-		ahead = x.values[aheadQ8-segmentTokens*4:]
+		ahead = x.values[min(aheadQ8-segmentTokens*4, len(x.values)):]
 	}
 	for r, n := lo, 0; r < hi; r += n {
 		var from, to int
@@ -167,7 +170,7 @@ func (t *tile) segmentQ8(seg int) {
 		p, stats := t.p[r*t.group*scoreStride:], t.part[(r*t.group+1)*t.size-tail:]
 		t.w.Set.SoftmaxQ8(bytesOf(p), p, scoreStride, n*t.group, blocks, from, to, stats, t.size, x.scales, ahead)
 	}
-	t.w.Set.WeighQ8(part, t.size, bytesOf(p), 4*scoreStride, part[t.size-tail+2:], t.size, x.values, segmentTokens, valueCols(t.Dim), blocks, rows)
+	t.Cache.weighQ(t.w.Set, part, t.size, bytesOf(p), x, blocks, rows)
 }
 
 // scores computes the scores of q rows [lo, hi) for n blocks from b on, the first at position at of
@@ -207,12 +210,15 @@ func (t *tile) divide(dst Rows, r int) {
 	dst = dst.Cols(t.head * cols)
 	for i := range t.rows * t.group {
 		row := dst.Row(r+i/t.group, cols)[i%t.group*t.Dim:][:t.Dim]
-		dividePart(t.w.Set, row, t.out[i*t.size:][:t.size])
+		t.dividePart(t.w.Set, row, t.out[i*t.size:][:t.size])
 	}
 }
 
-// dividePart writes the finished result o, [cols | m l], to dst.
-func dividePart(set Set, dst, o []float32) {
+// dividePart writes the finished result o, [cols | m l], to dst, over values as they are not turned.
+func (s *AttendSpec) dividePart(set Set, dst, o []float32) {
 	n := len(o) - tail
 	set.Div(dst, o[:n], o[n+1])
+	if s.Cache.Format == Q4 {
+		s.Cache.hadamard(set, dst)
+	}
 }

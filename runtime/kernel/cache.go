@@ -25,7 +25,7 @@ import "unsafe"
 //	K block  [Dim][64]            rotated keys are columns: a Gemm panel that queries multiply
 //	V block  [panels][64][width]  values are rows (see values.go): a Gemm panel that weights multiply
 //	BF16     [ceil(Dim/2)][64][2] and [panels][32][width][2], rounded to nearest even
-//	Q8       see cache_q8.go
+//	Q8, Q4   see cache_q8.go and cache_q4.go
 type CacheSpec struct {
 	KVHeads, Dim int
 	Format       Format
@@ -40,6 +40,7 @@ const (
 	F32 Format = iota
 	BF16
 	Q8
+	Q4
 )
 
 // A Cache is where a cache lies: a ring's own memory, or the table of a session's spans and the place in each.
@@ -58,16 +59,19 @@ func (s *CacheSpec) isRing() bool { return s.Window > 0 }
 
 // keyRows is the number of rows of a K block.
 func (s *CacheSpec) keyRows() int {
-	return roundUp(s.Dim, [...]int{F32: 1, BF16: 2, Q8: 4}[s.Format])
+	return roundUp(s.Dim, 32/s.elemBits())
 }
 
-// elemBytes is the size of an element.
-func (s *CacheSpec) elemBytes() int { return [...]int{F32: 4, BF16: 2, Q8: 1}[s.Format] }
+// elemBits is the size of an element.
+func (s *CacheSpec) elemBits() int { return [...]int{F32: 32, BF16: 16, Q8: 8, Q4: 4}[s.Format] }
+
+// integers reports whether elements are integers, which share a scale.
+func (s *CacheSpec) integers() bool { return s.Format >= Q8 }
 
 // keyBytes is the size of a K block.
 func (s *CacheSpec) keyBytes() int {
-	n := s.elemBytes() * blockTokens * s.keyRows()
-	if s.Format == Q8 {
+	n := s.elemBits() * blockTokens * s.keyRows() / 8
+	if s.integers() {
 		n += scaleBytes
 	}
 	return n
@@ -75,8 +79,8 @@ func (s *CacheSpec) keyBytes() int {
 
 // valueBytes is the size of a V block.
 func (s *CacheSpec) valueBytes() int {
-	n := s.elemBytes() * blockTokens * valueCols(s.Dim)
-	if s.Format == Q8 {
+	n := s.elemBits() * blockTokens * valueCols(s.Dim) / 8
+	if s.integers() {
 		n += scaleBytes
 	}
 	return n
@@ -187,7 +191,9 @@ func (s *CacheSpec) put(w *Worker, c *Cache, head int, k, v Rows, r *Rope, ph Ph
 		value := v.Row(row, s.Dim)
 		switch s.Format {
 		case Q8:
-			s.putQ8(w.Set, s.segmentQ8(c, head, pos/blockTokens), key, value, (pos/blockTokens*blockTokens+j)%segmentTokens, spare)
+			s.putQ8(w.Set, s.segmentQ(c, head, pos/blockTokens), key, value, (pos/blockTokens*blockTokens+j)%segmentTokens, spare)
+		case Q4:
+			s.putQ4(w.Set, s.segmentQ(c, head, pos/blockTokens), key, value, (pos/blockTokens*blockTokens+j)%segmentTokens, spare)
 		case BF16:
 			for d, x := range key {
 				halvesOf(keys)[pair(d, j, blockTokens)] = Float32ToBF16(x)
@@ -254,6 +260,10 @@ func (s *CacheSpec) Export(c *Cache, pos int) []Tensor {
 func (s *CacheSpec) read(c *Cache, from, to int) (k, v []float32) {
 	for pos := from; pos < to; pos++ {
 		for head := range s.KVHeads {
+			if s.Format == Q4 { // elements are made together
+				k, v = s.appendQ4(k, v, s.segmentQ(c, head, pos/blockTokens), pos%segmentTokens)
+				continue
+			}
 			for d := range s.Dim {
 				x, y := s.at(c, head, pos, d)
 				k, v = append(k, x), append(v, y)
@@ -270,7 +280,7 @@ func (s *CacheSpec) at(c *Cache, head, pos, d int) (k, v float32) {
 	col, width := panelOf(d, cols)
 	switch s.Format {
 	case Q8:
-		return s.atQ8(s.segmentQ8(c, head, pos/blockTokens), pos%segmentTokens, d)
+		return s.atQ8(s.segmentQ(c, head, pos/blockTokens), pos%segmentTokens, d)
 	case BF16:
 		k = BF16ToFloat32(halvesOf(keys)[pair(d, j, blockTokens)])
 		v = BF16ToFloat32(halvesOf(values)[col*blockTokens+pair(j, d-col, width)])

@@ -57,22 +57,22 @@ func wordsOf(x []float32) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(x))), len(x))
 }
 
-// A segmentQ8 is the parts of a segment of a head: scales are those of values.
-type segmentQ8 struct{ keys, scales, values []byte }
+// A segmentQ is the parts of a segment of a head whose elements are integers: scales are those of values.
+type segmentQ struct{ keys, scales, values []byte }
 
-// segmentQ8 is the segment that a head's block b lies in.
-func (s *CacheSpec) segmentQ8(c *Cache, head, b int) segmentQ8 {
+// segmentQ is the segment that a head's block b lies in.
+func (s *CacheSpec) segmentQ(c *Cache, head, b int) segmentQ {
 	if s.isRing() {
 		panic("BUG: a ring of integers")
 	}
 	segment := s.segment(c, head, b)
 	const n = segmentTokens / blockTokens
 	keys, values := n*s.keyBytes(), n*s.keyBytes()+n*scaleBytes
-	return segmentQ8{segment[:keys], segment[keys:values], segment[values:]}
+	return segmentQ{segment[:keys], segment[keys:values], segment[values:]}
 }
 
 // putQ8 writes a key and a value as token j of a segment. spare is scratch, spareFloats of the head's size.
-func (s *CacheSpec) putQ8(set Set, to segmentQ8, key, value []float32, j int, spare []float32) {
+func (s *CacheSpec) putQ8(set Set, to segmentQ, key, value []float32, j int, spare []float32) {
 	sum, q := wordsOf(spare[:1]), bytesOf(spare[line:])
 
 	scale := set.QuantizeRow(q, sum, key, len(q), 0)
@@ -96,7 +96,7 @@ func (s *CacheSpec) putQ8(set Set, to segmentQ8, key, value []float32, j int, sp
 }
 
 // atQ8 is element d of the key and of the value of token j of a segment.
-func (s *CacheSpec) atQ8(x segmentQ8, j, d int) (k, v float32) {
+func (s *CacheSpec) atQ8(x segmentQ, j, d int) (k, v float32) {
 	block := x.keys[j/blockTokens*s.keyBytes():][:s.keyBytes()]
 	col, width := panelOf(d, valueCols(s.Dim))
 	at := j % blockTokens
@@ -110,3 +110,24 @@ func spareFloats(dim int) int { return line + roundUp(dim, 32)/4 }
 
 // queryBytes is the size of a split query.
 func (s *CacheSpec) queryBytes() int { return 2 * s.keyRows() }
+
+// scoreQ multiplies rows of split queries by the keys of blocks of a segment: dst is [rows][64*blocks], rows scoreStride
+// apart.
+func (s *CacheSpec) scoreQ(set Set, dst []float32, q []int8, scale []float32, sums []int32, x segmentQ, blocks, rows int) {
+	if s.Format == Q4 {
+		set.ScoreQ4(dst, scoreStride, q, s.queryBytes(), scale, sums, x.keys, s.keyRows(), blocks, rows)
+		return
+	}
+	set.ScoreQ8(dst, scoreStride, q, s.queryBytes(), scale, sums, x.keys, s.keyRows(), blocks, rows)
+}
+
+// weighQ multiplies rows of split weights by the values of blocks of a segment, and each row by the scale in it: dst is
+// [rows][cols | m l scale …], rows size apart.
+func (s *CacheSpec) weighQ(set Set, dst []float32, size int, p []int8, x segmentQ, blocks, rows int) {
+	scale, cols := dst[size-tail+2:], valueCols(s.Dim)
+	if s.Format == Q4 {
+		set.WeighQ4(dst, size, p, 4*scoreStride, scale, size, x.values, segmentTokens, cols, blocks, rows)
+		return
+	}
+	set.WeighQ8(dst, size, p, 4*scoreStride, scale, size, x.values, segmentTokens, cols, blocks, rows)
+}

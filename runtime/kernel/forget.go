@@ -74,23 +74,23 @@ func (s *CacheSpec) forgetTokens(c *Cache, head, b, from, to int) {
 		clear(keys[4*from : 4*to])
 	}
 	values, tokens := s.values(c, head, b), blockTokens
-	if s.Format == Q8 {
-		segment := s.segmentQ8(c, head, b)
+	if s.integers() {
+		segment := s.segmentQ(c, head, b)
 		tokens, from, to = segmentTokens, b*blockTokens%segmentTokens+from, b*blockTokens%segmentTokens+to
 		clear(segment.scales[4*from : 4*to])
 		values = segment.values
 	}
-	size, cols := s.elemBytes(), valueCols(s.Dim)
+	bits, cols := s.elemBits(), valueCols(s.Dim)
 	for col, width := 0, 0; col < cols; col += width {
 		width = panelWidth(cols - col)
-		forgetRows(values[size*tokens*col:][:size*tokens*width], width, size, from, to)
+		forgetRows(values[bits*tokens*col/8:][:bits*tokens*width/8], width, bits, from, to)
 	}
 }
 
-// forgetRows clears rows [from, to) of a panel, so many columns wide, whose elements have size bytes: those of as
+// forgetRows clears rows [from, to) of a panel, so many columns wide, whose elements have so many bits: those of as
 // many rows as make four bytes lie side by side.
-func forgetRows(panel []byte, width, size, from, to int) {
-	group := 4 / size
+func forgetRows(panel []byte, width, bits, from, to int) {
+	group := 32 / bits
 	for r := from; r < to; {
 		rows := panel[r/group*4*width:][:4*width]
 		if r%group == 0 && r+group <= to {
@@ -99,7 +99,11 @@ func forgetRows(panel []byte, width, size, from, to int) {
 			continue
 		}
 		for i := range width {
-			clear(rows[4*i+r%group*size:][:size])
+			if bits == 4 {
+				rows[4*i+r%4] &^= 0xf << (r % group / 4 * 4)
+				continue
+			}
+			clear(rows[4*i+r%group*bits/8:][:bits/8])
 		}
 		r++
 	}

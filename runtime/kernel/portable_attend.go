@@ -93,6 +93,58 @@ func (Portable) WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float
 	}
 }
 
+// ScoreQ4 implements Set.
+func (Portable) ScoreQ4(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim, blocks, rows int) {
+	size := blockTokens * (dim/2 + 4)
+	for b := range blocks {
+		block := k[b*size:][:size]
+		for r := range rows {
+			var n [blockTokens]int32
+			for i, x := range int16sOf(q[r*ldq:][:2*dim]) {
+				shift := i % 8 / 4 * 4
+				for c, at := 0, quadAt(i/8*4+i%4, 0, blockTokens); c < blockTokens; c, at = c+1, at+4 {
+					n[c] += int32(x) * (q8Zero + int32(q4Levels[block[at]>>shift&(q4Codes-1)]))
+				}
+			}
+			for c := range n {
+				score := float32(float32(n[c]+sums[r]) * f32At(block[blockTokens*dim/2:], c))
+				dst[r*ldd+b*blockTokens+c] = score * scale[r]
+			}
+		}
+	}
+}
+
+// WeighQ4 implements Set.
+func (Portable) WeighQ4(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens, cols, blocks, rows int) {
+	for r := range rows {
+		weights := int16sOf(p[r*ldp:][:2*blocks*blockTokens])
+		for first, width := 0, 0; first < cols; first += width {
+			width = panelWidth(cols - first)
+			var n [blockTokens]int32
+			for j, x := range weights {
+				shift := j % 8 / 4 * 4
+				for c, at := 0, first*tokens/2+quadAt(j/8*4+j%4, 0, width); c < width; c, at = c+1, at+4 {
+					n[c] += int32(x) * int32(q4Levels[v[at]>>shift&(q4Codes-1)])
+				}
+			}
+			for c := range width {
+				dst[r*ldd+first+c] = float32(n[c]) * scale[r*lds]
+			}
+		}
+	}
+}
+
+// Hadamard implements Set.
+func (Portable) Hadamard(x []float32, n int) {
+	for h := 1; h < n; h *= 2 {
+		for i := 0; i < len(x); i += 2 * h {
+			for j := i; j < i+h; j++ {
+				x[j], x[j+h] = x[j]+x[j+h], x[j]-x[j+h]
+			}
+		}
+	}
+}
+
 // int16sOf are bytes as words.
 func int16sOf(b []int8) []int16 {
 	return unsafe.Slice((*int16)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/2)

@@ -45,7 +45,7 @@ func rewindCases() []rewindCase {
 			}
 		}, 40},
 	}
-	for _, format := range []Format{F32, BF16, Q8} {
+	for _, format := range []Format{F32, BF16, Q8, Q4} {
 		c, astray := newAttendCase(rng, 2, 1, 16, 0, rewindTokens, format), newAttendCase(rng, 2, 1, 16, 0, rewindTokens, format)
 		list = append(list, rewindCase{fmt.Sprint("cache of format ", format), c.Cache, AttendScratch(2, 1, 16, rewindTokens), func() func(*Worker, Rows, bool, int, int) {
 			cache, partial := empty(c.Cache, rewindTokens), make([]float32, c.Partial(rewindTokens))

@@ -171,6 +171,18 @@ type Set interface {
 	// 0 < blocks <= 8, rows >= 0.
 	WeighQ8(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens, cols, blocks, rows int)
 
+	// ScoreQ4 is ScoreQ8 over keys of 4-bit codes (see cache_q4.go): u[i] is 128 plus the level of the key's code i, dim is
+	// a multiple of 8 from 8 to 1024, and a block is 32*(dim+8) bytes.
+	ScoreQ4(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim, blocks, rows int)
+
+	// WeighQ4 is WeighQ8 over values of 4-bit codes: w[j] is the level of the column's code j. The panel that begins
+	// with column c begins at v[c*tokens/2].
+	WeighQ4(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens, cols, blocks, rows int)
+
+	// Hadamard transforms blocks of n elements in place: for h = 1, 2, 4, … n/2, every two elements i and i+h of a block,
+	// with i/h even, become x[i]+x[i+h] and x[i]-x[i+h]. n is a power of two from 16 on that divides len(x).
+	Hadamard(x []float32, n int)
+
 	// ExpDiff is dst[j] = exp(from - g[j]) for j < len(dst). In place if dst is g.
 	ExpDiff(dst, g []float32, from float32)
 

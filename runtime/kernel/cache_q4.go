@@ -1,0 +1,134 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// A cache of 4-bit codes: every key and every value of a head is a row of codes and one float32 scale. Code u stands for
+// the level q4Levels[u] times the scale. A segment of T = 512 positions of a head is
+//
+//	keys     8 blocks of  [ceil(Dim/8)][64][4] bytes   of eight elements, i in the low half of byte i and i+4 in the high
+//	                      [64] float32                 scales
+//	values   [T] float32                               scales
+//	         [panels][T/8][width][4]                   of eight tokens, i in the low half of byte i and i+4 in the high
+//
+// so that the low halves of four bytes, looked up, are four bytes of a cache in q8, and the high halves the next four.
+//
+// One scale a row is too coarse for rows of which a few elements are far larger than the others, as some channels of
+// trained keys are. Rows are therefore turned by Hadamard's matrix H first, which spreads what is large over all
+// elements (Ashkboos et al. 2024, "QuaRot", arXiv 2404.00456), in blocks where Dim is no power of two. H is symmetric
+// and H·H is n, the block's size: keys become H·k/n and queries H·q, whose product is q·k; values become H·v/n, and H
+// times the sum of weighted ones is that of the values. n is a power of two, so that H's additions alone round.
+//
+// Elements of turned rows are distributed almost normally. The levels are the best ones for that (Max 1960), in
+// proportion to the largest of a row. Then the scale is the one that makes the squares of errors the least.
+const q4Codes = 16
+
+// q4Levels are the levels, in ascending order and in steps of which the largest magnitude of a row is 127.
+var q4Levels = [q4Codes]int8{-121, -92, -72, -56, -42, -29, -17, -6, 6, 17, 29, 42, 56, 72, 92, 121}
+
+// q4Code is, for each integer q as a byte, the code of the nearest level c, the lower one of two, in bits 60 to 63, q*c
+// from bit 32 on and c*c from bit 0: sums of up to 1024 of them are sums of each of both products.
+var q4Code = func() (table [256]uint64) {
+	for q := -127; q <= 127; q++ {
+		best := 0
+		for u, c := range q4Levels {
+			if distance(q, c) < distance(q, q4Levels[best]) {
+				best = u
+			}
+		}
+		c := int(q4Levels[best])
+		table[byte(q)] = uint64(best)<<60 | uint64(q*c)<<32 | uint64(c*c)
+	}
+	return table
+}()
+
+func distance(q int, level int8) int { return max(q-int(level), int(level)-q) }
+
+// turned is the size of the blocks in which keys are turned: the greatest power of two that divides Dim, or 1 for none
+// if that is below a line.
+func (s *CacheSpec) turned() int {
+	if n := s.Dim & -s.Dim; n >= line {
+		return n
+	}
+	return 1
+}
+
+// hadamard turns a head's row in place.
+func (s *CacheSpec) hadamard(set Set, x []float32) {
+	if n := s.turned(); n > 1 {
+		set.Hadamard(x, n)
+	}
+}
+
+// queryQ4 turns the query that x begins with, in place, and returns it with zeros for the elements that keys have more.
+func (s *CacheSpec) queryQ4(set Set, x []float32) []float32 {
+	s.hadamard(set, x[:s.Dim])
+	x = x[:s.keyRows()]
+	clear(x[s.Dim:])
+	return x
+}
+
+// codesOf turns a row in place and rounds it to codes, at the start of spare, and zeros behind them.
+func (s *CacheSpec) codesOf(set Set, x, spare []float32) (codes []int8, scale float32) {
+	s.hadamard(set, x)
+	codes = bytesOf(spare[line:])
+	scale = set.QuantizeRow(codes, wordsOf(spare[:1]), x, len(codes), 0)
+	var sums uint64
+	for i, q := range codes[:len(x)] {
+		c := q4Code[byte(q)]
+		sums += c
+		codes[i] = int8(c >> 60)
+	}
+	const bits = 1<<28 - 1
+	return codes, scale / float32(s.turned()) * (float32(sums>>32&bits) / float32(sums&bits))
+}
+
+// putQ4 writes a key, which it overwrites, and a value as token j of a segment. spare is scratch, spareFloats of the
+// head's size.
+func (s *CacheSpec) putQ4(set Set, to segmentQ, key, value []float32, j int, spare []float32) {
+	q, scale := s.codesOf(set, key, spare)
+	rows, at := s.keyRows(), j%blockTokens
+	block := to.keys[j/blockTokens*s.keyBytes():][:s.keyBytes()]
+	for i := 0; i < rows; i += 8 {
+		eight, out := q[i:][:8], block[4*(i/8*blockTokens+at):][:4]
+		for e := range out {
+			out[e] = byte(eight[e] | eight[e+4]<<4)
+		}
+	}
+	binary.LittleEndian.PutUint32(block[blockTokens*rows/2+4*at:], math.Float32bits(scale))
+
+	copy(key, value)
+	q, scale = s.codesOf(set, key, spare)
+	cols, shift := valueCols(s.Dim), j%8/4*4
+	for c, width := 0, 0; c < s.Dim; c += width {
+		width = panelWidth(cols - c)
+		eight := to.values[c*segmentTokens/2+j/8*4*width:][:4*width]
+		for i, x := range q[c:min(c+width, s.Dim)] {
+			out := &eight[4*i+j%4]
+			*out = *out&^(0xf<<shift) | byte(x)<<shift
+		}
+	}
+	binary.LittleEndian.PutUint32(to.scales[4*j:], math.Float32bits(scale))
+}
+
+// appendQ4 appends the key and the value of token j of a segment to k and v.
+func (s *CacheSpec) appendQ4(k, v []float32, x segmentQ, j int) (keys, values []float32) {
+	kn, vn, at, cols := len(k), len(v), j%blockTokens, valueCols(s.Dim)
+	block := x.keys[j/blockTokens*s.keyBytes():][:s.keyBytes()]
+	scale := f32At(block[blockTokens*s.keyRows()/2:], at)
+	for d := range s.Dim {
+		k = append(k, levelAt(block, d, at, blockTokens)*scale)
+		c, width := panelOf(d, cols)
+		v = append(v, levelAt(x.values[c*segmentTokens/2:], j, d-c, width)*f32At(x.scales, j))
+	}
+	s.hadamard(Portable{}, k[kn:])
+	s.hadamard(Portable{}, v[vn:])
+	return k, v
+}
+
+// levelAt is the level of input i of column c of a panel of codes.
+func levelAt(panel []byte, i, c, width int) float32 {
+	return float32(q4Levels[panel[quadAt(i/8*4+i%4, c, width)]>>(i%8/4*4)&(q4Codes-1)])
+}
