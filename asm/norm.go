@@ -18,12 +18,13 @@ import (
 // rmsNorm normalizes a row of len(x) elements.
 func rmsNorm(e *emitter) {
 	dst, x, gain, n := e.ptr("dst"), e.ptr("x"), e.ptr("gain"), e.length("x")
-	inv := e.invRMS(x, n)
+	inv, next := e.invRMS(x, n), e.behind(x, n)
 	plain, done := e.label("plain"), e.label("done")
 	gains := e.length("gain")
 	e.TESTQ(gains, gains)
 	e.JE(operand.LabelRef(plain))
 	e.each(n, func(s slot) {
+		e.fetch(next, s)
 		v := e.load(x, s)
 		e.VMULPS(inv, v, v)
 		e.VMULPS(e.load(gain, s), v, v)
@@ -33,6 +34,7 @@ func rmsNorm(e *emitter) {
 
 	e.Label(plain)
 	e.each(n, func(s slot) {
+		e.fetch(next, s)
 		v := e.load(x, s)
 		e.VMULPS(inv, v, v)
 		e.store(v, dst, s)

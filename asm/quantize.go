@@ -35,11 +35,14 @@ func quantizeRow(e *emitter) {
 	e.VDIVSS(m.AsX(), most, factor.AsX())
 	e.VDIVSS(most, m.AsX(), most)
 	e.VMOVSS(most, e.result("scale"))
-	inverse := e.spread(factor)
+	inverse, below := e.spread(factor), e.behind(x, n)
 	e.blocks(q, func(sum reg.VecVirtual, off, left reg.GPVirtual) {
 		tail, next := e.label("tail"), e.label("next")
 		at := e.GP64() // of the elements; off is of the integers
 		e.LEAQ(operand.Mem{Base: x, Index: off, Scale: 4}, at)
+		for line := 0; line < 4*quantum; line += cacheLine {
+			e.PREFETCHT0(operand.Mem{Base: below, Index: off, Scale: 4, Disp: line})
+		}
 		e.CMPQ(left, operand.Imm(quantum))
 		e.JLT(operand.LabelRef(tail))
 		e.round(q, off, at, inverse, sum, nil)

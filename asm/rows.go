@@ -40,6 +40,14 @@ func (e *emitter) below8(m matrix) reg.GPVirtual {
 	return p
 }
 
+// behind is where the row behind a row of n elements at x is likely to lie: a cache line of padding between them
+// (plan.Stride) makes little difference.
+func (e *emitter) behind(x, n reg.GPVirtual) reg.GPVirtual {
+	p := e.GP64()
+	e.LEAQ(operand.Mem{Base: x, Index: n, Scale: 4, Disp: cacheLine}, p)
+	return p
+}
+
 // fetch asks for the line of a slot of a row to come.
 func (e *emitter) fetch(row reg.GPVirtual, s slot) {
 	if s.part == 0 {

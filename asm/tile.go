@@ -23,6 +23,7 @@ const tileCols = 64
 type tile struct {
 	*emitter
 	dst, ldd, tile, scale, lds reg.GPVirtual
+	next                       reg.GPVirtual // bytes from a row's columns to what fetchNext asks for
 }
 
 func newTile(e *emitter) *tile {
@@ -59,10 +60,24 @@ func (t *tile) rows(body func(scale reg.VecVirtual)) {
 	})
 }
 
-// fetchNext asks for what lies behind a row's bytes: the next panel's.
+// nextRows is up to how many rows a tile asks for the next panel's outputs. Those of more rows would leave the cache before
+// they are written, and to ask for them holds up this panel's.
+const nextRows = 48
+
+// setNext lets up to nextRows rows of so many bytes ask for what lies behind them: the next panel's. More ask for their own.
+func (t *tile) setNext(bytes int) {
+	few := t.label("few")
+	t.next = t.literal(bytes)
+	t.CMPQ(t.arg("rows"), operand.Imm(nextRows))
+	t.JLE(operand.LabelRef(few))
+	t.XORQ(t.next, t.next)
+	t.Label(few)
+}
+
+// fetchNext asks for as many bytes.
 func (t *tile) fetchNext(bytes int) {
 	for at := 0; at < bytes; at += cacheLine {
-		t.PREFETCHT0(operand.Mem{Base: t.dst, Disp: bytes + at})
+		t.PREFETCHT0(operand.Mem{Base: t.dst, Index: t.next, Scale: 1, Disp: at})
 	}
 }
 
@@ -76,6 +91,7 @@ func writeTile(e *emitter, add bool) {
 		none[i] = math.Float32bits(float32(math.Copysign(0, -1)))
 	}
 	bias := e.orElse("bias", e.data("noBias", none...))
+	t.setNext(4 * tileCols)
 	n, some, done := e.integer("n"), e.label("some"), e.label("done")
 	e.CMPQ(n, operand.Imm(tileCols))
 	e.JNE(operand.LabelRef(some))
@@ -111,6 +127,7 @@ func writeTile(e *emitter, add bool) {
 func tileSwiGLU(e *emitter) {
 	t := newTile(e)
 	c := e.siluConstants()
+	t.setNext(2 * tileCols)
 	t.rows(func(scale reg.VecVirtual) {
 		t.fetchNext(2 * tileCols)
 		for at := 0; at < 2*tileCols; at += e.bytes() {

@@ -543,7 +543,7 @@ DATA nibble_avx2<>+28(SB)/4, $0x0f0f0f0f
 GLOBL nibble_avx2<>(SB), RODATA|NOPTR, $32
 
 // func quantizeRow_avx2(q []int8, sums []int32, x []float32, block int, zero int) (scale float32)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·quantizeRow_avx2(SB), NOSPLIT, $0-92
 	MOVQ   q_base+0(FP), AX
 	MOVQ   x_base+48(FP), CX
@@ -551,7 +551,8 @@ TEXT ·quantizeRow_avx2(SB), NOSPLIT, $0-92
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	XORQ   BX, BX
-	CMPQ   DX, $0x10
+	MOVQ   DX, SI
+	CMPQ   SI, $0x10
 	JLT    tail2
 
 loop1:
@@ -562,20 +563,20 @@ loop1:
 	VANDPS  abs_avx2<>+0(SB), Y2, Y2
 	VPMAXSD Y2, Y1, Y1
 	ADDQ    $0x40, BX
-	SUBQ    $0x10, DX
-	CMPQ    DX, $0x10
+	SUBQ    $0x10, SI
+	CMPQ    SI, $0x10
 	JGE     loop1
 
 tail2:
-	TESTQ        DX, DX
+	TESTQ        SI, SI
 	JLE          done3
-	VMOVD        DX, X2
+	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
 	VPCMPGTD     lane_avx2<>+0(SB), Y2, Y2
 	VMASKMOVPS   (CX)(BX*1), Y2, Y2
 	VANDPS       abs_avx2<>+0(SB), Y2, Y2
 	VPMAXSD      Y2, Y0, Y0
-	VMOVD        DX, X2
+	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
 	VPCMPGTD     lane_avx2<>+32(SB), Y2, Y2
 	VMASKMOVPS   32(CX)(BX*1), Y2, Y2
@@ -590,87 +591,90 @@ done3:
 	VPMAXSD      X1, X0, X0
 	VMOVSHDUP    X0, X1
 	VPMAXSD      X1, X0, X0
-	VMOVD        X0, DX
-	XORL         BX, BX
-	CMPL         DX, $0x0d800000
+	VMOVD        X0, BX
+	XORL         SI, SI
+	CMPL         BX, $0x0d800000
 	JLT          zeros4
-	CMPL         DX, $0x7f800000
+	CMPL         BX, $0x7f800000
 	JGE          nan5
 	VMOVSS       most_avx2<>+0(SB), X1
 	VDIVSS       X0, X1, X2
 	VDIVSS       X1, X0, X1
 	VMOVSS       X1, scale+88(FP)
 	VBROADCASTSS X2, Y0
-	MOVQ         x_len+56(FP), BX
-	MOVQ         q_len+8(FP), SI
-	MOVQ         sums_base+24(FP), DI
-	XORQ         DX, DX
-	TESTQ        SI, SI
+	LEAQ         64(CX)(DX*4), DX
+	MOVQ         x_len+56(FP), SI
+	MOVQ         q_len+8(FP), DI
+	MOVQ         sums_base+24(FP), R8
+	XORQ         BX, BX
+	TESTQ        DI, DI
 	JLE          done9
-	MOVQ         DX, R8
+	MOVQ         BX, R9
 
 block7:
-	ADDQ   block+72(FP), R8
+	ADDQ   block+72(FP), R9
 	VXORPS Y1, Y1, Y1
 
 quantum8:
-	LEAQ      (CX)(DX*4), R9
-	CMPQ      BX, $0x20
-	JLT       tail10
-	XORQ      R10, R10
-	LEAQ      (R9), R11
-	VMOVUPS   (R11)(R10*1), Y2
-	VMULPS    Y0, Y2, Y2
-	VCVTPS2DQ Y2, Y2
-	VMOVUPS   32(R11)(R10*1), Y3
-	VMULPS    Y0, Y3, Y3
-	VCVTPS2DQ Y3, Y3
-	LEAQ      64(R9), R9
-	VMOVUPS   (R9)(R10*1), Y4
-	VMULPS    Y0, Y4, Y4
-	VCVTPS2DQ Y4, Y4
-	VMOVUPS   32(R9)(R10*1), Y5
-	VMULPS    Y0, Y5, Y5
-	VCVTPS2DQ Y5, Y5
-	VPACKSSDW Y3, Y2, Y6
-	VPACKSSDW Y5, Y4, Y7
-	VPACKSSWB Y7, Y6, Y6
-	VMOVDQU   unpacked_avx2<>+0(SB), Y7
-	VPERMD    Y6, Y7, Y6
-	VMOVDQU   Y6, (AX)(DX*1)
-	VPADDD    Y2, Y3, Y3
-	VPADDD    Y4, Y5, Y5
-	VPADDD    Y3, Y5, Y5
-	VPADDD    Y5, Y1, Y1
-	JMP       next11
+	LEAQ       (CX)(BX*4), R10
+	PREFETCHT0 (DX)(BX*4)
+	PREFETCHT0 64(DX)(BX*4)
+	CMPQ       SI, $0x20
+	JLT        tail10
+	XORQ       R11, R11
+	LEAQ       (R10), R12
+	VMOVUPS    (R12)(R11*1), Y2
+	VMULPS     Y0, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VMOVUPS    32(R12)(R11*1), Y3
+	VMULPS     Y0, Y3, Y3
+	VCVTPS2DQ  Y3, Y3
+	LEAQ       64(R10), R10
+	VMOVUPS    (R10)(R11*1), Y4
+	VMULPS     Y0, Y4, Y4
+	VCVTPS2DQ  Y4, Y4
+	VMOVUPS    32(R10)(R11*1), Y5
+	VMULPS     Y0, Y5, Y5
+	VCVTPS2DQ  Y5, Y5
+	VPACKSSDW  Y3, Y2, Y6
+	VPACKSSDW  Y5, Y4, Y7
+	VPACKSSWB  Y7, Y6, Y6
+	VMOVDQU    unpacked_avx2<>+0(SB), Y7
+	VPERMD     Y6, Y7, Y6
+	VMOVDQU    Y6, (AX)(BX*1)
+	VPADDD     Y2, Y3, Y3
+	VPADDD     Y4, Y5, Y5
+	VPADDD     Y3, Y5, Y5
+	VPADDD     Y5, Y1, Y1
+	JMP        next11
 
 tail10:
-	LEAQ         -16(BX), R10
-	XORQ         R11, R11
-	LEAQ         (R9), R12
-	VMOVD        BX, X2
+	LEAQ         -16(SI), R11
+	XORQ         R12, R12
+	LEAQ         (R10), R13
+	VMOVD        SI, X2
 	VPBROADCASTD X2, Y2
 	VPCMPGTD     lane_avx2<>+0(SB), Y2, Y2
-	VMASKMOVPS   (R12)(R11*1), Y2, Y2
+	VMASKMOVPS   (R13)(R12*1), Y2, Y2
 	VMULPS       Y0, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVD        BX, X3
+	VMOVD        SI, X3
 	VPBROADCASTD X3, Y3
 	VPCMPGTD     lane_avx2<>+32(SB), Y3, Y3
-	VMASKMOVPS   32(R12)(R11*1), Y3, Y3
+	VMASKMOVPS   32(R13)(R12*1), Y3, Y3
 	VMULPS       Y0, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	LEAQ         64(R9), R9
-	VMOVD        R10, X4
+	LEAQ         64(R10), R10
+	VMOVD        R11, X4
 	VPBROADCASTD X4, Y4
 	VPCMPGTD     lane_avx2<>+0(SB), Y4, Y4
-	VMASKMOVPS   (R9)(R11*1), Y4, Y4
+	VMASKMOVPS   (R10)(R12*1), Y4, Y4
 	VMULPS       Y0, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VMOVD        R10, X5
+	VMOVD        R11, X5
 	VPBROADCASTD X5, Y5
 	VPCMPGTD     lane_avx2<>+32(SB), Y5, Y5
-	VMASKMOVPS   32(R9)(R11*1), Y5, Y5
+	VMASKMOVPS   32(R10)(R12*1), Y5, Y5
 	VMULPS       Y0, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
 	VPACKSSDW    Y3, Y2, Y6
@@ -678,16 +682,16 @@ tail10:
 	VPACKSSWB    Y7, Y6, Y6
 	VMOVDQU      unpacked_avx2<>+0(SB), Y7
 	VPERMD       Y6, Y7, Y6
-	VMOVDQU      Y6, (AX)(DX*1)
+	VMOVDQU      Y6, (AX)(BX*1)
 	VPADDD       Y2, Y3, Y3
 	VPADDD       Y4, Y5, Y5
 	VPADDD       Y3, Y5, Y5
 	VPADDD       Y5, Y1, Y1
 
 next11:
-	SUBQ         $0x20, BX
-	ADDQ         $0x20, DX
-	CMPQ         DX, R8
+	SUBQ         $0x20, SI
+	ADDQ         $0x20, BX
+	CMPQ         BX, R9
 	JLT          quantum8
 	VEXTRACTI128 $0x01, Y1, X2
 	VPADDD       X2, X1, X2
@@ -695,22 +699,22 @@ next11:
 	VPADDD       X1, X2, X2
 	VPSHUFD      $0xb1, X2, X1
 	VPADDD       X1, X2, X2
-	VMOVD        X2, R9
-	IMULQ        zero+80(FP), R9
-	NEGQ         R9
-	MOVL         R9, (DI)
-	ADDQ         $0x04, DI
-	CMPQ         DX, SI
+	VMOVD        X2, R10
+	IMULQ        zero+80(FP), R10
+	NEGQ         R10
+	MOVL         R10, (R8)
+	ADDQ         $0x04, R8
+	CMPQ         BX, DI
 	JLT          block7
 
 done9:
 	JMP done6
 
 nan5:
-	MOVL $0x7fc00000, BX
+	MOVL $0x7fc00000, SI
 
 zeros4:
-	MOVL  BX, scale+88(FP)
+	MOVL  SI, scale+88(FP)
 	VPXOR Y0, Y0, Y0
 	MOVQ  x_len+56(FP), DX
 	MOVQ  q_len+8(FP), BX

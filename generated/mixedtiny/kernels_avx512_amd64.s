@@ -28,19 +28,25 @@ given1:
 	LEAQ  noBias_avx512<>+0(SB), DI
 
 given2:
-	MOVQ  n+120(FP), R8
-	CMPQ  R8, $0x40
-	JNE   some3
-	MOVQ  rows+112(FP), R8
-	TESTQ R8, R8
-	JLE   done6
+	MOVQ $+256, R8
+	CMPQ rows+112(FP), $0x30
+	JLE  few3
+	XORQ R8, R8
 
-loop5:
+few3:
+	MOVQ  n+120(FP), R9
+	CMPQ  R9, $0x40
+	JNE   some4
+	MOVQ  rows+112(FP), R9
+	TESTQ R9, R9
+	JLE   done7
+
+loop6:
 	VBROADCASTSS (SI), Z0
-	PREFETCHT0   256(AX)
-	PREFETCHT0   320(AX)
-	PREFETCHT0   384(AX)
-	PREFETCHT0   448(AX)
+	PREFETCHT0   (AX)(R8*1)
+	PREFETCHT0   64(AX)(R8*1)
+	PREFETCHT0   128(AX)(R8*1)
+	PREFETCHT0   192(AX)(R8*1)
 	VMULPS       (DX), Z0, Z1
 	VADDPS       (DI), Z1, Z1
 	VMOVUPS      Z1, (AX)
@@ -56,25 +62,25 @@ loop5:
 	ADDQ         CX, AX
 	ADDQ         $+256, DX
 	ADDQ         BX, SI
-	DECQ         R8
-	JNE          loop5
+	DECQ         R9
+	JNE          loop6
 
-done6:
-	JMP done4
+done7:
+	JMP done5
 
-some3:
-	MOVQ  rows+112(FP), R9
-	TESTQ R9, R9
-	JLE   done8
+some4:
+	MOVQ  rows+112(FP), R8
+	TESTQ R8, R8
+	JLE   done9
 
-loop7:
+loop8:
 	VBROADCASTSS (SI), Z0
 	XORQ         R10, R10
-	MOVQ         R8, R11
+	MOVQ         R9, R11
 	CMPQ         R11, $0x10
-	JLT          tail10
+	JLT          tail11
 
-loop9:
+loop10:
 	VMOVUPS (DX)(R10*1), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS (DI)(R10*1), Z2
@@ -83,11 +89,11 @@ loop9:
 	ADDQ    $0x40, R10
 	SUBQ    $0x10, R11
 	CMPQ    R11, $0x10
-	JGE     loop9
+	JGE     loop10
 
-tail10:
+tail11:
 	TESTQ        R11, R11
-	JLE          done11
+	JLE          done12
 	VPBROADCASTD R11, Z1
 	VPCMPGTD     lane_avx512<>+0(SB), Z1, K1
 	VMOVUPS.Z    (DX)(R10*1), K1, Z1
@@ -96,15 +102,15 @@ tail10:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (AX)(R10*1)
 
-done11:
+done12:
 	ADDQ CX, AX
 	ADDQ $+256, DX
 	ADDQ BX, SI
-	DECQ R9
-	JNE  loop7
+	DECQ R8
+	JNE  loop8
 
-done8:
-done4:
+done9:
+done5:
 	VZEROUPPER
 	RET
 
@@ -219,19 +225,25 @@ given1:
 	LEAQ  noBias_avx512<>+0(SB), DI
 
 given2:
-	MOVQ  n+120(FP), R8
-	CMPQ  R8, $0x40
-	JNE   some3
-	MOVQ  rows+112(FP), R8
-	TESTQ R8, R8
-	JLE   done6
+	MOVQ $+256, R8
+	CMPQ rows+112(FP), $0x30
+	JLE  few3
+	XORQ R8, R8
 
-loop5:
+few3:
+	MOVQ  n+120(FP), R9
+	CMPQ  R9, $0x40
+	JNE   some4
+	MOVQ  rows+112(FP), R9
+	TESTQ R9, R9
+	JLE   done7
+
+loop6:
 	VBROADCASTSS (SI), Z0
-	PREFETCHT0   256(AX)
-	PREFETCHT0   320(AX)
-	PREFETCHT0   384(AX)
-	PREFETCHT0   448(AX)
+	PREFETCHT0   (AX)(R8*1)
+	PREFETCHT0   64(AX)(R8*1)
+	PREFETCHT0   128(AX)(R8*1)
+	PREFETCHT0   192(AX)(R8*1)
 	VMULPS       (DX), Z0, Z1
 	VADDPS       (DI), Z1, Z1
 	VADDPS       (AX), Z1, Z1
@@ -251,25 +263,25 @@ loop5:
 	ADDQ         CX, AX
 	ADDQ         $+256, DX
 	ADDQ         BX, SI
-	DECQ         R8
-	JNE          loop5
+	DECQ         R9
+	JNE          loop6
 
-done6:
-	JMP done4
+done7:
+	JMP done5
 
-some3:
-	MOVQ  rows+112(FP), R9
-	TESTQ R9, R9
-	JLE   done8
+some4:
+	MOVQ  rows+112(FP), R8
+	TESTQ R8, R8
+	JLE   done9
 
-loop7:
+loop8:
 	VBROADCASTSS (SI), Z0
 	XORQ         R10, R10
-	MOVQ         R8, R11
+	MOVQ         R9, R11
 	CMPQ         R11, $0x10
-	JLT          tail10
+	JLT          tail11
 
-loop9:
+loop10:
 	VMOVUPS (DX)(R10*1), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS (DI)(R10*1), Z2
@@ -280,11 +292,11 @@ loop9:
 	ADDQ    $0x40, R10
 	SUBQ    $0x10, R11
 	CMPQ    R11, $0x10
-	JGE     loop9
+	JGE     loop10
 
-tail10:
+tail11:
 	TESTQ        R11, R11
-	JLE          done11
+	JLE          done12
 	VPBROADCASTD R11, Z1
 	VPCMPGTD     lane_avx512<>+0(SB), Z1, K1
 	VMOVUPS.Z    (DX)(R10*1), K1, Z1
@@ -295,15 +307,15 @@ tail10:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (AX)(R10*1)
 
-done11:
+done12:
 	ADDQ CX, AX
 	ADDQ $+256, DX
 	ADDQ BX, SI
-	DECQ R9
-	JNE  loop7
+	DECQ R8
+	JNE  loop8
 
-done8:
-done4:
+done9:
+done5:
 	VZEROUPPER
 	RET
 
@@ -336,14 +348,20 @@ given1:
 	VPBROADCASTD expC5_avx512<>+0(SB), Z9
 	VPBROADCASTD expC6_avx512<>+0(SB), Z10
 	VPBROADCASTD sign_avx512<>+0(SB), Z11
-	MOVQ         rows+88(FP), DI
-	TESTQ        DI, DI
-	JLE          done3
+	MOVQ         $+128, DI
+	CMPQ         rows+88(FP), $0x30
+	JLE          few2
+	XORQ         DI, DI
 
-loop2:
+few2:
+	MOVQ  rows+88(FP), R8
+	TESTQ R8, R8
+	JLE   done4
+
+loop3:
 	VBROADCASTSS (SI), Z12
-	PREFETCHT0   128(AX)
-	PREFETCHT0   192(AX)
+	PREFETCHT0   (AX)(DI*1)
+	PREFETCHT0   64(AX)(DI*1)
 	VMULPS       (DX), Z12, Z13
 	VXORPS       Z11, Z13, Z14
 	VCMPPS       $0x05, Z1, Z14, K1
@@ -393,10 +411,10 @@ loop2:
 	ADDQ         CX, AX
 	ADDQ         $+256, DX
 	ADDQ         BX, SI
-	DECQ         DI
-	JNE          loop2
+	DECQ         R8
+	JNE          loop3
 
-done3:
+done4:
 	VZEROUPPER
 	RET
 
@@ -437,7 +455,7 @@ DATA sign_avx512<>+0(SB)/4, $0x80000000
 GLOBL sign_avx512<>(SB), RODATA|NOPTR, $4
 
 // func rmsNorm_avx512(dst []float32, x []float32, gain []float32, eps float32)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·rmsNorm_avx512(SB), NOSPLIT, $0-76
 	MOVQ   dst_base+0(FP), AX
 	MOVQ   x_base+24(FP), CX
@@ -482,34 +500,37 @@ done3:
 	VMOVSS        single_avx512<>+0(SB), X1
 	VDIVSS        X0, X1, X1
 	VBROADCASTSS  X1, Z0
-	MOVQ          gain_len+56(FP), SI
-	TESTQ         SI, SI
+	LEAQ          64(CX)(BX*4), SI
+	MOVQ          gain_len+56(FP), DI
+	TESTQ         DI, DI
 	JE            plain4
-	XORQ          SI, SI
+	XORQ          DI, DI
 	CMPQ          BX, $0x10
 	JLT           tail7
 
 loop6:
-	VMOVUPS (CX)(SI*1), Z1
-	VMULPS  Z0, Z1, Z1
-	VMOVUPS (DX)(SI*1), Z2
-	VMULPS  Z2, Z1, Z1
-	VMOVUPS Z1, (AX)(SI*1)
-	ADDQ    $0x40, SI
-	SUBQ    $0x10, BX
-	CMPQ    BX, $0x10
-	JGE     loop6
+	PREFETCHT0 (SI)(DI*1)
+	VMOVUPS    (CX)(DI*1), Z1
+	VMULPS     Z0, Z1, Z1
+	VMOVUPS    (DX)(DI*1), Z2
+	VMULPS     Z2, Z1, Z1
+	VMOVUPS    Z1, (AX)(DI*1)
+	ADDQ       $0x40, DI
+	SUBQ       $0x10, BX
+	CMPQ       BX, $0x10
+	JGE        loop6
 
 tail7:
 	TESTQ        BX, BX
 	JLE          done8
 	VPBROADCASTD BX, Z1
 	VPCMPGTD     lane_avx512<>+0(SB), Z1, K1
-	VMOVUPS.Z    (CX)(SI*1), K1, Z1
+	PREFETCHT0   (SI)(DI*1)
+	VMOVUPS.Z    (CX)(DI*1), K1, Z1
 	VMULPS       Z0, Z1, Z1
-	VMOVUPS.Z    (DX)(SI*1), K1, Z0
+	VMOVUPS.Z    (DX)(DI*1), K1, Z0
 	VMULPS       Z0, Z1, Z1
-	VMOVUPS      Z1, K1, (AX)(SI*1)
+	VMOVUPS      Z1, K1, (AX)(DI*1)
 
 done8:
 	JMP done5
@@ -520,19 +541,21 @@ plain4:
 	JLT  tail10
 
 loop9:
-	VMOVUPS (CX)(DX*1), Z1
-	VMULPS  Z0, Z1, Z1
-	VMOVUPS Z1, (AX)(DX*1)
-	ADDQ    $0x40, DX
-	SUBQ    $0x10, BX
-	CMPQ    BX, $0x10
-	JGE     loop9
+	PREFETCHT0 (SI)(DX*1)
+	VMOVUPS    (CX)(DX*1), Z1
+	VMULPS     Z0, Z1, Z1
+	VMOVUPS    Z1, (AX)(DX*1)
+	ADDQ       $0x40, DX
+	SUBQ       $0x10, BX
+	CMPQ       BX, $0x10
+	JGE        loop9
 
 tail10:
 	TESTQ        BX, BX
 	JLE          done11
 	VPBROADCASTD BX, Z1
 	VPCMPGTD     lane_avx512<>+0(SB), Z1, K1
+	PREFETCHT0   (SI)(DX*1)
 	VMOVUPS.Z    (CX)(DX*1), K1, Z1
 	VMULPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (AX)(DX*1)

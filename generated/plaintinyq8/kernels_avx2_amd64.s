@@ -28,19 +28,25 @@ given1:
 	LEAQ  noBias_avx2<>+0(SB), DI
 
 given2:
-	MOVQ  n+120(FP), R8
-	CMPQ  R8, $0x40
-	JNE   some3
-	MOVQ  rows+112(FP), R8
-	TESTQ R8, R8
-	JLE   done6
+	MOVQ $+256, R8
+	CMPQ rows+112(FP), $0x30
+	JLE  few3
+	XORQ R8, R8
 
-loop5:
+few3:
+	MOVQ  n+120(FP), R9
+	CMPQ  R9, $0x40
+	JNE   some4
+	MOVQ  rows+112(FP), R9
+	TESTQ R9, R9
+	JLE   done7
+
+loop6:
 	VBROADCASTSS (SI), Y0
-	PREFETCHT0   256(AX)
-	PREFETCHT0   320(AX)
-	PREFETCHT0   384(AX)
-	PREFETCHT0   448(AX)
+	PREFETCHT0   (AX)(R8*1)
+	PREFETCHT0   64(AX)(R8*1)
+	PREFETCHT0   128(AX)(R8*1)
+	PREFETCHT0   192(AX)(R8*1)
 	VMULPS       (DX), Y0, Y1
 	VADDPS       (DI), Y1, Y1
 	VMOVUPS      Y1, (AX)
@@ -68,25 +74,25 @@ loop5:
 	ADDQ         CX, AX
 	ADDQ         $+256, DX
 	ADDQ         BX, SI
-	DECQ         R8
-	JNE          loop5
+	DECQ         R9
+	JNE          loop6
 
-done6:
-	JMP done4
+done7:
+	JMP done5
 
-some3:
-	MOVQ  rows+112(FP), R9
-	TESTQ R9, R9
-	JLE   done8
+some4:
+	MOVQ  rows+112(FP), R8
+	TESTQ R8, R8
+	JLE   done9
 
-loop7:
+loop8:
 	VBROADCASTSS (SI), Y0
 	XORQ         R10, R10
-	MOVQ         R8, R11
+	MOVQ         R9, R11
 	CMPQ         R11, $0x10
-	JLT          tail10
+	JLT          tail11
 
-loop9:
+loop10:
 	VMOVUPS (DX)(R10*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (DI)(R10*1), Y2
@@ -100,11 +106,11 @@ loop9:
 	ADDQ    $0x40, R10
 	SUBQ    $0x10, R11
 	CMPQ    R11, $0x10
-	JGE     loop9
+	JGE     loop10
 
-tail10:
+tail11:
 	TESTQ        R11, R11
-	JLE          done11
+	JLE          done12
 	VMOVD        R11, X1
 	VPBROADCASTD X1, Y1
 	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
@@ -122,15 +128,15 @@ tail10:
 	VADDPS       Y0, Y2, Y2
 	VMASKMOVPS   Y2, Y1, 32(AX)(R10*1)
 
-done11:
+done12:
 	ADDQ CX, AX
 	ADDQ $+256, DX
 	ADDQ BX, SI
-	DECQ R9
-	JNE  loop7
+	DECQ R8
+	JNE  loop8
 
-done8:
-done4:
+done9:
+done5:
 	VZEROUPPER
 	RET
 
@@ -245,19 +251,25 @@ given1:
 	LEAQ  noBias_avx2<>+0(SB), DI
 
 given2:
-	MOVQ  n+120(FP), R8
-	CMPQ  R8, $0x40
-	JNE   some3
-	MOVQ  rows+112(FP), R8
-	TESTQ R8, R8
-	JLE   done6
+	MOVQ $+256, R8
+	CMPQ rows+112(FP), $0x30
+	JLE  few3
+	XORQ R8, R8
 
-loop5:
+few3:
+	MOVQ  n+120(FP), R9
+	CMPQ  R9, $0x40
+	JNE   some4
+	MOVQ  rows+112(FP), R9
+	TESTQ R9, R9
+	JLE   done7
+
+loop6:
 	VBROADCASTSS (SI), Y0
-	PREFETCHT0   256(AX)
-	PREFETCHT0   320(AX)
-	PREFETCHT0   384(AX)
-	PREFETCHT0   448(AX)
+	PREFETCHT0   (AX)(R8*1)
+	PREFETCHT0   64(AX)(R8*1)
+	PREFETCHT0   128(AX)(R8*1)
+	PREFETCHT0   192(AX)(R8*1)
 	VMULPS       (DX), Y0, Y1
 	VADDPS       (DI), Y1, Y1
 	VADDPS       (AX), Y1, Y1
@@ -293,25 +305,25 @@ loop5:
 	ADDQ         CX, AX
 	ADDQ         $+256, DX
 	ADDQ         BX, SI
-	DECQ         R8
-	JNE          loop5
+	DECQ         R9
+	JNE          loop6
 
-done6:
-	JMP done4
+done7:
+	JMP done5
 
-some3:
-	MOVQ  rows+112(FP), R9
-	TESTQ R9, R9
-	JLE   done8
+some4:
+	MOVQ  rows+112(FP), R8
+	TESTQ R8, R8
+	JLE   done9
 
-loop7:
+loop8:
 	VBROADCASTSS (SI), Y0
 	XORQ         R10, R10
-	MOVQ         R8, R11
+	MOVQ         R9, R11
 	CMPQ         R11, $0x10
-	JLT          tail10
+	JLT          tail11
 
-loop9:
+loop10:
 	VMOVUPS (DX)(R10*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (DI)(R10*1), Y2
@@ -329,11 +341,11 @@ loop9:
 	ADDQ    $0x40, R10
 	SUBQ    $0x10, R11
 	CMPQ    R11, $0x10
-	JGE     loop9
+	JGE     loop10
 
-tail10:
+tail11:
 	TESTQ        R11, R11
-	JLE          done11
+	JLE          done12
 	VMOVD        R11, X1
 	VPBROADCASTD X1, Y1
 	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
@@ -355,15 +367,15 @@ tail10:
 	VADDPS       Y0, Y2, Y2
 	VMASKMOVPS   Y2, Y1, 32(AX)(R10*1)
 
-done11:
+done12:
 	ADDQ CX, AX
 	ADDQ $+256, DX
 	ADDQ BX, SI
-	DECQ R9
-	JNE  loop7
+	DECQ R8
+	JNE  loop8
 
-done8:
-done4:
+done9:
+done5:
 	VZEROUPPER
 	RET
 
@@ -384,14 +396,20 @@ TEXT ·tileSwiGLU_avx2(SB), NOSPLIT, $0-96
 	XORQ  BX, BX
 
 given1:
-	MOVQ  rows+88(FP), DI
-	TESTQ DI, DI
-	JLE   done3
+	MOVQ $+128, DI
+	CMPQ rows+88(FP), $0x30
+	JLE  few2
+	XORQ DI, DI
 
-loop2:
+few2:
+	MOVQ  rows+88(FP), R8
+	TESTQ R8, R8
+	JLE   done4
+
+loop3:
 	VBROADCASTSS (SI), Y0
-	PREFETCHT0   128(AX)
-	PREFETCHT0   192(AX)
+	PREFETCHT0   (AX)(DI*1)
+	PREFETCHT0   64(AX)(DI*1)
 	VMULPS       (DX), Y0, Y1
 	VXORPS       sign_avx2<>+0(SB), Y1, Y2
 	VCMPPS       $0x05, expMin_avx2<>+0(SB), Y2, Y3
@@ -495,10 +513,10 @@ loop2:
 	ADDQ         CX, AX
 	ADDQ         $+256, DX
 	ADDQ         BX, SI
-	DECQ         DI
-	JNE          loop2
+	DECQ         R8
+	JNE          loop3
 
-done3:
+done4:
 	VZEROUPPER
 	RET
 
@@ -623,7 +641,7 @@ DATA sign_avx2<>+28(SB)/4, $0x80000000
 GLOBL sign_avx2<>(SB), RODATA|NOPTR, $32
 
 // func rmsNorm_avx2(dst []float32, x []float32, gain []float32, eps float32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·rmsNorm_avx2(SB), NOSPLIT, $0-76
 	MOVQ   dst_base+0(FP), AX
 	MOVQ   x_base+24(FP), CX
@@ -676,28 +694,30 @@ done3:
 	VMOVSS       single_avx2<>+0(SB), X1
 	VDIVSS       X0, X1, X1
 	VBROADCASTSS X1, Y0
-	MOVQ         gain_len+56(FP), SI
-	TESTQ        SI, SI
+	LEAQ         64(CX)(BX*4), SI
+	MOVQ         gain_len+56(FP), DI
+	TESTQ        DI, DI
 	JE           plain4
-	XORQ         SI, SI
+	XORQ         DI, DI
 	CMPQ         BX, $0x10
 	JLT          tail7
 
 loop6:
-	VMOVUPS (CX)(SI*1), Y1
-	VMULPS  Y0, Y1, Y1
-	VMOVUPS (DX)(SI*1), Y2
-	VMULPS  Y2, Y1, Y1
-	VMOVUPS Y1, (AX)(SI*1)
-	VMOVUPS 32(CX)(SI*1), Y1
-	VMULPS  Y0, Y1, Y1
-	VMOVUPS 32(DX)(SI*1), Y2
-	VMULPS  Y2, Y1, Y1
-	VMOVUPS Y1, 32(AX)(SI*1)
-	ADDQ    $0x40, SI
-	SUBQ    $0x10, BX
-	CMPQ    BX, $0x10
-	JGE     loop6
+	PREFETCHT0 (SI)(DI*1)
+	VMOVUPS    (CX)(DI*1), Y1
+	VMULPS     Y0, Y1, Y1
+	VMOVUPS    (DX)(DI*1), Y2
+	VMULPS     Y2, Y1, Y1
+	VMOVUPS    Y1, (AX)(DI*1)
+	VMOVUPS    32(CX)(DI*1), Y1
+	VMULPS     Y0, Y1, Y1
+	VMOVUPS    32(DX)(DI*1), Y2
+	VMULPS     Y2, Y1, Y1
+	VMOVUPS    Y1, 32(AX)(DI*1)
+	ADDQ       $0x40, DI
+	SUBQ       $0x10, BX
+	CMPQ       BX, $0x10
+	JGE        loop6
 
 tail7:
 	TESTQ        BX, BX
@@ -705,19 +725,20 @@ tail7:
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Y1
 	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
-	VMASKMOVPS   (CX)(SI*1), Y1, Y2
+	PREFETCHT0   (SI)(DI*1)
+	VMASKMOVPS   (CX)(DI*1), Y1, Y2
 	VMULPS       Y0, Y2, Y2
-	VMASKMOVPS   (DX)(SI*1), Y1, Y3
+	VMASKMOVPS   (DX)(DI*1), Y1, Y3
 	VMULPS       Y3, Y2, Y2
-	VMASKMOVPS   Y2, Y1, (AX)(SI*1)
+	VMASKMOVPS   Y2, Y1, (AX)(DI*1)
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Y1
 	VPCMPGTD     lane_avx2<>+32(SB), Y1, Y1
-	VMASKMOVPS   32(CX)(SI*1), Y1, Y2
+	VMASKMOVPS   32(CX)(DI*1), Y1, Y2
 	VMULPS       Y0, Y2, Y2
-	VMASKMOVPS   32(DX)(SI*1), Y1, Y0
+	VMASKMOVPS   32(DX)(DI*1), Y1, Y0
 	VMULPS       Y0, Y2, Y2
-	VMASKMOVPS   Y2, Y1, 32(AX)(SI*1)
+	VMASKMOVPS   Y2, Y1, 32(AX)(DI*1)
 
 done8:
 	JMP done5
@@ -728,16 +749,17 @@ plain4:
 	JLT  tail10
 
 loop9:
-	VMOVUPS (CX)(DX*1), Y1
-	VMULPS  Y0, Y1, Y1
-	VMOVUPS Y1, (AX)(DX*1)
-	VMOVUPS 32(CX)(DX*1), Y1
-	VMULPS  Y0, Y1, Y1
-	VMOVUPS Y1, 32(AX)(DX*1)
-	ADDQ    $0x40, DX
-	SUBQ    $0x10, BX
-	CMPQ    BX, $0x10
-	JGE     loop9
+	PREFETCHT0 (SI)(DX*1)
+	VMOVUPS    (CX)(DX*1), Y1
+	VMULPS     Y0, Y1, Y1
+	VMOVUPS    Y1, (AX)(DX*1)
+	VMOVUPS    32(CX)(DX*1), Y1
+	VMULPS     Y0, Y1, Y1
+	VMOVUPS    Y1, 32(AX)(DX*1)
+	ADDQ       $0x40, DX
+	SUBQ       $0x10, BX
+	CMPQ       BX, $0x10
+	JGE        loop9
 
 tail10:
 	TESTQ        BX, BX
@@ -745,6 +767,7 @@ tail10:
 	VMOVD        BX, X1
 	VPBROADCASTD X1, Y1
 	VPCMPGTD     lane_avx2<>+0(SB), Y1, Y1
+	PREFETCHT0   (SI)(DX*1)
 	VMASKMOVPS   (CX)(DX*1), Y1, Y2
 	VMULPS       Y0, Y2, Y2
 	VMASKMOVPS   Y2, Y1, (AX)(DX*1)

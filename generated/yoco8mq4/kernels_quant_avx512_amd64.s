@@ -166,7 +166,7 @@ DATA q4Scale_avx512<>+0(SB)/4, $0x7ff80000
 GLOBL q4Scale_avx512<>(SB), RODATA|NOPTR, $4
 
 // func quantizeRow_avx512(q []int8, sums []int32, x []float32, block int, zero int) (scale float32)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·quantizeRow_avx512(SB), NOSPLIT, $0-92
 	MOVQ         q_base+0(FP), AX
 	MOVQ         x_base+48(FP), CX
@@ -174,7 +174,8 @@ TEXT ·quantizeRow_avx512(SB), NOSPLIT, $0-92
 	VPBROADCASTD abs_avx512<>+0(SB), Z0
 	VXORPS       Z1, Z1, Z1
 	XORQ         BX, BX
-	CMPQ         DX, $0x10
+	MOVQ         DX, SI
+	CMPQ         SI, $0x10
 	JLT          tail2
 
 loop1:
@@ -182,14 +183,14 @@ loop1:
 	VANDPS  Z0, Z2, Z2
 	VPMAXSD Z2, Z1, Z1
 	ADDQ    $0x40, BX
-	SUBQ    $0x10, DX
-	CMPQ    DX, $0x10
+	SUBQ    $0x10, SI
+	CMPQ    SI, $0x10
 	JGE     loop1
 
 tail2:
-	TESTQ        DX, DX
+	TESTQ        SI, SI
 	JLE          done3
-	VPBROADCASTD DX, Z2
+	VPBROADCASTD SI, Z2
 	VPCMPGTD     lane_avx512<>+0(SB), Z2, K1
 	VMOVUPS.Z    (CX)(BX*1), K1, Z2
 	VANDPS       Z0, Z2, Z2
@@ -204,44 +205,47 @@ done3:
 	VPMAXSD       X0, X1, X1
 	VMOVSHDUP     X1, X0
 	VPMAXSD       X0, X1, X1
-	VMOVD         X1, DX
-	XORL          BX, BX
-	CMPL          DX, $0x0d800000
+	VMOVD         X1, BX
+	XORL          SI, SI
+	CMPL          BX, $0x0d800000
 	JLT           zeros4
-	CMPL          DX, $0x7f800000
+	CMPL          BX, $0x7f800000
 	JGE           nan5
 	VMOVSS        most_avx512<>+0(SB), X0
 	VDIVSS        X1, X0, X2
 	VDIVSS        X0, X1, X0
 	VMOVSS        X0, scale+88(FP)
 	VBROADCASTSS  X2, Z0
-	MOVQ          x_len+56(FP), BX
-	MOVQ          q_len+8(FP), SI
-	MOVQ          sums_base+24(FP), DI
-	XORQ          DX, DX
-	TESTQ         SI, SI
+	LEAQ          64(CX)(DX*4), DX
+	MOVQ          x_len+56(FP), SI
+	MOVQ          q_len+8(FP), DI
+	MOVQ          sums_base+24(FP), R8
+	XORQ          BX, BX
+	TESTQ         DI, DI
 	JLE           done9
-	MOVQ          DX, R8
+	MOVQ          BX, R9
 
 block7:
-	ADDQ   block+72(FP), R8
+	ADDQ   block+72(FP), R9
 	VXORPS Z1, Z1, Z1
 
 quantum8:
-	LEAQ          (CX)(DX*4), R9
-	CMPQ          BX, $0x20
+	LEAQ          (CX)(BX*4), R10
+	PREFETCHT0    (DX)(BX*4)
+	PREFETCHT0    64(DX)(BX*4)
+	CMPQ          SI, $0x20
 	JLT           tail10
-	XORQ          R10, R10
-	LEAQ          (R9), R11
-	VMOVUPS       (R11)(R10*1), Z2
+	XORQ          R11, R11
+	LEAQ          (R10), R12
+	VMOVUPS       (R12)(R11*1), Z2
 	VMULPS        Z0, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
-	LEAQ          64(R9), R9
-	VMOVUPS       (R9)(R10*1), Z3
+	LEAQ          64(R10), R10
+	VMOVUPS       (R10)(R11*1), Z3
 	VMULPS        Z0, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
-	VPMOVDB       Z2, (AX)(DX*1)
-	VPMOVDB       Z3, 16(AX)(DX*1)
+	VPMOVDB       Z2, (AX)(BX*1)
+	VPMOVDB       Z3, 16(AX)(BX*1)
 	VPADDD        Z2, Z3, Z3
 	VEXTRACTI64X4 $0x01, Z3, Y2
 	VPADDD        Y2, Y3, Y2
@@ -249,31 +253,31 @@ quantum8:
 	JMP           next11
 
 tail10:
-	LEAQ          -16(BX), R10
-	XORQ          R11, R11
-	LEAQ          (R9), R12
-	VPBROADCASTD  BX, Z2
+	LEAQ          -16(SI), R11
+	XORQ          R12, R12
+	LEAQ          (R10), R13
+	VPBROADCASTD  SI, Z2
 	VPCMPGTD      lane_avx512<>+0(SB), Z2, K1
-	VMOVUPS.Z     (R12)(R11*1), K1, Z2
+	VMOVUPS.Z     (R13)(R12*1), K1, Z2
 	VMULPS        Z0, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
-	LEAQ          64(R9), R9
-	VPBROADCASTD  R10, Z3
+	LEAQ          64(R10), R10
+	VPBROADCASTD  R11, Z3
 	VPCMPGTD      lane_avx512<>+0(SB), Z3, K1
-	VMOVUPS.Z     (R9)(R11*1), K1, Z3
+	VMOVUPS.Z     (R10)(R12*1), K1, Z3
 	VMULPS        Z0, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
-	VPMOVDB       Z2, (AX)(DX*1)
-	VPMOVDB       Z3, 16(AX)(DX*1)
+	VPMOVDB       Z2, (AX)(BX*1)
+	VPMOVDB       Z3, 16(AX)(BX*1)
 	VPADDD        Z2, Z3, Z3
 	VEXTRACTI64X4 $0x01, Z3, Y2
 	VPADDD        Y2, Y3, Y2
 	VPADDD        Y2, Y1, Y1
 
 next11:
-	SUBQ         $0x20, BX
-	ADDQ         $0x20, DX
-	CMPQ         DX, R8
+	SUBQ         $0x20, SI
+	ADDQ         $0x20, BX
+	CMPQ         BX, R9
 	JLT          quantum8
 	VEXTRACTI128 $0x01, Y1, X2
 	VPADDD       X2, X1, X2
@@ -281,22 +285,22 @@ next11:
 	VPADDD       X1, X2, X2
 	VPSHUFD      $0xb1, X2, X1
 	VPADDD       X1, X2, X2
-	VMOVD        X2, R9
-	IMULQ        zero+80(FP), R9
-	NEGQ         R9
-	MOVL         R9, (DI)
-	ADDQ         $0x04, DI
-	CMPQ         DX, SI
+	VMOVD        X2, R10
+	IMULQ        zero+80(FP), R10
+	NEGQ         R10
+	MOVL         R10, (R8)
+	ADDQ         $0x04, R8
+	CMPQ         BX, DI
 	JLT          block7
 
 done9:
 	JMP done6
 
 nan5:
-	MOVL $0x7fc00000, BX
+	MOVL $0x7fc00000, SI
 
 zeros4:
-	MOVL  BX, scale+88(FP)
+	MOVL  SI, scale+88(FP)
 	VPXOR Y0, Y0, Y0
 	MOVQ  x_len+56(FP), DX
 	MOVQ  q_len+8(FP), BX
