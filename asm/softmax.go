@@ -21,7 +21,7 @@ import (
 //
 // so that what ends in a chain of maxima and quotients, and what begins with it, are not one behind the other.
 // Between them two loops over the cache wait for memory, and memory would wait here: each group of sixteen
-// scores fetches a line of ahead.
+// scores fetches a line of ahead, of a cache of integers three.
 
 func softmax(e *emitter)   { (&weights{emitter: e}).rows() }
 func softmaxQ8(e *emitter) { (&weights{emitter: e, split: true}).rows() }
@@ -31,17 +31,17 @@ type weights struct {
 	*emitter
 	split bool
 
-	p, left  reg.GPVirtual // the block and the blocks left of the row
-	next     reg.GPVirtual // to be fetched
-	exp      *exp2Constants
-	m        reg.VecVirtual
-	sum      []reg.VecVirtual
-	s        reg.GPVirtual    // of splitting: the scales of the block's values,
-	total    []reg.VecVirtual // the sum of t,
-	q        reg.GPVirtual    // the integers of the row,
-	lowByte  reg.VecVirtual   // with two bytes, the bits of the low one
-	order    reg.VecVirtual   // and those of fours of a packed block: with the low ones between them,
-	straight reg.VecVirtual   // and alone
+	p, left   reg.GPVirtual // the block and the blocks left of the row
+	next, end reg.GPVirtual // what is to be fetched, up to its last block's part
+	exp       *exp2Constants
+	m         reg.VecVirtual
+	sum       []reg.VecVirtual
+	s         reg.GPVirtual    // of splitting: the scales of the block's values,
+	total     []reg.VecVirtual // the sum of t,
+	q         reg.GPVirtual    // the integers of the row,
+	lowByte   reg.VecVirtual   // with two bytes, the bits of the low one
+	order     reg.VecVirtual   // and those of fours of a packed block: with the low ones between them,
+	straight  reg.VecVirtual   // and alone
 }
 
 // vectors is how many vectors a block is.
@@ -55,7 +55,9 @@ func (g *weights) rows() {
 	})
 
 	g.exp, g.m, g.sum = g.exp2Constants(), g.vec(), g.vecs(g.parts())
-	g.next, g.p, g.left = g.ahead(), g.GP64(), g.GP64()
+	g.next, g.end, g.p, g.left = g.ptr("ahead"), g.length("ahead"), g.GP64(), g.GP64()
+	g.ADDQ(g.next, g.end)
+	g.SUBQ(operand.I32(g.fetched()), g.end)
 	g.Load(g.Param("p").Base(), p)
 	g.Load(g.Param("stats").Base(), stats)
 	if g.split {
@@ -125,24 +127,28 @@ func (g *weights) greatest(p, stats reg.GPVirtual) {
 	g.VMOVSS(m.AsX(), operand.Mem{Base: stats})
 }
 
-// ahead is the address of what is to be fetched: the parameter, or p itself if that is shorter than
-// the rows.
-func (g *weights) ahead() reg.GPVirtual {
-	next, n, size := g.ptr("ahead"), g.length("ahead"), g.integer("rows")
-	enough := g.label("enough")
-	g.IMULQ(g.arg("blocks"), size)
-	g.SHLQ(operand.Imm(8), size)
-	g.CMPQ(n, size)
-	g.JGE(operand.LabelRef(enough))
-	g.Load(g.Param("p").Base(), next)
-	g.Label(enough)
-	return next
+// fetched is how many bytes each block fetches.
+func (g *weights) fetched() int {
+	if g.split {
+		return 3 * 4 * blockKeys
+	}
+	return 4 * blockKeys
 }
 
-// block turns 64 scores into weights.
+// block turns 64 scores into weights. When all of ahead is fetched, the prefetches go to the block itself.
 func (g *weights) block() {
+	from, more := g.copyOf(g.next), g.label("more")
+	g.CMPQ(g.next, g.end)
+	g.JLE(operand.LabelRef(more))
+	g.MOVQ(g.p, from)
+	g.Label(more)
+	g.ADDQ(operand.I32(g.fetched()), g.next)
 	for i := range g.vectors() {
 		at := i * g.bytes()
+		lines := g.fetched() / 64
+		for line := i * lines / g.vectors(); line < (i+1)*lines/g.vectors(); line++ {
+			g.PREFETCHT0(operand.Mem{Base: from, Disp: 64 * line})
+		}
 		y := g.weight(i)
 		if g.split {
 			total := g.total[i%len(g.total)]
@@ -152,7 +158,6 @@ func (g *weights) block() {
 		g.VMOVUPS(y, operand.Mem{Base: g.p, Disp: at})
 	}
 	g.ADDQ(operand.I32(4*blockKeys), g.p)
-	g.ADDQ(operand.I32(4*blockKeys), g.next)
 	if g.split {
 		g.ADDQ(operand.I32(4*blockKeys), g.s)
 	}
@@ -160,12 +165,8 @@ func (g *weights) block() {
 
 // weight is the i-th vector of a block's weights, added to the sum.
 func (g *weights) weight(i int) reg.VecVirtual {
-	at := i * g.bytes()
-	if at%64 == 0 {
-		g.PREFETCHT0(operand.Mem{Base: g.next, Disp: at})
-	}
 	x, sum := g.vec(), g.sum[i%g.parts()]
-	g.VMOVUPS(operand.Mem{Base: g.p, Disp: at}, x)
+	g.VMOVUPS(operand.Mem{Base: g.p, Disp: i * g.bytes()}, x)
 	g.VSUBPS(g.m, x, x)
 	y := g.exp2(x, g.exp)
 	g.VADDPS(y, sum, sum)

@@ -113,23 +113,26 @@ func hugePages(b *testing.B, n int) []byte {
 // An attendRun is one row's attention with three query heads of 128 a kv head. Caches take turns, so that all of
 // them come from memory or, with 8 MB in all, from the last cache, and a run is short.
 type attendRun struct {
-	tokens, megabytes int
-	scores            attendScores
+	kvHeads, tokens, megabytes int
+	scores                     attendScores
 }
 
 // attendScores is how scores are distributed: keys, queries and values are normal, and so are scores, in natural
-// logarithms, with this deviation. With fours one key in four scores 12 more, so that every four weights over a cache of
-// integers have a high byte: nothing is more work.
+// logarithms, with this deviation. With peaks one key in nine scores 12 more, so that as many weights over a cache of
+// integers as can be have a high byte, each in a four of its own: nothing is more work.
 type attendScores struct {
 	deviation float64
-	fours     bool
+	peaks     bool
 }
 
 func (r attendRun) String() string {
 	name := fmt.Sprintf("tokens=%d/MB=%d", r.tokens, r.megabytes)
+	if r.kvHeads > 1 {
+		name = fmt.Sprintf("heads=%d/%s", r.kvHeads, name)
+	}
 	switch {
-	case r.scores.fours:
-		name += "/fours"
+	case r.scores.peaks:
+		name += "/peaks"
 	case r.scores.deviation != 1.3:
 		name += fmt.Sprintf("/deviation=%v", r.scores.deviation)
 	}
@@ -139,7 +142,7 @@ func (r attendRun) String() string {
 // BenchmarkAttend is one row's attention beside a loop that only reads as much.
 func BenchmarkAttend(b *testing.B) {
 	normal := attendScores{deviation: 1.3}
-	runs := []attendRun{{512, 8, normal}, {4096, 8, normal}, {4096, 256, normal}, {32768, 256, normal}}
+	runs := []attendRun{{1, 512, 8, normal}, {1, 4096, 8, normal}, {8, 3584, 8, normal}, {1, 4096, 256, normal}, {1, 32768, 256, normal}}
 	for _, set := range Sets()[1:] {
 		for _, format := range []struct {
 			name string
@@ -149,7 +152,7 @@ func BenchmarkAttend(b *testing.B) {
 			if format.Format == kernel.Q8 { // whose work depends on the scores
 				runs = slices.Clip(runs)
 				for _, scores := range []attendScores{{deviation: 0.4}, {deviation: 4}, {0.01, true}} {
-					runs = append(runs, attendRun{4096, 8, scores})
+					runs = append(runs, attendRun{1, 4096, 8, scores})
 				}
 			}
 			for _, run := range runs {
@@ -165,11 +168,12 @@ func BenchmarkAttend(b *testing.B) {
 
 func (r attendRun) bench(b *testing.B, set kernel.Set, format kernel.Format, threads int) {
 	const group, dim = 3, 128
-	spec := &kernel.CacheSpec{KVHeads: 1, Dim: dim, Format: format}
-	attend := &kernel.AttendSpec{Heads: group, KVHeads: 1, Dim: dim, Scale: float32(r.scores.deviation / math.Sqrt(dim)), Cache: spec}
+	heads := group * r.kvHeads
+	spec := &kernel.CacheSpec{KVHeads: r.kvHeads, Dim: dim, Format: format}
+	attend := &kernel.AttendSpec{Heads: heads, KVHeads: r.kvHeads, Dim: dim, Scale: float32(r.scores.deviation / math.Sqrt(dim)), Cache: spec}
 	size := r.tokens / kernel.SpanTokens * spec.Bytes()
 	memory := hugePages(b, max(1, r.megabytes<<20/size)*size)
-	c := newCrew(set, threads, kernel.AttendScratch(group, 1, dim, 64))
+	c := newCrew(set, threads, kernel.AttendScratch(heads, r.kvHeads, dim, 64))
 	defer c.stop()
 
 	random := rand.New(rand.NewPCG(31, 1))
@@ -180,22 +184,22 @@ func (r attendRun) bench(b *testing.B, set kernel.Set, format kernel.Format, thr
 		}
 		return x
 	}
-	q := normal(group * dim)
+	q := normal(heads * dim)
 	var caches []kernel.Cache
 	for at := 0; at+size <= len(memory); at += size {
 		copy(memory[at:], memory[:size])
 		caches = append(caches, cacheIn(spec, memory[at:][:size]))
 		for pos := 0; at == 0 && pos < r.tokens; pos++ {
-			k, v := normal(dim), normal(dim)
-			if r.scores.fours && pos%4 == 1 {
+			k, v := normal(r.kvHeads*dim), normal(r.kvHeads*dim)
+			if r.scores.peaks && pos%9 == 1 {
 				for i := range q.Data { // queries are all but orthogonal
-					k.Data[i%dim] += q.Data[i] * float32(12/(r.scores.deviation*math.Sqrt(dim)))
+					k.Data[i/(group*dim)*dim+i%dim] += q.Data[i] * float32(12/(r.scores.deviation*math.Sqrt(dim)))
 				}
 			}
 			c.run(func(w *kernel.Worker) { kernel.Append(w, spec, &caches[0], k, v, nil, kernel.Phases{}, pos, 1) })
 		}
 	}
-	dst, partial := kernel.Rows{Data: aligned(group * dim), Stride: group * dim}, aligned(attend.Partial(r.tokens))
+	dst, partial := kernel.Rows{Data: aligned(heads * dim), Stride: heads * dim}, aligned(attend.Partial(r.tokens))
 	floats := unsafe.Slice((*float32)(unsafe.Pointer(&memory[0])), len(memory)/4)
 	read, n := probes[set.Level()].read, size/4
 	paired(b, c, "GB/s", size, size, func(w *kernel.Worker, i int) {

@@ -905,177 +905,177 @@ done10:
 
 done2:
 	MOVQ  ahead_base+96(FP), BX
-	MOVQ  ahead_len+104(FP), AX
-	MOVQ  rows+32(FP), CX
-	IMULQ blocks+40(FP), CX
-	SHLQ  $0x08, CX
-	CMPQ  AX, CX
-	JGE   enough11
-	MOVQ  p_base+0(FP), BX
-
-enough11:
+	MOVQ  ahead_len+104(FP), SI
+	ADDQ  BX, SI
+	SUBQ  $+256, SI
 	MOVQ  p_base+0(FP), AX
 	MOVQ  stats_base+64(FP), CX
 	MOVQ  rows+32(FP), DX
 	TESTQ DX, DX
-	JLE   done13
+	JLE   done12
 
-loop12:
-	MOVQ         AX, SI
-	MOVQ         blocks+40(FP), DI
+loop11:
+	MOVQ         AX, DI
+	MOVQ         blocks+40(FP), R8
 	VBROADCASTSS (CX), Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
-	TESTQ        DI, DI
-	JLE          done15
+	TESTQ        R8, R8
+	JLE          done14
 
-loop14:
-	PREFETCHT0  (BX)
-	VMOVUPS     (SI), Y3
-	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
-	VROUNDPS    $0x00, Y3, Y5
-	VSUBPS      Y5, Y3, Y3
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ   Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y5, Y6, Y6
-	VANDPS      Y4, Y6, Y6
-	VADDPS      Y6, Y1, Y1
-	VMOVUPS     Y6, (SI)
-	VMOVUPS     32(SI), Y3
-	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
-	VROUNDPS    $0x00, Y3, Y5
-	VSUBPS      Y5, Y3, Y3
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ   Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y5, Y6, Y6
-	VANDPS      Y4, Y6, Y6
-	VADDPS      Y6, Y2, Y2
-	VMOVUPS     Y6, 32(SI)
-	PREFETCHT0  64(BX)
-	VMOVUPS     64(SI), Y3
-	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
-	VROUNDPS    $0x00, Y3, Y5
-	VSUBPS      Y5, Y3, Y3
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ   Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y5, Y6, Y6
-	VANDPS      Y4, Y6, Y6
-	VADDPS      Y6, Y1, Y1
-	VMOVUPS     Y6, 64(SI)
-	VMOVUPS     96(SI), Y3
-	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
-	VROUNDPS    $0x00, Y3, Y5
-	VSUBPS      Y5, Y3, Y3
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ   Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y5, Y6, Y6
-	VANDPS      Y4, Y6, Y6
-	VADDPS      Y6, Y2, Y2
-	VMOVUPS     Y6, 96(SI)
-	PREFETCHT0  128(BX)
-	VMOVUPS     128(SI), Y3
-	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
-	VROUNDPS    $0x00, Y3, Y5
-	VSUBPS      Y5, Y3, Y3
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ   Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y5, Y6, Y6
-	VANDPS      Y4, Y6, Y6
-	VADDPS      Y6, Y1, Y1
-	VMOVUPS     Y6, 128(SI)
-	VMOVUPS     160(SI), Y3
-	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
-	VROUNDPS    $0x00, Y3, Y5
-	VSUBPS      Y5, Y3, Y3
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ   Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y5, Y6, Y6
-	VANDPS      Y4, Y6, Y6
-	VADDPS      Y6, Y2, Y2
-	VMOVUPS     Y6, 160(SI)
-	PREFETCHT0  192(BX)
-	VMOVUPS     192(SI), Y3
-	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
-	VROUNDPS    $0x00, Y3, Y5
-	VSUBPS      Y5, Y3, Y3
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ   Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y5, Y6, Y6
-	VANDPS      Y4, Y6, Y6
-	VADDPS      Y6, Y1, Y1
-	VMOVUPS     Y6, 192(SI)
-	VMOVUPS     224(SI), Y3
-	VSUBPS      Y0, Y3, Y3
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
-	VROUNDPS    $0x00, Y3, Y5
-	VSUBPS      Y5, Y3, Y3
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
-	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
-	VCVTPS2DQ   Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPADDD      Y5, Y6, Y6
-	VANDPS      Y4, Y6, Y6
-	VADDPS      Y6, Y2, Y2
-	VMOVUPS     Y6, 224(SI)
-	ADDQ        $+256, SI
+loop13:
+	MOVQ BX, R9
+	CMPQ BX, SI
+	JLE  more15
+	MOVQ DI, R9
+
+more15:
 	ADDQ        $+256, BX
-	DECQ        DI
-	JNE         loop14
+	VMOVUPS     (DI), Y3
+	VSUBPS      Y0, Y3, Y3
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
+	VROUNDPS    $0x00, Y3, Y5
+	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y5, Y6, Y6
+	VANDPS      Y4, Y6, Y6
+	VADDPS      Y6, Y1, Y1
+	VMOVUPS     Y6, (DI)
+	PREFETCHT0  (R9)
+	VMOVUPS     32(DI), Y3
+	VSUBPS      Y0, Y3, Y3
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
+	VROUNDPS    $0x00, Y3, Y5
+	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y5, Y6, Y6
+	VANDPS      Y4, Y6, Y6
+	VADDPS      Y6, Y2, Y2
+	VMOVUPS     Y6, 32(DI)
+	VMOVUPS     64(DI), Y3
+	VSUBPS      Y0, Y3, Y3
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
+	VROUNDPS    $0x00, Y3, Y5
+	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y5, Y6, Y6
+	VANDPS      Y4, Y6, Y6
+	VADDPS      Y6, Y1, Y1
+	VMOVUPS     Y6, 64(DI)
+	PREFETCHT0  64(R9)
+	VMOVUPS     96(DI), Y3
+	VSUBPS      Y0, Y3, Y3
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
+	VROUNDPS    $0x00, Y3, Y5
+	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y5, Y6, Y6
+	VANDPS      Y4, Y6, Y6
+	VADDPS      Y6, Y2, Y2
+	VMOVUPS     Y6, 96(DI)
+	VMOVUPS     128(DI), Y3
+	VSUBPS      Y0, Y3, Y3
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
+	VROUNDPS    $0x00, Y3, Y5
+	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y5, Y6, Y6
+	VANDPS      Y4, Y6, Y6
+	VADDPS      Y6, Y1, Y1
+	VMOVUPS     Y6, 128(DI)
+	PREFETCHT0  128(R9)
+	VMOVUPS     160(DI), Y3
+	VSUBPS      Y0, Y3, Y3
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
+	VROUNDPS    $0x00, Y3, Y5
+	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y5, Y6, Y6
+	VANDPS      Y4, Y6, Y6
+	VADDPS      Y6, Y2, Y2
+	VMOVUPS     Y6, 160(DI)
+	VMOVUPS     192(DI), Y3
+	VSUBPS      Y0, Y3, Y3
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
+	VROUNDPS    $0x00, Y3, Y5
+	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y5, Y6, Y6
+	VANDPS      Y4, Y6, Y6
+	VADDPS      Y6, Y1, Y1
+	VMOVUPS     Y6, 192(DI)
+	PREFETCHT0  192(R9)
+	VMOVUPS     224(DI), Y3
+	VSUBPS      Y0, Y3, Y3
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y3, Y4
+	VROUNDPS    $0x00, Y3, Y5
+	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y6
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y3, Y6
+	VFMADD213PS one_avx2<>+0(SB), Y3, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y5, Y6, Y6
+	VANDPS      Y4, Y6, Y6
+	VADDPS      Y6, Y2, Y2
+	VMOVUPS     Y6, 224(DI)
+	ADDQ        $+256, DI
+	DECQ        R8
+	JNE         loop13
 
-done15:
+done14:
 	VADDPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
 	VADDPS       X0, X1, X1
@@ -1084,14 +1084,14 @@ done15:
 	VMOVSHDUP    X1, X0
 	VADDPS       X0, X1, X1
 	VMOVSS       X1, 4(CX)
-	MOVQ         ldp+24(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         lds+88(FP), SI
-	LEAQ         (CX)(SI*4), CX
+	MOVQ         ldp+24(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         lds+88(FP), DI
+	LEAQ         (CX)(DI*4), CX
 	DECQ         DX
-	JNE          loop12
+	JNE          loop11
 
-done13:
+done12:
 	VZEROUPPER
 	RET
 

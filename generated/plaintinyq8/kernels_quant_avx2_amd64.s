@@ -1496,199 +1496,207 @@ done10:
 	JNE          loop1
 
 done2:
-	MOVQ  ahead_base+144(FP), DX
-	MOVQ  ahead_len+152(FP), AX
-	MOVQ  rows+56(FP), CX
-	IMULQ blocks+64(FP), CX
-	SHLQ  $0x08, CX
-	CMPQ  AX, CX
-	JGE   enough11
-	MOVQ  p_base+24(FP), DX
-
-enough11:
+	MOVQ ahead_base+144(FP), DX
+	MOVQ ahead_len+152(FP), BX
+	ADDQ DX, BX
+	SUBQ $+768, BX
 	MOVQ p_base+24(FP), AX
 	MOVQ stats_base+88(FP), CX
-	MOVQ q_base+0(FP), R8
-	XORQ R9, R9
+	MOVQ q_base+0(FP), R9
+	XORQ R10, R10
 
-row12:
-	CMPQ         R9, rows+56(FP)
-	JGE          split13
-	MOVQ         s_base+120(FP), DI
+row11:
+	CMPQ         R10, rows+56(FP)
+	JGE          split12
+	MOVQ         s_base+120(FP), R8
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
-	MOVQ         AX, BX
-	MOVQ         blocks+64(FP), SI
+	MOVQ         AX, SI
+	MOVQ         blocks+64(FP), DI
 	VBROADCASTSS (CX), Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
-	TESTQ        SI, SI
-	JLE          done16
+	TESTQ        DI, DI
+	JLE          done15
 
-loop15:
-	PREFETCHT0  (DX)
-	VMOVUPS     (BX), Y5
-	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
-	VROUNDPS    $0x00, Y5, Y7
-	VSUBPS      Y7, Y5, Y5
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
-	VCVTPS2DQ   Y7, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPADDD      Y7, Y8, Y8
-	VANDPS      Y6, Y8, Y8
-	VADDPS      Y8, Y1, Y1
-	VMULPS      (DI), Y8, Y8
-	VADDPS      Y8, Y3, Y3
-	VMOVUPS     Y8, (BX)
-	VMOVUPS     32(BX), Y5
-	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
-	VROUNDPS    $0x00, Y5, Y7
-	VSUBPS      Y7, Y5, Y5
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
-	VCVTPS2DQ   Y7, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPADDD      Y7, Y8, Y8
-	VANDPS      Y6, Y8, Y8
-	VADDPS      Y8, Y2, Y2
-	VMULPS      32(DI), Y8, Y8
-	VADDPS      Y8, Y4, Y4
-	VMOVUPS     Y8, 32(BX)
-	PREFETCHT0  64(DX)
-	VMOVUPS     64(BX), Y5
-	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
-	VROUNDPS    $0x00, Y5, Y7
-	VSUBPS      Y7, Y5, Y5
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
-	VCVTPS2DQ   Y7, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPADDD      Y7, Y8, Y8
-	VANDPS      Y6, Y8, Y8
-	VADDPS      Y8, Y1, Y1
-	VMULPS      64(DI), Y8, Y8
-	VADDPS      Y8, Y3, Y3
-	VMOVUPS     Y8, 64(BX)
-	VMOVUPS     96(BX), Y5
-	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
-	VROUNDPS    $0x00, Y5, Y7
-	VSUBPS      Y7, Y5, Y5
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
-	VCVTPS2DQ   Y7, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPADDD      Y7, Y8, Y8
-	VANDPS      Y6, Y8, Y8
-	VADDPS      Y8, Y2, Y2
-	VMULPS      96(DI), Y8, Y8
-	VADDPS      Y8, Y4, Y4
-	VMOVUPS     Y8, 96(BX)
-	PREFETCHT0  128(DX)
-	VMOVUPS     128(BX), Y5
-	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
-	VROUNDPS    $0x00, Y5, Y7
-	VSUBPS      Y7, Y5, Y5
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
-	VCVTPS2DQ   Y7, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPADDD      Y7, Y8, Y8
-	VANDPS      Y6, Y8, Y8
-	VADDPS      Y8, Y1, Y1
-	VMULPS      128(DI), Y8, Y8
-	VADDPS      Y8, Y3, Y3
-	VMOVUPS     Y8, 128(BX)
-	VMOVUPS     160(BX), Y5
-	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
-	VROUNDPS    $0x00, Y5, Y7
-	VSUBPS      Y7, Y5, Y5
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
-	VCVTPS2DQ   Y7, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPADDD      Y7, Y8, Y8
-	VANDPS      Y6, Y8, Y8
-	VADDPS      Y8, Y2, Y2
-	VMULPS      160(DI), Y8, Y8
-	VADDPS      Y8, Y4, Y4
-	VMOVUPS     Y8, 160(BX)
-	PREFETCHT0  192(DX)
-	VMOVUPS     192(BX), Y5
-	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
-	VROUNDPS    $0x00, Y5, Y7
-	VSUBPS      Y7, Y5, Y5
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
-	VCVTPS2DQ   Y7, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPADDD      Y7, Y8, Y8
-	VANDPS      Y6, Y8, Y8
-	VADDPS      Y8, Y1, Y1
-	VMULPS      192(DI), Y8, Y8
-	VADDPS      Y8, Y3, Y3
-	VMOVUPS     Y8, 192(BX)
-	VMOVUPS     224(BX), Y5
-	VSUBPS      Y0, Y5, Y5
-	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
-	VROUNDPS    $0x00, Y5, Y7
-	VSUBPS      Y7, Y5, Y5
-	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
-	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
-	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
-	VCVTPS2DQ   Y7, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPADDD      Y7, Y8, Y8
-	VANDPS      Y6, Y8, Y8
-	VADDPS      Y8, Y2, Y2
-	VMULPS      224(DI), Y8, Y8
-	VADDPS      Y8, Y4, Y4
-	VMOVUPS     Y8, 224(BX)
-	ADDQ        $+256, BX
-	ADDQ        $+256, DX
-	ADDQ        $+256, DI
-	DECQ        SI
-	JNE         loop15
+loop14:
+	MOVQ DX, R11
+	CMPQ DX, BX
+	JLE  more16
+	MOVQ SI, R11
 
-done16:
+more16:
+	ADDQ        $+768, DX
+	PREFETCHT0  (R11)
+	VMOVUPS     (SI), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y1, Y1
+	VMULPS      (R8), Y8, Y8
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y8, (SI)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	VMOVUPS     32(SI), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y2, Y2
+	VMULPS      32(R8), Y8, Y8
+	VADDPS      Y8, Y4, Y4
+	VMOVUPS     Y8, 32(SI)
+	PREFETCHT0  192(R11)
+	VMOVUPS     64(SI), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y1, Y1
+	VMULPS      64(R8), Y8, Y8
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y8, 64(SI)
+	PREFETCHT0  256(R11)
+	PREFETCHT0  320(R11)
+	VMOVUPS     96(SI), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y2, Y2
+	VMULPS      96(R8), Y8, Y8
+	VADDPS      Y8, Y4, Y4
+	VMOVUPS     Y8, 96(SI)
+	PREFETCHT0  384(R11)
+	VMOVUPS     128(SI), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y1, Y1
+	VMULPS      128(R8), Y8, Y8
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y8, 128(SI)
+	PREFETCHT0  448(R11)
+	PREFETCHT0  512(R11)
+	VMOVUPS     160(SI), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y2, Y2
+	VMULPS      160(R8), Y8, Y8
+	VADDPS      Y8, Y4, Y4
+	VMOVUPS     Y8, 160(SI)
+	PREFETCHT0  576(R11)
+	VMOVUPS     192(SI), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y1, Y1
+	VMULPS      192(R8), Y8, Y8
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y8, 192(SI)
+	PREFETCHT0  640(R11)
+	PREFETCHT0  704(R11)
+	VMOVUPS     224(SI), Y5
+	VSUBPS      Y0, Y5, Y5
+	VCMPPS      $0x05, exp2Min_avx2<>+0(SB), Y5, Y6
+	VROUNDPS    $0x00, Y5, Y7
+	VSUBPS      Y7, Y5, Y5
+	VMOVUPS     exp2C5_avx2<>+0(SB), Y8
+	VFMADD213PS exp2C4_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C3_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C2_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS exp2C1_avx2<>+0(SB), Y5, Y8
+	VFMADD213PS one_avx2<>+0(SB), Y5, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      Y7, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	VADDPS      Y8, Y2, Y2
+	VMULPS      224(R8), Y8, Y8
+	VADDPS      Y8, Y4, Y4
+	VMOVUPS     Y8, 224(SI)
+	ADDQ        $+256, SI
+	ADDQ        $+256, R8
+	DECQ        DI
+	JNE         loop14
+
+done15:
 	VADDPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
 	VADDPS       X0, X1, X1
@@ -1704,13 +1712,13 @@ done16:
 	VADDPS       X0, X3, X3
 	VMOVSHDUP    X3, X0
 	VADDPS       X0, X3, X3
-	VMOVD        X3, BX
+	VMOVD        X3, SI
 	VDIVSS       weightSum_avx2<>+0(SB), X3, X1
 	VMOVSS       weightSum_avx2<>+0(SB), X0
 	VDIVSS       X3, X0, X0
-	CMPL         BX, $0x0d800000
+	CMPL         SI, $0x0d800000
 	JCS          small17
-	CMPL         BX, $0x7f800000
+	CMPL         SI, $0x7f800000
 	JCS          scaled19
 	JMP          large18
 
@@ -1724,68 +1732,68 @@ scaled19:
 	VMOVSS X1, 8(CX)
 	VMOVSS X0, 12(CX)
 
-split13:
-	TESTQ        R9, R9
-	JE           next14
-	MOVQ         lds+112(FP), BX
-	MOVQ         R8, DI
-	NEGQ         BX
-	VBROADCASTSS 12(CX)(BX*4), Y0
-	MOVQ         ldp+48(FP), BX
-	LEAQ         (R8)(BX*4), R8
-	NEGQ         BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         blocks+64(FP), SI
-	TESTQ        SI, SI
+split12:
+	TESTQ        R10, R10
+	JE           next13
+	MOVQ         lds+112(FP), SI
+	MOVQ         R9, R8
+	NEGQ         SI
+	VBROADCASTSS 12(CX)(SI*4), Y0
+	MOVQ         ldp+48(FP), SI
+	LEAQ         (R9)(SI*4), R9
+	NEGQ         SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         blocks+64(FP), DI
+	TESTQ        DI, DI
 	JLE          done21
 
 loop20:
-	VMULPS    (BX), Y0, Y1
+	VMULPS    (SI), Y0, Y1
 	VCVTPS2DQ Y1, Y1
-	VMULPS    32(BX), Y0, Y2
+	VMULPS    32(SI), Y0, Y2
 	VCVTPS2DQ Y2, Y2
 	VPACKUSDW Y2, Y1, Y1
 	VPERMQ    $0xd8, Y1, Y1
 	VPSHUFB   exchange_avx2<>+0(SB), Y1, Y1
-	VMOVDQU   Y1, (DI)
-	VMULPS    64(BX), Y0, Y1
+	VMOVDQU   Y1, (R8)
+	VMULPS    64(SI), Y0, Y1
 	VCVTPS2DQ Y1, Y1
-	VMULPS    96(BX), Y0, Y2
+	VMULPS    96(SI), Y0, Y2
 	VCVTPS2DQ Y2, Y2
 	VPACKUSDW Y2, Y1, Y1
 	VPERMQ    $0xd8, Y1, Y1
 	VPSHUFB   exchange_avx2<>+0(SB), Y1, Y1
-	VMOVDQU   Y1, 32(DI)
-	VMULPS    128(BX), Y0, Y1
+	VMOVDQU   Y1, 32(R8)
+	VMULPS    128(SI), Y0, Y1
 	VCVTPS2DQ Y1, Y1
-	VMULPS    160(BX), Y0, Y2
+	VMULPS    160(SI), Y0, Y2
 	VCVTPS2DQ Y2, Y2
 	VPACKUSDW Y2, Y1, Y1
 	VPERMQ    $0xd8, Y1, Y1
 	VPSHUFB   exchange_avx2<>+0(SB), Y1, Y1
-	VMOVDQU   Y1, 64(DI)
-	VMULPS    192(BX), Y0, Y1
+	VMOVDQU   Y1, 64(R8)
+	VMULPS    192(SI), Y0, Y1
 	VCVTPS2DQ Y1, Y1
-	VMULPS    224(BX), Y0, Y2
+	VMULPS    224(SI), Y0, Y2
 	VCVTPS2DQ Y2, Y2
 	VPACKUSDW Y2, Y1, Y1
 	VPERMQ    $0xd8, Y1, Y1
 	VPSHUFB   exchange_avx2<>+0(SB), Y1, Y1
-	VMOVDQU   Y1, 96(DI)
-	ADDQ      $+256, BX
-	ADDQ      $+128, DI
-	DECQ      SI
+	VMOVDQU   Y1, 96(R8)
+	ADDQ      $+256, SI
+	ADDQ      $+128, R8
+	DECQ      DI
 	JNE       loop20
 
 done21:
-next14:
-	MOVQ ldp+48(FP), BX
-	LEAQ (AX)(BX*4), AX
-	MOVQ lds+112(FP), BX
-	LEAQ (CX)(BX*4), CX
-	INCQ R9
-	CMPQ R9, rows+56(FP)
-	JLE  row12
+next13:
+	MOVQ ldp+48(FP), SI
+	LEAQ (AX)(SI*4), AX
+	MOVQ lds+112(FP), SI
+	LEAQ (CX)(SI*4), CX
+	INCQ R10
+	CMPQ R10, rows+56(FP)
+	JLE  row11
 	VZEROUPPER
 	RET
 

@@ -135,7 +135,7 @@ type Set interface {
 	// from p[r*ldp] on, and those before lo and from hi on taken for -Inf: m = max(p), p[j] = 2^(p[j]-m) and
 	// l = sum16 of p after that (lane = j%16). m and l go to stats[r*lds] and stats[r*lds+1].
 	// 0 <= lo < hi <= 64*blocks. A maximum of zero is +0; a NaN takes no part in it. The kernel may fetch
-	// ahead, which is read next, into the caches; it is at least as long as the rows, or else ignored.
+	// ahead, which is read next, into the caches, from its start on and as much as it likes.
 	Softmax(p []float32, ldp, rows, blocks, lo, hi int, stats []float32, lds int, ahead []byte)
 
 	// SplitQuery rounds a query to integers of 8 bits: with m = max|x| and v[i] = rint(x[i]*(127/m)), to nearest
