@@ -27,7 +27,7 @@ func gemmQ4(e *emitter) {
 		unpacked.size, unpacked.unpack = q8Bytes, g.unpackVNNI
 		unpacked.most, unpacked.keep, unpacked.block = 6, true, g.blockVNNI
 	} else {
-		packed.most, packed.block, few = fewWords, g.nibblesWords, fewWords
+		packed.most, packed.near, packed.block, few = fewWords, 1, g.nibblesWords, fewWords
 		unpacked.most, unpacked.block = packed.most, packed.block
 		unpacked.size, unpacked.unpack = wordsBytes, g.unpackWords
 	}

@@ -18,7 +18,8 @@ import (
 // and |f|*u is at most 225: a 16-bit product by |f| multiplies two bytes at once. What depends on f comes from tables.
 
 // fewVNNI is up to how many rows tiles read nibbles, fewTile how many such a tile may have. Up to fewNear rows memory is
-// what limits a tile; with more, arithmetic takes as long, and asking from twice as far keeps it from waiting.
+// what limits a tile; with more, arithmetic takes as long, and asking from farther keeps it from waiting. 16 KB were 2 %
+// slower than 11.
 const (
 	fewVNNI = 24
 	fewTile = 6

@@ -38,6 +38,7 @@ const (
 const (
 	segmentBytes = 16 << 10 // about the size of a segment
 	aheadQuant   = 8 << 10  // how far behind a block a single tile asks: memory's answer takes about as long
+	aheadFew     = 11 << 10 // and a tile of nibbles of more rows than near
 )
 
 // cacheLine is what a prefetch fetches.
@@ -130,7 +131,7 @@ func (g *gemmQuant) segments() {
 		if g.near > 0 {
 			e.CMPQ(e.arg("rows"), operand.Imm(uint64(g.near)))
 			e.JLE(operand.LabelRef(asked))
-			e.MOVQ(operand.I32(2*aheadQuant), g.ahead)
+			e.MOVQ(operand.I32(aheadFew), g.ahead)
 		}
 		e.CMPQ(e.arg("rows"), operand.Imm(uint64(g.most)))
 		e.JLE(operand.LabelRef(asked))

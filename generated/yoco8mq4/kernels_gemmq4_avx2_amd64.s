@@ -95,6 +95,9 @@ whole12:
 	MOVQ   R11, 8(SP)
 	SUBQ   R11, 32(SP)
 	MOVQ   $+8192, AX
+	CMPQ   rows+128(FP), $0x01
+	JLE    asked13
+	MOVQ   $+11264, AX
 	CMPQ   rows+128(FP), $0x06
 	JLE    asked13
 	IMUL3Q $+2176, R11, AX

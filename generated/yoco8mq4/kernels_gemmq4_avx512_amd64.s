@@ -95,7 +95,7 @@ whole12:
 	MOVQ   $+8192, AX
 	CMPQ   rows+128(FP), $0x02
 	JLE    asked13
-	MOVQ   $+16384, AX
+	MOVQ   $+11264, AX
 	CMPQ   rows+128(FP), $0x06
 	JLE    asked13
 	IMUL3Q $+2176, R11, AX
