@@ -12,7 +12,7 @@ import (
 )
 
 // BenchmarkLinear is a whole layer, quantizing its input included, by one worker and by two, beside
-// as many probes at once.
+// as many probes at once. All outputs are computed, since rows are quantized once for all of them.
 func BenchmarkLinear(b *testing.B) {
 	for _, set := range Sets()[1:] {
 		for bits, f := range formats {
@@ -31,9 +31,7 @@ func BenchmarkLinear(b *testing.B) {
 				for _, rows := range []int{1, 4, 8, 16, 32, 128, 256, 512} {
 					for _, workers := range []int{1, 2} {
 						b.Run(fmt.Sprintf("%s/%s/n=%d/k=%d/rows=%d/workers=%d", f.name, set.Level(), m.N, m.K, rows, workers), func(b *testing.B) {
-							part := m // enough for many rows: a run is short
-							part.N = min(m.N, max(2048, 8192*16/rows/kernel.PanelCols*kernel.PanelCols))
-							benchmarkLinear(b, set, &part, rows, workers, bytesPeak(bits))
+							benchmarkLinear(b, set, &m, rows, workers, bytesPeak(bits))
 						})
 					}
 				}
