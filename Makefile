@@ -11,8 +11,10 @@ BENCHSTAT   := $(GO) run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-2
 # Packages that a program with a compiled model contains.
 RUNTIME := . ./runtime/... ./generated/...
 
+# Two steps at a time: while one waits for its last test the other computes.
 .PHONY: check
-check: uptodate lint vet test test-purego test-avx2 test-arm64 cross race
+check: uptodate
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test lint vet race cross test-avx2 test-arm64 test-purego
 
 # Write every generated file anew, after removing all of them: what is checked in can be recreated.
 .PHONY: gen
@@ -37,40 +39,49 @@ lint:
 vet:
 	$(GO) vet ./...
 
+# What vet has looked at, tests need not look at again.
+TEST := $(GO) test -vet=off
+
 .PHONY: test
 test:
-	$(GO) test -timeout 20m ./...
+	$(TEST) -timeout 20m ./...
+
+# What one worker does to a state, with the portable kernels: neither races nor another compiler's choices change it.
+ALONE := ^Test(Forget|ForgetCache|Rewindable)$$
 
 .PHONY: test-purego
 test-purego:
-	$(GO) test -tags purego $(RUNTIME)
+	$(TEST) -tags purego -skip '$(ALONE)' $(RUNTIME)
 
 # What does not look at levels need not run twice, nor what is done to states whatever computed them, nor the command's scripts
 # that run no model or are about something else.
 .PHONY: test-avx2
 test-avx2:
-	YOCOC_ISA=avx2 $(GO) test -short ./runtime/...
-	YOCOC_ISA=avx2 $(GO) test -short -skip '^Test(SameBytes|UpToDate|RuntimeInterpretsNothing|Imports|Comments|FileLengths|Fork.*|Rewind.*|Save.*|Restore.*|Cancel.*|Speculate.*|Prefix.*|Synth.*)$$|^TestScripts$$/^(build|inspect|errors|interrupt|race|dump|import|bench|save)$$' ./tests
+	YOCOC_ISA=avx2 $(TEST) -short ./runtime ./runtime/host/...
+	YOCOC_ISA=avx2 $(TEST) -short -skip '^Test(SameBytes|UpToDate|RuntimeInterpretsNothing|Imports|Comments|FileLengths|Fork.*|Rewind.*|Save.*|Restore.*|Cancel.*|Speculate.*|Prefix.*|Synth.*)$$|^TestScripts$$/^(build|inspect|errors|interrupt|race|dump|import|bench|save)$$' ./tests
 
 # The kernels on arm64, emulated, but for what is done to states; skipped where there is no qemu.
 .PHONY: test-arm64
 test-arm64:
 	@if qemu=$$(command -v qemu-aarch64 || command -v qemu-aarch64-static); then \
-	  GOARCH=arm64 $(GO) test -short -skip '^Test(Forget.*|Rewindable)$$' -exec "$$qemu" ./runtime/kernel; \
+	  GOARCH=arm64 $(TEST) -short -skip '$(ALONE)' -exec "$$qemu" ./runtime/kernel; \
 	else echo 'skipped: no qemu-aarch64'; fi
 
+# Nothing is run, so nothing is optimized.
 .PHONY: cross
+cross: export GOFLAGS += -gcflags=all=-N
+cross: export CGO_ENABLED = 0
 cross:
 	@for target in linux/arm64 darwin/arm64 windows/amd64; do \
 	  echo $$target; \
-	  GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0 $(GO) build ./...; \
-	  GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0 $(GO) vet $(RUNTIME); \
+	  GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build ./...; \
+	  GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) vet $(RUNTIME); \
 	done
 
-# The packages that start goroutines or are used by several.
+# The packages that start goroutines or are used by several. Comparisons with exact sums are for other runs.
 .PHONY: race
 race:
-	$(GO) test -race -short ./runtime/... ./codegen/pack ./models/tokenizer
+	$(TEST) -race -short -skip '$(ALONE)|Reference$$' ./runtime/... ./codegen/pack ./models/tokenizer
 
 # Kernels in assembly beside the same in portable Go. COUNT=10 for figures that are quoted.
 COUNT ?= 3

@@ -89,7 +89,7 @@ func attendCases() []*attendCase {
 	still.Rope, still.ph, still.QNormEps = nil, Phases{}, 1e-5
 	return []*attendCase{
 		normed, still,
-		newAttendCase(rng, 1, 1, 16, 0, 1100, F32),
+		newAttendCase(rng, 1, 1, 16, 0, longest, F32),
 		newAttendCase(rng, 2, 2, 24, 0, 530, BF16),
 		newAttendCase(rng, 4, 2, 16, 0, 600, F32),
 		newAttendCase(rng, 4, 1, 24, 0, 200, F32),
@@ -100,7 +100,7 @@ func attendCases() []*attendCase {
 		newAttendCase(rng, 1, 1, 7*2, 0, 90, BF16),
 		quantized, // no multiple of four
 		newAttendCase(rng, 6, 2, 128, 0, 140, Q8),
-		newAttendCase(rng, 4, 1, 24, 0, 1100, Q8),
+		newAttendCase(rng, 4, 1, 24, 0, longest, Q8),
 		newAttendCase(rng, 2, 2, 112, 0, 90, Q8),
 		newAttendCase(rng, 50, 1, 2, 0, 90, Q8),
 		newAttendCase(rng, 60, 60, 2, 0, 90, F32), newAttendCase(rng, 52, 26, 4, 0, 530, Q8), // more heads than a tile has rows
@@ -119,7 +119,7 @@ func windowCases() []*attendCase {
 		newAttendCase(rng, 3, 1, 24, 8, 300, F32),
 		newAttendCase(rng, 4, 2, 32, 16, 300, BF16),
 		newAttendCase(rng, 2, 2, 80, 65, 200, BF16),
-		newAttendCase(rng, 2, 1, 16, 512, 1100, F32), // the ring has 9 blocks
+		newAttendCase(rng, 2, 1, 16, 512, longest, F32), // the ring has 9 blocks
 		newAttendCase(rng, 1, 1, 64, 66, 250, F32),
 		newAttendCase(rng, 2, 2, 128, 8, 140, F32),
 		newAttendCase(rng, 2, 1, 16, 600, 350, BF16), // not all is used
@@ -240,10 +240,10 @@ func TestAttendReference(t *testing.T) {
 			for h := range c.Heads {
 				q := c.query(pos, h)
 				first := c.first(pos)
-				scores, worst, highest := make([]float64, pos+1-first), 0.0, math.Inf(-1)
+				scores, worst, highest, step := make([]float64, pos+1-first), 0.0, math.Inf(-1), top(c.Cache.turnedOr(q))/(2*queryMax)
 				for j := range scores {
 					size, coarse := 0.0, 0.0
-					key, step := c.inCache(c.at(k, first+j, h)), top(c.Cache.turnedOr(q))/(2*queryMax)
+					key := c.inCache(c.at(k, first+j, h))
 					for _, x := range key {
 						coarse += math.Abs(x) * step
 					}

@@ -1,5 +1,5 @@
-//go:build !race && !arm64
+//go:build !race && !arm64 && !purego
 
 package kernel
 
-const numCuts, numTeams = 6, 4
+const numCuts, numTeams, longest = 6, 4, 1100

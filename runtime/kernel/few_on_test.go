@@ -1,5 +1,5 @@
-//go:build race || arm64
+//go:build race || arm64 || purego
 
 package kernel
 
-const numCuts, numTeams = 2, 1
+const numCuts, numTeams, longest = 2, 1, 600

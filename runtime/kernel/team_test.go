@@ -34,7 +34,7 @@ type cut struct{ chunk, workers int }
 func (c cut) String() string { return fmt.Sprintf("chunks of %d, %d workers", c.chunk, c.workers) }
 
 // cuts are compared with single rows on one worker. Where plain Go runs tens of times slower, under the race
-// detector and on the emulated arm64, only the first few.
+// detector and on the emulated arm64, only the first few, and with purego, where what is tested here is the same.
 var cuts = []cut{{0, 3}, {64, 7}, {3, 2}, {1, 3}, {1, 7}, {100, 1}}[:numCuts]
 
 // teams are numbers of workers, where there is nothing else to vary.
