@@ -70,15 +70,6 @@ func (c *PrefixCache) Clear() {
 	}
 }
 
-// GobEncode makes nothing of it: a cache stays in its process, whoever sends a session's options to another one.
-func (c *PrefixCache) GobEncode() ([]byte, error) { return nil, nil }
-
-// GobDecode makes a cache that keeps nothing.
-func (c *PrefixCache) GobDecode([]byte) error {
-	c.init()
-	return nil
-}
-
 // put keeps a moment, of which the caller's part becomes the cache's.
 func (c *PrefixCache) put(m *Model, at *moment) {
 	tokens := tokensOf(at.spans, at.pos)

@@ -1,9 +1,7 @@
 package runtime_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/gob"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -146,19 +144,6 @@ func TestPrefixCacheAtOnce(t *testing.T) {
 	for _, m := range models {
 		if slabs, n := m.Slabs(); slabs != 0 || n != 0 {
 			t.Errorf("%d slabs and %d spans are left", slabs, n)
-		}
-	}
-}
-
-// Options go to another process without their cache.
-func TestOptionsGob(t *testing.T) {
-	for _, o := range []rt.Options{{Context: 5}, {Context: 6, Prefixes: rt.NewPrefixCache(9)}} {
-		var b bytes.Buffer
-		must(t, gob.NewEncoder(&b).Encode(o))
-		var got rt.Options
-		must(t, gob.NewDecoder(&b).Decode(&got))
-		if got.Context != o.Context {
-			t.Errorf("%+v", got)
 		}
 	}
 }

@@ -49,5 +49,5 @@ func (s *Session) refuse() error {
 func (s *Session) promise() int64 {
 	info := &s.model.info
 	spans := int64(s.options.Context+kernel.SpanTokens-1) / kernel.SpanTokens
-	return s.memory.Reserved() + s.scratch.Reserved() + int64(1+s.ladder.most)*int64(info.RegionBytes) + info.UndoBytes() + spans*(int64(info.SpanBytes)+SpanHeap)
+	return s.memory.Reserved() + s.scratch.Reserved() + int64(1+s.ladder.most)*int64(info.RegionBytes) + info.UndoBytes() + spans*int64(info.SpanBytes) + CollectedHeap(spans)
 }

@@ -21,8 +21,9 @@ func TestRefused(t *testing.T) {
 		t.Fatal("nothing is known of the memory: ", err)
 	}
 	need := s.Promise()
-	if low := int64(fakeSpan) * (1 << 20) / kernel.SpanTokens; need < low || need > 2*low {
-		t.Errorf("the promise is %d bytes, its cache %d", need, low)
+	const spans = (1 << 20) / kernel.SpanTokens
+	if low := int64(fakeSpan)*spans + rt.CollectedHeap(spans); need < low || need > 2*low {
+		t.Errorf("the promise is %d bytes, its spans' %d", need, low)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)

@@ -22,6 +22,10 @@ type span struct {
 // SpanHeap is what a span takes beside its part of the caches: of Go's heap, for its tokens.
 const SpanHeap = int64(unsafe.Sizeof(span{})) * 9 / 8 // and what size classes add
 
+// CollectedHeap is what Go's heap holds at most for so many spans: when it is collected, as much garbage as what
+// lives, such as what described the spans of the session before.
+func CollectedHeap(spans int64) int64 { return 2 * spans * SpanHeap }
+
 // A spanPool hands out the spans of all sessions of a model.
 type spanPool struct {
 	size  int // of a span's bytes

@@ -38,10 +38,6 @@ const chooser = 16 + 8 + 4*4
 // forkHeap is what a session is beside its states: the objects that describe them, and pages begun.
 const forkHeap = 48 << 10
 
-// collected is how much Go's heap holds of what lives there when it is collected: as much garbage, such as what
-// describes the spans of the session before.
-const collected = 2
-
 // NewMemory works out the memory of a model with sessions of so many threads.
 func NewMemory(m *Model, threads int) *Memory {
 	p := m.Package.Plan
@@ -68,7 +64,7 @@ func NewMemory(m *Model, threads int) *Memory {
 // Total is the peak of a session whose context is full.
 func (m *Memory) Total(context int) int64 {
 	spans := (int64(context) + kernel.SpanTokens - 1) / kernel.SpanTokens
-	return m.Weights + int64(1+m.Checkpoints)*m.Checkpoint + m.Undo + wholeHuge(spans*m.span) + collected*spans*rt.SpanHeap + m.scratch(context) + process + chooser*int64(m.plan.Vocab)
+	return m.Weights + int64(1+m.Checkpoints)*m.Checkpoint + m.Undo + wholeHuge(spans*m.span) + rt.CollectedHeap(spans) + m.scratch(context) + process + chooser*int64(m.plan.Vocab)
 }
 
 // Batch is the peak of a process with so many sessions of a context, all full.

@@ -121,7 +121,7 @@ cross:
 			// tokens: 128 sums, and at most a line of 64 bytes with the maximum and the total; and of Go's heap
 			// what describes these tokens, as much in one model as in the other.
 			partial := float64(size.width/128) * 4 * (128 + 16) / 512
-			heap := float64(collected*rt.SpanHeap) / 512
+			heap := float64(rt.CollectedHeap(1)) / 512
 			got := float64(p.Total(1<<20)-p.Total(1<<19)) / float64(y.Total(1<<20)-y.Total(1<<19))
 			if want := float64(size.layers); got > want || got < want/(1+(partial+heap)/float64(y.CachePerToken))*0.999 {
 				t.Errorf("%s: tokens from 512K to 1M take %.2fx in %s, want %dx", size.name, got, kv, size.layers)

@@ -115,7 +115,7 @@ func (r *Runner) Open(o RunOptions) (err error) {
 	if o.Context == 0 {
 		o.Context = r.Model.Spec.Context
 	}
-	r.Info, err = r.Client.Open(host.OpenRequest{Weights: r.weights, HugePages: weights.Huge(o.HugePages), Options: rt.Options{
+	r.Info, err = r.Client.Open(host.OpenRequest{Weights: r.weights, HugePages: weights.Huge(o.HugePages), Options: host.Options{
 		Context: o.Context, Threads: Threads(o.Threads), Chunk: Chunk, ISA: o.ISA, Overcommit: o.Overcommit, Checkpoints: -1, // nothing goes back
 	}, Restore: o.Restore})
 	return err

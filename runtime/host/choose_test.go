@@ -10,7 +10,7 @@ import (
 
 // TestChoose: a choice's score is that of its tokens one by one, whatever was scored before it.
 func TestChoose(t *testing.T) {
-	c := opened(t, rt.Options{})
+	c := opened(t, Options{})
 	choices := []Choice{
 		{Context: []int32{1, 2, 3}, Tokens: []int32{6}},        // the sum: what the fake expects
 		{Context: []int32{1, 2, 3}, Tokens: []int32{6, 12, 5}}, // and once more

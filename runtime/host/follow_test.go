@@ -3,13 +3,11 @@ package host
 import (
 	"slices"
 	"testing"
-
-	rt "github.com/yococ/yococ/runtime"
 )
 
 // TestHostFollow generates a text that repeats itself, in pieces, and finds the session as it was.
 func TestHostFollow(t *testing.T) {
-	c := opened(t, rt.Options{Context: 100})
+	c := opened(t, Options{Context: 100})
 	_, err := c.Prefill([]int32{1, 2}, nil)
 	must(t, err)
 	want, err := c.Logits()

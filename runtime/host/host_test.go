@@ -146,7 +146,7 @@ func weightFile(t *testing.T) string {
 	return path
 }
 
-func opened(t *testing.T, o rt.Options) *Client {
+func opened(t *testing.T, o Options) *Client {
 	t.Helper()
 	c := start(t)
 	_, err := c.Open(OpenRequest{Weights: weightFile(t), Options: o})
@@ -170,7 +170,7 @@ func TestHost(t *testing.T) {
 	}
 	path := weightFile(t)
 	for _, threads := range []int{1, 2} { // the second opens another session of the same model
-		info, err := c.Open(OpenRequest{Weights: path, Verify: true, Options: rt.Options{Threads: threads, Chunk: 8}})
+		info, err := c.Open(OpenRequest{Weights: path, Verify: true, Options: Options{Threads: threads, Chunk: 8}})
 		must(t, err)
 		if info.Name != "fake" || info.SelfLayers != 3 || info.CrossLayers != 4 || info.Context != 300 || info.Vocab != vocab ||
 			info.Options.Threads != threads || info.Options.Context != 300 || info.WeightsBytes != 4100 || info.ReservedBytes < 4*vocab*4 {
@@ -242,7 +242,7 @@ func TestHost(t *testing.T) {
 }
 
 func TestHostGenerate(t *testing.T) {
-	c := opened(t, rt.Options{Context: 40})
+	c := opened(t, Options{Context: 40})
 	var got []int32
 	keep := func(tok int32) error { got = append(got, tok); return nil }
 	st, err := c.Generate(GenerateRequest{Tokens: []int32{1, 2}, Sampling: rt.Sampling{MaxTokens: 4}}, keep)
@@ -294,7 +294,7 @@ func TestHostSave(t *testing.T) {
 		t.Errorf("saved %d tokens", tokens)
 	}
 	for _, c := range []*Client{c, start(t)} { // in place of the session, and in another process
-		info, err := c.Open(OpenRequest{Weights: path, Restore: file, Options: rt.Options{Context: 50}})
+		info, err := c.Open(OpenRequest{Weights: path, Restore: file, Options: Options{Context: 50}})
 		must(t, err)
 		if info.Pos != 4 || info.RestoreTime <= 0 || info.Options.Context != 50 {
 			t.Errorf("restored %+v", info)
@@ -316,7 +316,7 @@ func TestHostSave(t *testing.T) {
 }
 
 func TestHostCancel(t *testing.T) {
-	c := opened(t, rt.Options{Context: 1 << 20, Chunk: 4})
+	c := opened(t, Options{Context: 1 << 20, Chunk: 4})
 	c.Cancel() // nothing to cancel, and no harm to what comes
 	var at int
 	many := slices.Repeat([]int32{slow}, 10000)
@@ -365,8 +365,8 @@ func TestHostUserErrors(t *testing.T) {
 	}{
 		{OpenRequest{Weights: path + ".none"}, "no such file"},
 		{OpenRequest{Weights: damaged, Verify: true}, "tensor salt, byte 4096"},
-		{OpenRequest{Weights: path, Options: rt.Options{ISA: "mmx"}}, "mmx"},
-		{OpenRequest{Weights: path, Options: rt.Options{Threads: -1}}, "Threads is -1"},
+		{OpenRequest{Weights: path, Options: Options{ISA: "mmx"}}, "mmx"},
+		{OpenRequest{Weights: path, Options: Options{Threads: -1}}, "Threads is -1"},
 	} {
 		_, err := c.Open(r.OpenRequest)
 		var mine *UserError
@@ -374,7 +374,7 @@ func TestHostUserErrors(t *testing.T) {
 			t.Errorf("%+v: %v", r.OpenRequest, err)
 		}
 	}
-	_, err = c.Open(OpenRequest{Weights: path, Options: rt.Options{Context: 8}})
+	_, err = c.Open(OpenRequest{Weights: path, Options: Options{Context: 8}})
 	must(t, err)
 	var mine *UserError
 	var full *rt.ContextFullError
@@ -398,7 +398,7 @@ func TestHostUserErrors(t *testing.T) {
 
 func TestHostDies(t *testing.T) {
 	for _, threads := range []int{1, 2} {
-		c := opened(t, rt.Options{Threads: threads})
+		c := opened(t, Options{Threads: threads})
 		_, err := c.Decode(deadly)
 		var mine *UserError
 		if err == nil || !strings.Contains(err.Error(), "BUG: deadly token") || errors.As(err, &mine) {
@@ -415,7 +415,7 @@ func TestHostDies(t *testing.T) {
 }
 
 func TestHostBench(t *testing.T) {
-	c := opened(t, rt.Options{})
+	c := opened(t, Options{})
 	for _, q := range []BenchRequest{
 		{PP: 64, TG: 16, Reps: 3, Arithmetic: []Arithmetic{{Kind: probe.FMA, Part: 0.25}, {Kind: probe.Words, Part: 0.75}}},
 		{PP: 20, Depth: 50, Reps: 4},

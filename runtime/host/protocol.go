@@ -17,8 +17,25 @@ type OpenRequest struct {
 	Weights   string // path of the packed weights
 	Verify    bool   // check their payload too
 	HugePages weights.Huge
-	Options   rt.Options
+	Options   Options
 	Restore   string // path of a saved session to go on with; "" begins an empty one
+}
+
+// Options are rt.Options, but for what means nothing in another process.
+type Options struct {
+	Context, Threads, Chunk int
+	ISA                     string
+	Checkpoints             int
+	Overcommit              bool
+}
+
+func optionsOf(o rt.Options) Options {
+	return Options{Context: o.Context, Threads: o.Threads, Chunk: o.Chunk, ISA: o.ISA, Checkpoints: o.Checkpoints, Overcommit: o.Overcommit}
+}
+
+// session are the options of a session in this process.
+func (o Options) session() rt.Options {
+	return rt.Options{Context: o.Context, Threads: o.Threads, Chunk: o.Chunk, ISA: o.ISA, Checkpoints: o.Checkpoints, Overcommit: o.Overcommit}
 }
 
 // Info is what was opened.
@@ -29,7 +46,7 @@ type Info struct {
 	Context     int // the model's default
 	SelfLayers  int
 	CrossLayers int
-	Options     rt.Options // as they are after defaults
+	Options     Options // as they are after defaults
 
 	Pos         int           // tokens that the session holds
 	RestoreTime time.Duration // until a saved session was read and checked; 0 without one

@@ -182,7 +182,7 @@ func (s *server) doOpen(w *work, r *reply) error {
 	r.Info = &Info{
 		Name: m.Name, Vocab: m.Vocab, Dim: m.Dim, Context: m.Context,
 		SelfLayers: m.SelfLayers, CrossLayers: m.CrossLayers,
-		Options: session.Options(), Pos: session.Pos(),
+		Options: optionsOf(session.Options()), Pos: session.Pos(),
 		WeightsBytes:  s.model.WeightsBytes(),
 		ReservedBytes: session.Reserved(),
 	}
@@ -195,9 +195,9 @@ func (s *server) doOpen(w *work, r *reply) error {
 // begin makes the session that a request asks for.
 func (s *server) begin(r OpenRequest) (*rt.Session, error) {
 	if r.Restore != "" {
-		return s.model.Restore(r.Restore, r.Options)
+		return s.model.Restore(r.Restore, r.Options.session())
 	}
-	return s.model.NewSession(r.Options)
+	return s.model.NewSession(r.Options.session())
 }
 
 func (s *server) close() {
