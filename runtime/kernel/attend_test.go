@@ -105,7 +105,7 @@ func attendCases() []*attendCase {
 		newAttendCase(rng, 50, 1, 2, 0, 90, Q8),
 		newAttendCase(rng, 60, 60, 2, 0, 90, F32), newAttendCase(rng, 52, 26, 4, 0, 530, Q8), // more heads than a tile has rows
 		coded, newAttendCase(rng, 6, 2, 128, 0, 140, Q4),
-		newAttendCase(rng, 4, 1, 48, 0, 1100, Q4), // turned in blocks
+		newAttendCase(rng, 4, 1, 48, 0, longest, Q4), // turned in blocks
 		newAttendCase(rng, 2, 1, 64, 0, 700, Q4),
 		newAttendCase(rng, 2, 2, 112, 0, 90, Q4),
 		newAttendCase(rng, 50, 1, 2, 0, 90, Q4), newAttendCase(rng, 52, 26, 4, 0, 530, Q4),
