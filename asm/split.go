@@ -2,6 +2,7 @@ package asm
 
 import (
 	"math"
+	"math/bits"
 
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -234,4 +235,42 @@ func (g *weights) weightBytes(to, masks reg.GPVirtual, round func(i int) reg.Vec
 		g.VPERMQ(v, g.order, v)
 		g.VMOVDQU32(v, operand.Mem{Base: to, Disp: masksSize + 64*i})
 	}
+}
+
+// highBytes is what the high bytes of a row's weights give, 256 times the sum of their products: x is the row.
+func (g *splitGemm) highBytes(x reg.GPVirtual) []reg.VecVirtual {
+	high, mask, at, w := g.vecs(g.width/g.level.Lanes), g.GP64(), g.GP64(), g.copyOf(g.w)
+	g.zero(high...)
+	for half := range 2 { // four blocks each
+		next, done := g.label("quad"), g.label("quads")
+		if half > 0 {
+			g.ADDQ(operand.I32(4*blockKeys*g.width/g.quads()), w)
+		}
+		g.MOVQ(operand.Mem{Base: x, Disp: 8 * half}, mask)
+		g.TESTQ(mask, mask)
+		g.JE(operand.LabelRef(done))
+		g.Label(next)
+		g.TZCNTQ(mask, at)
+		xs := g.vec()
+		g.VPBROADCASTD(operand.Mem{Base: x, Index: at, Scale: quadBytes, Disp: masksSize + half*4*blockKeys*quadBytes/4}, xs)
+		var shift reg.VecVirtual
+		if g.codes != nil {
+			shift = g.codes.shift(at)
+		}
+		g.SHLQ(operand.Imm(uint64(bits.TrailingZeros(uint(4*g.width)))), at)
+		for v := range high {
+			ws := operand.Op(operand.Mem{Base: w, Index: at, Scale: 1, Disp: v * g.bytes()})
+			if g.codes != nil {
+				ws = g.codes.loadShifted(ws, shift)
+			}
+			g.VPDPBUSD(ws, xs, high[v])
+		}
+		g.BLSRQ(mask, mask)
+		g.JNE(operand.LabelRef(next))
+		g.Label(done)
+	}
+	for _, v := range high {
+		g.VPSLLD(operand.Imm(8), v, v)
+	}
+	return high
 }
