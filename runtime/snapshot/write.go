@@ -3,18 +3,46 @@ package snapshot
 import (
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
 
 // Write makes the file at path, or replaces it, with so many threads. It writes aside and gives the file its
 // name when all of it is on the disk: whatever happens, a file of that name is whole, the one before or the
-// new one. After an error nothing else is left. Only its owner may read the file.
+// new one. After an error nothing else is left. Only its owner may read the file. A symbolic link stays, and the file that
+// it leads to is made or replaced.
 func Write(path string, description []byte, pieces [][]byte, threads int) error {
+	path, err := target(path)
+	if err != nil {
+		return err
+	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("%s: not a regular file", path)
 	}
 	return write(system{}, path, description, pieces, threads)
+}
+
+// target is the path that symbolic links at path lead to, whether there is a file or not.
+func target(path string) (string, error) {
+	const most = 40 // links one behind the other, as Linux has it
+	at := path
+	for range most {
+		info, err := os.Lstat(at)
+		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+			return at, nil // what is wrong is said when the file is made
+		}
+		to, err := os.Readlink(at)
+		if err != nil {
+			return "", err
+		}
+		if !filepath.IsAbs(to) {
+			dir, _ := filepath.Split(at)
+			to = dir + to // not cleaned: a folder before .. may be a link too
+		}
+		at = to
+	}
+	return "", fmt.Errorf("%s: too many symbolic links", path)
 }
 
 func write(d disk, path string, description []byte, pieces [][]byte, threads int) error {
