@@ -71,15 +71,16 @@ func (s *CacheSpec) queryQ4(set Set, x []float32) []float32 {
 }
 
 // codesOf turns a row in place and rounds it to codes, at the start of spare, and zeros behind them.
-func (s *CacheSpec) codesOf(set Set, x, spare []float32) (codes []int8, scale float32) {
+func (s *CacheSpec) codesOf(set Set, x, spare []float32) (codes []byte, scale float32) {
 	s.hadamard(set, x)
-	codes = bytesOf(spare[line:])
-	scale = set.QuantizeRow(codes, wordsOf(spare[:1]), x, len(codes), 0)
+	codes = rawBytes(spare[line:])
+	scale = set.QuantizeRow(bytesOf(spare[line:]), wordsOf(spare[:1]), x, len(codes), 0)
 	var sums uint64
-	for i, q := range codes[:len(x)] {
-		c := q4Code[byte(q)]
+	row := codes[:len(x)]
+	for i, q := range row {
+		c := q4Code[q]
 		sums += c
-		codes[i] = int8(c >> 60)
+		row[i] = byte(c >> 60)
 	}
 	const bits = 1<<28 - 1
 	return codes, scale / float32(s.turned()) * (float32(sums>>32&bits) / float32(sums&bits))
@@ -92,10 +93,8 @@ func (s *CacheSpec) putQ4(set Set, to segmentQ, key, value []float32, j int, spa
 	rows, at := s.keyRows(), j%blockTokens
 	block := to.keys[j/blockTokens*s.keyBytes():][:s.keyBytes()]
 	for i := 0; i < rows; i += 8 {
-		eight, out := q[i:][:8], block[4*(i/8*blockTokens+at):][:4]
-		for e := range out {
-			out[e] = byte(eight[e] | eight[e+4]<<4)
-		}
+		eight := binary.LittleEndian.Uint64(q[i:])
+		binary.LittleEndian.PutUint32(block[4*(i/8*blockTokens+at):], uint32(eight|eight>>28))
 	}
 	binary.LittleEndian.PutUint32(block[blockTokens*rows/2+4*at:], math.Float32bits(scale))
 
@@ -107,7 +106,7 @@ func (s *CacheSpec) putQ4(set Set, to segmentQ, key, value []float32, j int, spa
 		eight := to.values[c*segmentTokens/2+j/8*4*width:][:4*width]
 		for i, x := range q[c:min(c+width, s.Dim)] {
 			out := &eight[4*i+j%4]
-			*out = *out&^(0xf<<shift) | byte(x)<<shift
+			*out = *out&^(0xf<<shift) | x<<shift
 		}
 	}
 	binary.LittleEndian.PutUint32(to.scales[4*j:], math.Float32bits(scale))

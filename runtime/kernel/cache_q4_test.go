@@ -3,6 +3,7 @@ package kernel
 import (
 	"math"
 	"math/bits"
+	"slices"
 	"testing"
 )
 
@@ -158,7 +159,7 @@ func TestCodes(t *testing.T) {
 			x[i] = float32(math.Tan(float64(3*i + n)))
 		}
 		codes, scale := still.codesOf(Portable{}, x, make([]float32, spareFloats(n)))
-		if rest := codes[n:]; len(rest) != roundUp(n, 32)-n || maxOf(rest) != 0 {
+		if rest := codes[n:]; len(rest) != roundUp(n, 32)-n || slices.Max(append(rest, 0)) != 0 {
 			t.Fatalf("%d elements: behind them %v", n, rest)
 		}
 		integers := make([]int8, roundUp(n, 32))
@@ -190,11 +191,4 @@ func TestCodes(t *testing.T) {
 	if _, scale := still.codesOf(Portable{}, []float32{1, float32(math.Inf(1))}, make([]float32, spareFloats(2))); scale == scale {
 		t.Errorf("an infinity has the scale %v", scale)
 	}
-}
-
-func maxOf(x []int8) (m int8) {
-	for _, y := range x {
-		m = max(m, y, -y)
-	}
-	return m
 }
