@@ -18,33 +18,3 @@ func gemvQ4_avx512(dst []float32, x []int8, sums []int32, w []byte, blocks int, 
 //
 //go:noescape
 func quantizeRow_avx512(q []int8, sums []int32, x []float32, block int, zero int) (scale float32)
-
-// splitQuery_avx512 rounds a query to integers of 8 bits; kernel.Portable.SplitQuery is the reference.
-//
-//go:noescape
-func splitQuery_avx512(q []int8, x []float32) (scale float32, sum int32)
-
-// scoreQ8_avx512 multiplies split queries by blocks of quantized keys; kernel.Portable.ScoreQ8 is the reference.
-//
-//go:noescape
-func scoreQ8_avx512(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim int, blocks int, rows int)
-
-// softmaxQ8_avx512 turns rows of scores into split weights, their maxima and sums; kernel.Portable.SoftmaxQ8 is the reference.
-//
-//go:noescape
-func softmaxQ8_avx512(q []int8, p []float32, ldp int, rows int, blocks int, lo int, hi int, stats []float32, lds int, s []byte, ahead []byte)
-
-// weighQ8_avx512 multiplies split weights by quantized values; kernel.Portable.WeighQ8 is the reference.
-//
-//go:noescape
-func weighQ8_avx512(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens int, cols int, blocks int, rows int)
-
-// scoreQ4_avx512 multiplies split queries by blocks of keys of 4-bit codes; kernel.Portable.ScoreQ4 is the reference.
-//
-//go:noescape
-func scoreQ4_avx512(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim int, blocks int, rows int)
-
-// weighQ4_avx512 multiplies split weights by values of 4-bit codes; kernel.Portable.WeighQ4 is the reference.
-//
-//go:noescape
-func weighQ4_avx512(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens int, cols int, blocks int, rows int)

@@ -27,7 +27,7 @@ func (k *Kernel) Variants(level Level) []Level {
 }
 
 // Families groups kernels by the file that their assembly stands in, so that none is too long to be read: matrix products one
-// each, what else works on 8-bit integers, and all others. A key is the part of the file's name that says which, "" for the last.
+// each, attention over integers, its scores and its values, what else works on 8-bit integers, and all others. A key is the part of the file's name that says which, "" for the last.
 func Families(kernels []*Kernel) map[string][]*Kernel {
 	families := map[string][]*Kernel{}
 	for _, k := range kernels {
@@ -35,6 +35,10 @@ func Families(kernels []*Kernel) map[string][]*Kernel {
 		switch {
 		case strings.HasPrefix(k.Name, "Gemm"):
 			family = strings.ToLower(k.Name) + "_"
+		case strings.HasPrefix(k.Name, "ScoreQ"), k.Name == SplitQuery.Name, k.Name == SoftmaxQ8.Name:
+			family = "scores_"
+		case strings.HasPrefix(k.Name, "WeighQ"):
+			family = "values_"
 		case slices.ContainsFunc(k.Params, func(p Param) bool { return p.Type == i8s }):
 			family = "quant_"
 		}
