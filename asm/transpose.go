@@ -117,8 +117,11 @@ func (t *transposer) square(v []reg.VecVirtual) []reg.VecVirtual {
 }
 
 // single writes n columns, one or more, of some rows from x on to dst, element by element; it changes its
-// arguments.
+// arguments. Each element is a line, which a store would wait for: those of the columns behind these, which are the
+// next head's, are asked for meanwhile.
 func (t *transposer) single(dst, x, n, rows reg.GPVirtual) {
+	size := t.copyOf(n)
+	t.IMULQ(t.dst.stride, size)
 	t.times(rows, func() {
 		to, left, off, v := t.copyOf(dst), t.copyOf(n), t.GP64(), t.XMM()
 		t.XORQ(off, off)
@@ -126,6 +129,7 @@ func (t *transposer) single(dst, x, n, rows reg.GPVirtual) {
 			t.VMOVSS(operand.Mem{Base: x, Index: off, Scale: 4}, v)
 			t.VMULSS(t.factor.AsX(), v, v)
 			t.VMOVSS(v, operand.Mem{Base: to})
+			t.PREFETCHT0(operand.Mem{Base: to, Index: size, Scale: 1})
 			t.ADDQ(t.dst.stride, to)
 			t.INCQ(off)
 		})

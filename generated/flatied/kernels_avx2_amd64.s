@@ -1833,7 +1833,7 @@ done2:
 	RET
 
 // func transpose_avx2(dst []float32, ldd int, x []float32, ldx int, s float32, n int, rows int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·transpose_avx2(SB), NOSPLIT, $0-88
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         ldd+24(FP), CX
@@ -1893,24 +1893,27 @@ rest5:
 	TESTQ R8, R8
 	JLE   done6
 	MOVQ  $+8, R9
+	MOVQ  R8, R11
+	IMULQ CX, R11
 	TESTQ R9, R9
 	JLE   done8
 
 loop7:
-	MOVQ  DI, R11
-	MOVQ  R8, R12
-	XORQ  R13, R13
-	TESTQ R12, R12
+	MOVQ  DI, R12
+	MOVQ  R8, R13
+	XORQ  R14, R14
+	TESTQ R13, R13
 	JLE   done10
 
 loop9:
-	VMOVSS (R10)(R13*4), X1
-	VMULSS X0, X1, X1
-	VMOVSS X1, (R11)
-	ADDQ   CX, R11
-	INCQ   R13
-	DECQ   R12
-	JNE    loop9
+	VMOVSS     (R10)(R14*4), X1
+	VMULSS     X0, X1, X1
+	VMOVSS     X1, (R12)
+	PREFETCHT0 (R12)(R11*1)
+	ADDQ       CX, R12
+	INCQ       R14
+	DECQ       R13
+	JNE        loop9
 
 done10:
 	ADDQ BX, R10
@@ -1937,24 +1940,27 @@ last2:
 	JLE   done3
 	MOVQ  n+72(FP), DI
 	MOVQ  DX, DX
+	MOVQ  DI, R8
+	IMULQ CX, R8
 	TESTQ SI, SI
 	JLE   done12
 
 loop11:
-	MOVQ  AX, R8
-	MOVQ  DI, R9
-	XORQ  R10, R10
-	TESTQ R9, R9
+	MOVQ  AX, R9
+	MOVQ  DI, R10
+	XORQ  R11, R11
+	TESTQ R10, R10
 	JLE   done14
 
 loop13:
-	VMOVSS (DX)(R10*4), X1
-	VMULSS X0, X1, X1
-	VMOVSS X1, (R8)
-	ADDQ   CX, R8
-	INCQ   R10
-	DECQ   R9
-	JNE    loop13
+	VMOVSS     (DX)(R11*4), X1
+	VMULSS     X0, X1, X1
+	VMOVSS     X1, (R9)
+	PREFETCHT0 (R9)(R8*1)
+	ADDQ       CX, R9
+	INCQ       R11
+	DECQ       R10
+	JNE        loop13
 
 done14:
 	ADDQ BX, DX
