@@ -10,7 +10,7 @@ import (
 
 // Write makes the file at path, or replaces it, with so many threads. It writes aside and gives the file its
 // name when all of it is on the disk: whatever happens, a file of that name is whole, the one before or the
-// new one. After an error nothing else is left. Only its owner may read the file. A symbolic link stays, and the file that
+// new one. After an error nothing else is left, and what a process that was killed left behind for this name is removed. Only its owner may read the file. A symbolic link stays, and the file that
 // it leads to is made or replaced.
 func Write(path string, description []byte, pieces [][]byte, threads int) error {
 	path, err := target(path)
@@ -60,6 +60,7 @@ func write(d disk, path string, description []byte, pieces [][]byte, threads int
 	if err != nil {
 		return err
 	}
+	lock(f)
 	err = h.write(f, pieces, threads)
 	if closed := f.Close(); err == nil {
 		err = closed
@@ -71,6 +72,7 @@ func write(d disk, path string, description []byte, pieces [][]byte, threads int
 		_ = d.remove(f.Name()) // of two errors the first says more
 		return err
 	}
+	sweep(dir, base)
 	return d.sync(dir)
 }
 
