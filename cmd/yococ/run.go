@@ -8,7 +8,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/yococ/yococ/internal/driver"
 	rt "github.com/yococ/yococ/runtime"
 	"github.com/yococ/yococ/runtime/host"
+	"github.com/yococ/yococ/runtime/snapshot"
 )
 
 func runCommand(s *screen) *cobra.Command {
@@ -127,14 +127,10 @@ func checkSave(file string) error {
 	if file == "" {
 		return nil
 	}
-	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("--save %s: not a regular file", file)
+	if err := snapshot.Probe(file); err != nil {
+		return fmt.Errorf("--save %s: %w", file, err)
 	}
-	probe, err := os.CreateTemp(filepath.Dir(file), ".yococ-*") // as what is saved is first another file there
-	if err != nil {
-		return fmt.Errorf("--save %s: %w", file, errors.Unwrap(err))
-	}
-	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+	return nil
 }
 
 // readPrompt resolves @FILE and -. An editor or echo ends a text with a newline, which is not

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -53,6 +54,12 @@ func TestLinks(t *testing.T) {
 		if err := Write(at(path), nil, nil, 1); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: error %v, want %s", path, err, want)
 		}
+		if err := Probe(at(path)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), at(path)) {
+			t.Errorf("%s: probed with error %v, want %s", path, err, want)
+		}
+	}
+	if err := errors.Join(Probe(at("link")), Probe(at("back")), Probe(at("there/new"))); err != nil {
+		t.Error(err)
 	}
 	if left := entries(t, at("there")); len(left) != 1 {
 		t.Errorf("left in the folder: %v", left)

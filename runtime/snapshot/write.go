@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
@@ -13,14 +14,49 @@ import (
 // new one. After an error nothing else is left, and what a process that was killed left behind for this name is removed. Only its owner may read the file. A symbolic link stays, and the file that
 // it leads to is made or replaced.
 func Write(path string, description []byte, pieces [][]byte, threads int) error {
-	path, err := target(path)
+	to, err := place(path)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return write(system{}, to, description, pieces, threads)
+}
+
+// Probe returns what keeps Write from making a file at path, as far as it shows before: it makes the file that Write
+// writes first, and removes it. Its error doesn't name path, but what a link at path leads to.
+func Probe(path string) error {
+	to, err := place(path)
 	if err != nil {
 		return err
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s: not a regular file", path)
+	dir, _ := folder(to)
+	f, err := os.CreateTemp(dir, ".yococ-*")
+	if err == nil {
+		return errors.Join(f.Close(), os.Remove(f.Name()))
 	}
-	return write(system{}, path, description, pieces, threads)
+	if err = errors.Unwrap(err); to != path {
+		err = fmt.Errorf("%s: %w", to, err)
+	}
+	return err
+}
+
+// folder is the folder of a file, and its name there. The folder isn't cleaned, for the reason that target has.
+func folder(path string) (dir, base string) {
+	if dir, base = filepath.Split(path); dir == "" {
+		dir = "."
+	}
+	return dir, base
+}
+
+// place is the path of the file that is made for path, and refuses what is there and no file.
+func place(path string) (string, error) {
+	to, err := target(path)
+	if err != nil {
+		return "", err
+	}
+	if info, err := os.Stat(to); err == nil && !info.Mode().IsRegular() {
+		return "", errors.New("not a regular file")
+	}
+	return to, nil
 }
 
 // target is the path that symbolic links at path lead to, whether there is a file or not.
@@ -42,7 +78,7 @@ func target(path string) (string, error) {
 		}
 		at = to
 	}
-	return "", fmt.Errorf("%s: too many symbolic links", path)
+	return "", errors.New("too many symbolic links")
 }
 
 func write(d disk, path string, description []byte, pieces [][]byte, threads int) error {
@@ -52,10 +88,7 @@ func write(d disk, path string, description []byte, pieces [][]byte, threads int
 		return fmt.Errorf("%s: a description of %d bytes and %d pieces make a header of %d, which is too much",
 			path, len(description), len(pieces), size)
 	}
-	dir, base := filepath.Split(path)
-	if dir == "" {
-		dir = "."
-	}
+	dir, base := folder(path)
 	f, err := d.create(dir, base+".*.part")
 	if err != nil {
 		return err
