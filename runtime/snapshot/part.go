@@ -18,6 +18,14 @@ func lock(f file) {
 	}
 }
 
+// freshen makes a part as old as this moment: closed, it is held no more until it has its name.
+func freshen(f file) {
+	if f, ok := f.(*os.File); ok {
+		now := time.Now()
+		_ = os.Chtimes(f.Name(), now, now)
+	}
+}
+
 // sweep removes the parts of a name that processes left when they were killed: old ones that nobody holds. What can't be
 // told or removed stays.
 func sweep(dir, base string) {

@@ -95,6 +95,7 @@ func write(d disk, path string, description []byte, pieces [][]byte, threads int
 	}
 	lock(f)
 	err = h.write(f, pieces, threads)
+	freshen(f)
 	if closed := f.Close(); err == nil {
 		err = closed
 	}
