@@ -78,7 +78,7 @@ cross:
 	  GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) vet $(RUNTIME); \
 	done
 
-# The packages that start goroutines or are used by several. Comparisons with exact sums are for other runs.
+# The packages that start goroutines or are used by several. Comparisons with references are for other runs.
 .PHONY: race
 race:
 	$(TEST) -race -short -skip '$(ALONE)|Reference$$' ./runtime/... ./codegen/pack ./models/tokenizer

@@ -17,6 +17,7 @@ type codes struct {
 	table  reg.VecVirtual
 }
 
+// q4Levels are those of kernel/cache_q4.go.
 var q4Levels = [16]int8{-121, -92, -72, -56, -42, -29, -17, -6, 6, 17, 29, 42, 56, 72, 92, 121}
 
 func scoreQ4(e *emitter) { score(e, newCodes(e, "keyLevels", 128)) }

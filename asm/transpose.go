@@ -117,8 +117,8 @@ func (t *transposer) square(v []reg.VecVirtual) []reg.VecVirtual {
 }
 
 // single writes n columns, one or more, of some rows from x on to dst, element by element; it changes its
-// arguments. Each element is a line, which a store would wait for: those of the columns behind these, which are the
-// next head's, are asked for meanwhile.
+// arguments. Each element goes to a line of its own, which stores would wait for: the lines behind these, which
+// are the next head's, are asked for meanwhile.
 func (t *transposer) single(dst, x, n, rows reg.GPVirtual) {
 	size := t.copyOf(n)
 	t.IMULQ(t.dst.stride, size)

@@ -35,9 +35,9 @@ const (
 	// q8Bar is what rounding a row to 127 steps of either sign may change of a number: half a step.
 	q8Bar = 1.0 / 254
 	// q4Near and q4Far bound what rounding a row to 4-bit codes may change of its length, as its largest magnitude is 127: it
-	// is first rounded to integers, of which those near zero are at most 6 from a level and those that are larger at most
-	// 6 or 0.137 of themselves, so that of n elements the squares of errors are at most n*6.5² and 0.137² of the row's.
-	// A factor for the whole row, its scale, makes them less.
+	// is first rounded to integers, which costs 0.5, and those are at most 6 from a level or, from 49 on, 0.143 of themselves.
+	// So each errs by at most 6.5 and 0.15 of itself, and a row of n by sqrt(n)*6.5 and 0.15 of its length, which is at
+	// least 127. A factor for the whole row, its scale, makes that less.
 	q4Near, q4Far = 6.5 / 127, 0.15
 	// plainTolerance is for golden folders that do not say how far a float32 evaluation is off.
 	plainTolerance = 6e-4

@@ -27,7 +27,8 @@ func (k *Kernel) Variants(level Level) []Level {
 }
 
 // Families groups kernels by the file that their assembly stands in, so that none is too long to be read: matrix products one
-// each, attention over integers, its scores and its values, what else works on 8-bit integers, and all others. A key is the part of the file's name that says which, "" for the last.
+// each, attention over integers two, for scores and for values, what else works on 8-bit integers, and all others. A key is the
+// part of the file's name that says which, "" for the last.
 func Families(kernels []*Kernel) map[string][]*Kernel {
 	families := map[string][]*Kernel{}
 	for _, k := range kernels {

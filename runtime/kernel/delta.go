@@ -319,6 +319,8 @@ func (s *DeltaSpec) Export(st *DeltaState, pos int) []Tensor {
 		decay, before := make([]float64, n), 1.0
 		for j := range decay { // keys have the factor exp(-r)
 			decay[j] = math.Exp(float64(head.g[n-1]) + float64(head.r[n-1]) - float64(head.g[j]))
+		}
+		if n > 0 {
 			before = math.Exp(float64(head.g[n-1]) + float64(head.r[n-1]))
 		}
 		out = appendFolded(out, head.s, head.k, head.u, s.Dim, s.ValueDim, decay, before)

@@ -206,6 +206,8 @@ func (s *RetainSpec) Export(st *Retention, pos int) []Tensor {
 		decay, before := make([]float64, n), 1.0
 		for j := range decay {
 			decay[j] = math.Exp(float64(head.g[n-1]) - float64(head.g[j]))
+		}
+		if n > 0 {
 			before = math.Exp(float64(head.g[n-1]))
 		}
 		out = appendFolded(out, head.s, head.k, head.v, s.Dim, s.Dim, decay, before)

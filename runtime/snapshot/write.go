@@ -11,8 +11,9 @@ import (
 
 // Write makes the file at path, or replaces it, with so many threads. It writes aside and gives the file its
 // name when all of it is on the disk: whatever happens, a file of that name is whole, the one before or the
-// new one. After an error nothing else is left, and what a process that was killed left behind for this name is removed. Only its owner may read the file. A symbolic link stays, and the file that
-// it leads to is made or replaced.
+// new one. After an error nothing else is left; what a process that was killed left for this name more than a minute ago is
+// removed, where locks tell. Only its owner may read the file. A symbolic link stays, and the file that it leads to is made
+// or replaced.
 func Write(path string, description []byte, pieces [][]byte, threads int) error {
 	to, err := place(path)
 	if err != nil {
