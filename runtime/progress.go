@@ -50,6 +50,9 @@ func (s *Session) PrefillProgress(ctx context.Context, tokens []int32, progress 
 	s.ladder.goal = end
 	for p.Done < p.Total {
 		n := s.stride(p.Total - p.Done)
+		if err := s.ahead(ctx, n, end); err != nil {
+			return err
+		}
 		if err := s.add(ctx, prefill, tokens[p.Done:][:n]); err != nil {
 			return err
 		}

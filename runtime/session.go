@@ -58,6 +58,7 @@ type job struct {
 	row     int
 	rows    int
 
+	fresh    []*span    // whose memory is touched
 	keep     []*Session // whose states are copied first
 	sessions []*Session // of a batch
 	logits   [][]float32
@@ -73,6 +74,7 @@ const (
 	verify
 	head
 	together
+	touch
 )
 
 // source says where the logits of the last token are.
@@ -263,6 +265,8 @@ func (s *Session) work(w *kernel.Worker) {
 		}
 	case together:
 		s.together(w, j)
+	case touch:
+		touchShare(w, j.fresh)
 	}
 }
 
