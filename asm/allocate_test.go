@@ -19,7 +19,7 @@ func TestAllocate(t *testing.T) {
 	kernels := append([]*plan.Kernel{plan.Convolve, plan.RopeHalf, plan.Merge, plan.QuantizeRow, plan.Softmax, plan.Transpose, plan.TileSwiGLU}, small...)
 	for _, level := range plan.Levels {
 		compiled := func(passes pass.Interface) []*ir.Function {
-			ctx, err := collect(kernels, level)
+			ctx, err := collect(kernels, level, false)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -65,10 +65,10 @@ var writers = map[string]func(*emitter){
 	"Decay":           decay,
 }
 
-// Emit writes the kernels at a level for the package pkg, in the order given. Equal arguments
-// give equal bytes.
-func Emit(pkg string, kernels []*plan.Kernel, level plan.Level) (File, error) {
-	ctx, err := collect(kernels, level)
+// Emit writes the kernels at a level for the package pkg, in the order given. Streamed says that the weights
+// are more than caches hold, as Plan.Streamed does. Equal arguments give equal bytes.
+func Emit(pkg string, kernels []*plan.Kernel, level plan.Level, streamed bool) (File, error) {
+	ctx, err := collect(kernels, level, streamed)
 	if err != nil {
 		return File{}, err
 	}
@@ -76,7 +76,7 @@ func Emit(pkg string, kernels []*plan.Kernel, level plan.Level) (File, error) {
 }
 
 // collect writes kernels over registers that have no place yet.
-func collect(kernels []*plan.Kernel, level plan.Level) (*build.Context, error) {
+func collect(kernels []*plan.Kernel, level plan.Level, streamed bool) (*build.Context, error) {
 	ctx := build.NewContext()
 	ctx.ConstraintExpr("amd64,!purego")
 	constants := map[string]bool{}
@@ -92,7 +92,7 @@ func collect(kernels []*plan.Kernel, level plan.Level) (*build.Context, error) {
 			ctx.SignatureExpr(signature(k))
 			ctx.Doc(fmt.Sprintf("%s %s; kernel.Portable.%s is the reference.", symbol, k.Doc, k.Name))
 			ctx.Pragma("noescape")
-			write(&emitter{Context: ctx, level: l, constants: constants})
+			write(&emitter{Context: ctx, level: l, streamed: streamed, constants: constants})
 			ctx.VZEROUPPER()
 			ctx.RET()
 		}

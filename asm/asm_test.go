@@ -2,6 +2,7 @@ package asm
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,8 +53,28 @@ func TestEmit(t *testing.T) {
 	}
 }
 
+// TestEmitStreamed: weights that are streamed are asked for by another instruction, and that is all.
+func TestEmitStreamed(t *testing.T) {
+	kernels := []*plan.Kernel{plan.GemvQ8, plan.GemvQ4}
+	for _, level := range plan.Levels {
+		f, err := Emit("example", kernels, level, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		streamed, kept := strings.Fields(string(f.Asm)), strings.Fields(string(emit(t, kernels, level).Asm)) // columns move
+		for i, word := range kept {
+			if word == "PREFETCHT0" {
+				kept[i] = "PREFETCHNTA"
+			}
+		}
+		if !slices.Equal(streamed, kept) || !slices.Contains(streamed, "PREFETCHNTA") {
+			t.Errorf("%s: kernels for streamed weights differ in more than how they ask for them", level.Name)
+		}
+	}
+}
+
 func TestEmitUnknown(t *testing.T) {
-	_, err := Emit("example", []*plan.Kernel{{Name: "Fold"}}, plan.Levels[0])
+	_, err := Emit("example", []*plan.Kernel{{Name: "Fold"}}, plan.Levels[0], false)
 	if err == nil || !strings.Contains(err.Error(), "kernel Fold has no assembly") {
 		t.Errorf("error %v", err)
 	}
@@ -73,7 +94,7 @@ func TestWriters(t *testing.T) {
 
 func emit(t *testing.T, kernels []*plan.Kernel, level plan.Level) File {
 	t.Helper()
-	f, err := Emit("example", kernels, level)
+	f, err := Emit("example", kernels, level, false)
 	if err != nil {
 		t.Fatalf("%s: %v", level.Name, err)
 	}
@@ -83,7 +104,7 @@ func emit(t *testing.T, kernels []*plan.Kernel, level plan.Level) File {
 func BenchmarkEmit(b *testing.B) {
 	for b.Loop() {
 		for _, level := range plan.Levels {
-			if _, err := Emit("example", plan.Kernels, level); err != nil {
+			if _, err := Emit("example", plan.Kernels, level, false); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -20,6 +20,7 @@ const group = 16
 type emitter struct {
 	*build.Context
 	level     plan.Level
+	streamed  bool // as of Emit
 	labels    int
 	constants map[string]bool // the constants that the file already has
 }

@@ -52,6 +52,7 @@ type quantFormat struct {
 	sumsEach int                               // sums a block of activations
 	most     int                               // rows of a tile
 	near     int                               // up to how many a single tile asks no further than aheadQuant, if not any
+	once     bool                              // no line is read again before memory has been read through: none need be kept
 	keep     bool                              // a tile's rows of dst stay in registers, or blocks are a pipeline
 	block    func(x []reg.GPVirtual, rows int) // writes a block of a tile; x moves over it, sums and w do not
 	unpack   func()                            // unpacks a segment from w and points w there, if tiles read unpacked weights
@@ -213,10 +214,19 @@ func (g *gemmQuant) shares(n, of reg.GPVirtual) reg.GPVirtual {
 	return q
 }
 
+// ask asks for a line of weights.
+func (g *gemmQuant) ask(line operand.Mem) {
+	if g.once {
+		g.PREFETCHNTA(line)
+		return
+	}
+	g.PREFETCHT0(line)
+}
+
 // prefetch asks for the next n lines of the segment to come.
 func (g *gemmQuant) prefetch(n int) {
 	for range n {
-		g.PREFETCHT0(operand.Mem{Base: g.ahead})
+		g.ask(operand.Mem{Base: g.ahead})
 		g.ADDQ(g.stride, g.ahead)
 	}
 }

@@ -81,7 +81,7 @@ func files(p *plan.Plan) (map[string][]byte, error) {
 	}
 	for _, level := range plan.Levels {
 		for family, kernels := range plan.Families(p.Kernels) {
-			f, err := asm.Emit(p.Package, kernels, level)
+			f, err := asm.Emit(p.Package, kernels, level, p.Streamed())
 			if err != nil {
 				return nil, err
 			}

@@ -191,6 +191,23 @@ func TestTensors(t *testing.T) {
 	}
 }
 
+// TestStreamed: 128 MB are, and another name for a weight adds nothing.
+func TestStreamed(t *testing.T) {
+	p := &plan.Plan{Weights: []plan.Weight{
+		{Name: "a", Form: plan.Matrix, N: 1 << 14, K: 1 << 11},
+		{Name: "b", Alias: "a", Form: plan.Matrix, N: 1 << 14, K: 1 << 11},
+	}}
+	if !p.Streamed() {
+		t.Error("128 MB of weights are not streamed")
+	}
+	for i := range p.Weights {
+		p.Weights[i].K--
+	}
+	if p.Streamed() {
+		t.Error("less than 128 MB are streamed")
+	}
+}
+
 // TestStride: rows start on cache lines, and not all of them in one set of the cache.
 func TestStride(t *testing.T) {
 	for width, want := range map[int]int{1: 16, 16: 16, 17: 32, 1000: 1008, 1009: 1040, 1024: 1040, 2048: 2064, 2049: 2064} {

@@ -90,6 +90,18 @@ func (p *Plan) Tensors() []Tensor {
 	return ts
 }
 
+// streamedFrom is four times what processors commonly have for a last cache.
+const streamedFrom = 128 << 20
+
+// Streamed reports whether the weights are more than a last cache holds, so that each token reads them from memory.
+func (p *Plan) Streamed() bool {
+	var bytes int64
+	for _, t := range p.Tensors() {
+		bytes += t.Bytes()
+	}
+	return bytes >= streamedFrom
+}
+
 // Tensors are the tensors of a weight, in the order of the file; of a view, as if it were stored.
 func (w *Weight) Tensors() []Tensor {
 	if w.Elems == nil {

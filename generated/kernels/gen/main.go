@@ -1,6 +1,7 @@
 // Command gen writes the assembly kernels of this repository: all of plan.Kernels at every level
-// into generated/kernels, the CPU's feature query into runtime/kernel, and the probes that kernels and
-// models are compared with into generated/kernels and runtime/host/probe. Run it anywhere in the module.
+// into generated/kernels, as large models have them, the CPU's feature query into runtime/kernel, and
+// the probes that kernels and models are compared with into generated/kernels and runtime/host/probe.
+// Run it anywhere in the module.
 //
 // It may not know models or codegen.
 package main
@@ -64,7 +65,7 @@ func generate() ([]file, error) {
 	}
 	for _, level := range plan.Levels {
 		for family, kernels := range plan.Families(plan.Kernels) {
-			f, err := asm.Emit("kernels", kernels, level)
+			f, err := asm.Emit("kernels", kernels, level, true)
 			if err != nil {
 				return nil, err
 			}
