@@ -87,18 +87,12 @@ func TestQuantizeQ8(t *testing.T) {
 	}
 }
 
-// Every weight is at the step that is nearest to it. One step for the whole block, max|w| / 7 in five bits, is worse on the
-// whole, and never much better: the search looks at bounds of errors. The two limits are not derived: these blocks give
-// 0.64 on the whole and 1.285 at worst, and a search that became worse shows.
+// Every weight is at the step that is nearest to it, a block is never farther from its weights than zeros are, and a power
+// of two changes nothing but the scale.
 func TestQuantizeQ4(t *testing.T) {
-	var worst, sum, blocks float64
 	for w := range randomBlocks {
 		q := make([]int8, len(w))
 		steps := q4Steps(q, w)
-		got, _ := squaredError(q, steps, w)
-		const grain = 1 << 19
-		plain := float64(math.Float32frombits((math.Float32bits(float32(largest(w)/7)) + grain/2) / grain * grain))
-		var want float64
 		for i, x := range w {
 			if step := steps[i/kernel.Q4Part]; step != 0 {
 				if n := max(-8, min(math.RoundToEven(float64(x)/step), 7)); math.Abs(n-float64(q[i])) > 0 && math.Abs(math.Abs(float64(x)/step-n)-0.5) > 1e-9 {
@@ -107,46 +101,101 @@ func TestQuantizeQ4(t *testing.T) {
 			} else if x != 0 {
 				t.Fatalf("%v: no step", w)
 			}
-			d := float64(x) - max(-8, min(math.RoundToEven(float64(x)/plain), 7))*plain
-			want += d * d
 		}
-		if want > 0 {
-			worst, sum, blocks = max(worst, got/want), sum+got/want, blocks+1
+		if got, energy := squaredError(q, steps, w); got > energy {
+			t.Errorf("%v: squared error %g, that of zeros is %g", w, got, energy)
 		}
-		if got > 1.3*want {
-			t.Errorf("%v: squared error %g, with the step max/7 %g", w, got, want)
+		_, power := math.Frexp(float64(largest(w)))
+		if power < -115 {
+			continue // the scale could have to be less than what it may be
 		}
-	}
-	t.Logf("the error is %.3f times that of max/7, at worst %.3f times", sum/blocks, worst)
-	if sum/blocks > 0.75 {
-		t.Errorf("the error is %.3f times that of max/7", sum/blocks)
+		near, again := make([]float32, len(w)), make([]int8, len(w))
+		for i, x := range w {
+			near[i] = float32(math.Ldexp(float64(x), -power))
+		}
+		for i, step := range q4Steps(again, near) {
+			if math.Ldexp(step, power) != steps[i] || !slices.Equal(again, q) {
+				t.Fatalf("%v: %d * %g, and divided by 2^%d %d * %g", w, q, steps[i], power, again, step)
+			}
+		}
 	}
 }
 
-// Over normally distributed blocks the squared error is near that of a step of its own for each part, the best of all
-// steps; and so it is where parts differ in size.
-func TestQuantizeQ4Best(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	for _, sizes := range [][]float64{{1, 1, 1, 1}, {1, 3, 0.5, 2}, {8, 1, 1, 1}} {
-		var got, best, energy float64
-		for range 200 {
-			w, q := make([]float32, kernel.Q4Block), make([]int8, kernel.Q4Block)
-			for i := range w {
-				w[i] = float32(r.NormFloat64() * sizes[i/kernel.Q4Part])
-			}
-			e, all := squaredError(q, q4Steps(q, w), w)
-			got, energy = got+e, energy+all
-			for from := 0; from < len(w); from += kernel.Q4Part {
-				part, e := w[from:from+kernel.Q4Part], math.Inf(1)
-				for step := largest(part) / 16; step < largest(part)/5; step *= 1.005 {
-					e = min(e, errorQ4(part, step), errorQ4(part, -step))
+// bestQ4 is the least squared error that a block can have in the format, of all scales and factors, and what the search
+// may lose to it, as TestQuantizeQ4Best says.
+func bestQ4(w []float32) (best, loss float64) {
+	const grain = 1 << 19
+	best = math.Inf(1)
+	// With a scale of more than a fifth of the largest weight factors of 8 and more are of no use, so that half of it with
+	// twice the factors is as good; one of less than 1/300 of that weight reaches less than half of it.
+	from := math.Float32bits(float32(largest(w)/kernel.Q4Factor/20)) / grain * grain
+	for bits := from; bits <= from+6<<23; bits += grain {
+		scale, err, lost := float64(math.Float32frombits(bits)), 0.0, 0.0
+		for at := 0; at < len(w); at += kernel.Q4Part {
+			part := w[at:min(at+kernel.Q4Part, len(w))]
+			_, least := squaredError(make([]int8, len(part)), [4]float64{}, part)
+			energy, step := least, 0.0
+			for k := 1.0; k <= kernel.Q4Factor; k++ {
+				if e := min(errorQ4(part, k*scale), errorQ4(part, -k*scale)); e < least {
+					least, step = e, k*scale
 				}
-				best += e
+			}
+			err += least
+			if step > 0 {
+				d := 2 * largest(part) / step
+				off := 1 - d/max(q4Low, min(math.RoundToEven(d), q4High))
+				lost += energy * off * off
 			}
 		}
-		t.Logf("parts of sizes %v: squared error %.3f %%, with the best steps %.3f %%", sizes, 100*got/energy, 100*best/energy)
-		if got > 1.06*best {
-			t.Errorf("parts of sizes %v: squared error %.3f %%, want at most 6 %% above %.3f %%", sizes, 100*got/energy, 100*best/energy)
+		if err < best {
+			best, loss = err, lost
+		}
+	}
+	return best, loss
+}
+
+// No scale and factors are better than those that the search finds, but for what it loses by looking at bounds of errors:
+// it takes weights that were rounded with the candidate next to a step, which is off by a part of it, for what they are
+// with the step. That moves the boundary between two codes, at b, by b*off, and a weight that is x beyond the boundary
+// has 2*x*step more of squared error. With a density f of weights that changes little within a step that is
+// step*f(b)*(b*off)² for a boundary, and for all of them, which are a step apart, the sum of w² times off². What is chosen
+// by such a bound has no larger error than the bound of what is best, whose mean is the best plus that loss.
+//
+// So the mean of the error, less the least one, less the loss, is at most zero; the mean of a sample of blocks is within four
+// standard errors of it, in all but one of 30,000 samples.
+func TestQuantizeQ4Best(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, c := range []struct {
+		name string
+		draw func() float64
+	}{
+		{"normal", r.NormFloat64},
+		{"uniform", func() float64 { return 2*r.Float64() - 1 }},
+		{"outliers", func() float64 { return math.Pow(r.NormFloat64(), 3) }},
+		{"one sign", r.ExpFloat64},
+	} {
+		for _, sizes := range [][]float64{{1, 1, 1, 1}, {1, 3, 0.5, 2}, {8, 1, 1, 1}} {
+			const blocks = 100
+			var got, best, loss, sum, squares float64
+			for range blocks {
+				w, q := make([]float32, kernel.Q4Block), make([]int8, kernel.Q4Block)
+				for i := range w {
+					w[i] = float32(c.draw() * sizes[i/kernel.Q4Part])
+				}
+				err, energy := squaredError(q, q4Steps(q, w), w)
+				least, lost := bestQ4(w)
+				if err < least*(1-1e-12) {
+					t.Fatalf("%v: squared error %g, where the format's least is %g", w, err, least)
+				}
+				got, best, loss = got+err/energy/blocks, best+least/energy/blocks, loss+lost/energy/blocks
+				over := (err - least - lost) / energy
+				sum, squares = sum+over/blocks, squares+over*over/blocks
+			}
+			deviation := math.Sqrt((squares - sum*sum) / blocks)
+			t.Logf("%s, parts of sizes %v: squared error %.3f %%, at best %.3f %%; %.3f %% may be lost, give or take %.3f", c.name, sizes, 100*got, 100*best, 100*loss, 100*deviation)
+			if sum > 4*deviation {
+				t.Errorf("%s, parts of sizes %v: squared error %.3f %%, at best %.3f %%: %.3f %% is lost, want at most %.3f", c.name, sizes, 100*got, 100*best, 100*(got-best), 100*loss)
+			}
 		}
 	}
 }
