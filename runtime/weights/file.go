@@ -49,6 +49,9 @@ func Open(path, fingerprint string, want []Entry, opts ...Option) (*File, error)
 	for _, set := range opts {
 		set(&o)
 	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // a pipe would be waited for
+		return nil, &Error{File: path, Problem: notRegular}
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -68,6 +71,8 @@ func Open(path, fingerprint string, want []Entry, opts ...Option) (*File, error)
 	return f, nil
 }
 
+const notRegular = "not a regular file"
+
 // open maps a file.
 func open(path string, file *os.File) (*File, error) {
 	info, err := file.Stat()
@@ -75,7 +80,7 @@ func open(path string, file *os.File) (*File, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, &Error{File: path, Problem: "not a regular file"}
+		return nil, &Error{File: path, Problem: notRegular}
 	}
 	if info.Size() < 8 {
 		return nil, &Error{File: path, Offset: info.Size(), Problem: "the file ends inside the length of its header"}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -236,6 +237,11 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	if _, err := Open(t.TempDir(), "", nil); err == nil {
 		t.Error("a folder was opened")
+	}
+	if pipe := filepath.Join(t.TempDir(), "pipe"); exec.Command("mkfifo", pipe).Run() == nil { // nobody writes to it
+		if _, err := Open(pipe, "", nil); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("a pipe: %v", err)
+		}
 	}
 	if _, err := Open(path+"x", "", nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: %v", err)
