@@ -99,7 +99,8 @@ func (f *form) decodeUnigram(src source) error {
 			ok = ok && also
 		}
 		if _, twice := m.vocab[name]; !ok || twice {
-			return fmt.Errorf("%s: model.vocab[%d]: %.80q: want a text that is there once, and its score", src.file, id, row)
+			text, _ := json.Marshal(row) // as it was read
+			return fmt.Errorf("%s: model.vocab[%d]: %.80s: want a text that is there once, and its score", src.file, id, text)
 		}
 		m.vocab[name] = int32(id)
 		m.scores = append(m.scores, score)

@@ -71,6 +71,7 @@ func TestParsePositions(t *testing.T) {
 		"{\"model\": {\n\"merges\": [],\n\"vocab\": [7]}}":      "t.json:3:10: model.vocab: array, want an object",
 		"{\"model\":{\"vocab\":{},\n\"merges\":[\"a b\",[1]]}}": "t.json:2:15: model.merges: string, want a list",
 		"null": "t.json: model: vocab or merges are missing",
+		"{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0],[-1,\"b\\n\"]]}}": "t.json: model.vocab[1]: [-1,\"b\\n\"]: want a text that is there once, and its score",
 	} {
 		_, err := Parse("t.json", []byte(text))
 		if err == nil || err.Error() != want {
