@@ -79,8 +79,7 @@ func comeUp(binary string) (*host.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	var exit *exec.ExitError
-	if _, err := client.Stats(); errors.As(err, &exit) {
+	if _, err := client.Stats(); errors.Is(err, host.ErrEnded) {
 		client.Close()
 		return nil, err
 	}

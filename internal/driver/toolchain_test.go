@@ -57,6 +57,7 @@ func TestDamagedProgram(t *testing.T) {
 		func(path string) error { return os.Truncate(path, 0) },
 		func(path string) error { return os.Truncate(path, 1<<16) },
 		func(path string) error { return os.WriteFile(path, []byte("no program"), 0o777) },
+		func(path string) error { return os.WriteFile(path, []byte("#!/bin/sh\necho another program\n"), 0o777) },
 	} {
 		path, err := c.Binary(context.Background(), m.Package, nil)
 		if err != nil {

@@ -3,6 +3,7 @@ package host
 import (
 	"bufio"
 	"encoding/gob"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -118,6 +119,9 @@ func (c *Client) wait() error {
 	return c.ended()
 }
 
+// ErrEnded is wrapped where a process does not answer any more.
+var ErrEnded = errors.New("the compiled model's process ended")
+
 // died says why there is no answer; err is what was noticed of it.
 func (c *Client) died(err error) error {
 	c.stdin.Close()
@@ -125,9 +129,9 @@ func (c *Client) died(err error) error {
 		err = status
 	}
 	if said := c.stderr.cause(); said != "" {
-		return fmt.Errorf("the compiled model's process ended: %w\n%s", err, said)
+		return fmt.Errorf("%w: %w\n%s", ErrEnded, err, said)
 	}
-	return fmt.Errorf("the compiled model's process ended: %w", err)
+	return fmt.Errorf("%w: %w", ErrEnded, err)
 }
 
 // A tail keeps the last of what is written to it.
