@@ -30,7 +30,7 @@ func (m *Model) DecodeBatch(ctx context.Context, sessions []*Session, tokens []i
 	case logits != nil && len(logits) != len(sessions):
 		return fmt.Errorf("batch: %d logits for %d sessions", len(logits), len(sessions))
 	}
-	if err := ctx.Err(); err != nil {
+	if err := ended(ctx); err != nil {
 		return err
 	}
 	entered := 0

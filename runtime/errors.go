@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"errors"
 	"fmt"
 )
@@ -15,9 +16,19 @@ var (
 	ErrBusy = errors.New("the session is in use by another call")
 	// ErrNoTokens is returned where logits are asked for before any token.
 	ErrNoTokens = errors.New("the session holds no token")
+	// ErrNoContext is returned where a context.Context is nil.
+	ErrNoContext = errors.New("the context.Context is nil")
 	// ErrLogits is wrapped where logits are not numbers to choose from.
 	ErrLogits = errors.New("unusable logits")
 )
+
+// ended returns the error of a context that has ended, and of one that is nil.
+func ended(ctx context.Context) error {
+	if ctx == nil {
+		return ErrNoContext
+	}
+	return ctx.Err()
+}
 
 // A ContextFullError says that tokens don't fit. Nothing was computed, nothing was cut off.
 type ContextFullError struct {

@@ -50,7 +50,7 @@ func (s *Session) generate(ctx context.Context, p Sampling, yield func(int32, er
 		}
 	}()
 	for n := 1; ; n++ {
-		if err := ctx.Err(); err != nil {
+		if err := ended(ctx); err != nil {
 			return err
 		}
 		if s.states.pos >= s.options.Context {

@@ -170,6 +170,9 @@ func (m *Model) WeightsBytes() int64 {
 // Settled waits until the weights are in the pages where they stay, or for the end of ctx. Nothing
 // needs it but measurements: they are in use before.
 func (m *Model) Settled(ctx context.Context) error {
+	if ctx == nil {
+		return ErrNoContext
+	}
 	if err := m.hold(); err != nil {
 		return err
 	}
@@ -190,6 +193,9 @@ func (m *Model) HugeBytes() int64 {
 
 // Verify reads all weights and compares them with the checksums in their file.
 func (m *Model) Verify(ctx context.Context) error {
+	if ctx == nil {
+		return ErrNoContext
+	}
 	if err := m.hold(); err != nil {
 		return err
 	}

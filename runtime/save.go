@@ -91,6 +91,10 @@ func (m *Model) save(at *moment, path string, threads int) (err error) {
 	return snapshot.Write(path, description, append(pieces, table...), threads)
 }
 
+// CanSave returns what keeps Save from writing a file at path, as far as that shows before: for those who compute for long
+// what they save. Its error does not name path.
+func CanSave(path string) error { return snapshot.Probe(path) }
+
 // saved describes a session of the model.
 func (m *Model) saved(tokens int) saved {
 	weights := ""

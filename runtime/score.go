@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -57,8 +58,11 @@ func anyTarget(targets []int32) bool {
 
 // ScoreRows adds tokens and calls each with the index and the logits of every one of them, in
 // order. The logits are valid during the call. If each returns an error ScoreRows ends with it,
-// after the chunk that the token is in.
+// after the chunk that the token is in. A nil each is an error.
 func (s *Session) ScoreRows(ctx context.Context, tokens []int32, each func(row int, logits []float32) error) error {
+	if each == nil {
+		return errors.New("score: there is nothing to call with the rows")
+	}
 	if err := s.enter(); err != nil {
 		return err
 	}
@@ -107,7 +111,8 @@ func (s *Session) losses(w *kernel.Worker, j *job) {
 	}
 }
 
-// NLL is the negative log-likelihood of a token, -log softmax(logits)[target], with Score's arithmetic.
+// NLL is the negative log-likelihood of a token in nats, -log softmax(logits)[target], with Score's arithmetic. There
+// are logits, and target is the index of one.
 func NLL(logits []float32, target int32) float64 {
 	top := logits[0]
 	for _, x := range logits {

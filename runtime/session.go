@@ -12,8 +12,9 @@ import (
 
 // A Session is one sequence of tokens: states, shared cache and workers.
 //
-// A session is used by one goroutine at a time; a call that finds another one under way returns
-// ErrBusy. Logits that a method returns belong to the session and are valid until its next call.
+// A session comes from NewSession, Restore or Fork. It is used by one goroutine at a time; a call that finds another one
+// under way returns ErrBusy, but for Pos, Tokens, Options, Reserved and Speculation, which return no error: these are for
+// the goroutine that uses the session. Logits that a method returns belong to the session and are valid until its next call.
 // Methods that add tokens check all of them before any work: tokens that are not in the
 // vocabulary are a TokenError, tokens that don't fit a ContextFullError.
 //

@@ -123,6 +123,52 @@ func TestSessionRefuses(t *testing.T) {
 	}
 }
 
+// A nil context is an error, wherever there is one, and so is nothing to call.
+func TestNil(t *testing.T) {
+	var none context.Context
+	m := newModel(nil)
+	s, err := m.NewSession(rt.Options{Prefixes: rt.NewPrefixCache(1 << 20)})
+	must(t, err)
+	must(t, s.Prefill(ctx, text(3)))
+	calls := map[string]func() error{
+		"Prefill":     func() error { return s.Prefill(none, text(4)) },
+		"Decode":      func() error { _, err := s.Decode(none, 1); return err },
+		"Score":       func() error { _, err := s.Score(none, text(1), text(1)); return err },
+		"ScoreRows":   func() error { return s.ScoreRows(none, text(1), func(int, []float32) error { return nil }) },
+		"Synthesize":  func() error { return s.Synthesize(none, 90) },
+		"DecodeBatch": func() error { return m.DecodeBatch(none, []*rt.Session{s}, text(1), nil) },
+		"Settled":     func() error { return m.Settled(none) },
+		"Verify":      func() error { return m.Verify(none) },
+		"Generate": func() error {
+			for _, err := range s.Generate(none, rt.Sampling{}) {
+				return err
+			}
+			return nil
+		},
+	}
+	for name, call := range calls {
+		if name == "Synthesize" {
+			continue // which forgets what the session holds
+		}
+		if err := call(); !errors.Is(err, rt.ErrNoContext) {
+			t.Errorf("%s: error %v", name, err)
+		}
+		expect(t, s, text(3))
+	}
+	if err := s.ScoreRows(ctx, text(1), nil); err == nil || s.Pos() != 3 {
+		t.Errorf("ScoreRows with nothing to call: at %d, error %v", s.Pos(), err)
+	}
+	if err := s.Synthesize(ctx, -1); err == nil || !strings.Contains(err.Error(), "-1 tokens") {
+		t.Errorf("Synthesize(-1): error %v", err)
+	}
+	expect(t, s, text(3))
+	if err := calls["Synthesize"](); !errors.Is(err, rt.ErrNoContext) {
+		t.Errorf("Synthesize: error %v", err)
+	}
+	must(t, s.Close())
+	must(t, m.Close())
+}
+
 func TestSessionOptions(t *testing.T) {
 	s := newSession(t, rt.Options{})
 	o := s.Options()

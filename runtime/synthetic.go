@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/yococ/yococ/runtime/kernel"
 )
@@ -12,7 +13,10 @@ import (
 // for measurements of speed and memory alone: what it computes from there means nothing, but it is the
 // same every time, and made of numbers as the model computes them. There are logits after the next token.
 func (s *Session) Synthesize(ctx context.Context, pos int) error {
-	if pos < 0 || pos > s.options.Context {
+	if pos < 0 {
+		return fmt.Errorf("synthesize %d tokens: want 0 or more", pos)
+	}
+	if pos > s.options.Context {
 		return &ContextFullError{Context: s.options.Context, Want: pos}
 	}
 	if err := s.Reset(); err != nil {
@@ -45,7 +49,7 @@ func (s *Session) repeat(ctx context.Context, pos int) error {
 	}
 	defer s.leave()
 	for s.states.pos+kernel.SpanTokens <= pos {
-		if err := ctx.Err(); err != nil {
+		if err := ended(ctx); err != nil {
 			return err
 		}
 		if err := s.prepare(kernel.SpanTokens); err != nil {

@@ -97,7 +97,7 @@ func (s *Session) takeBackLogits() {
 
 // add is a pass that adds tokens, at most a chunk. If ctx ends meanwhile nothing has changed.
 func (s *Session) add(ctx context.Context, do stage, tokens []int32) error {
-	if err := ctx.Err(); err != nil {
+	if err := ended(ctx); err != nil {
 		return err
 	}
 	n := len(tokens)

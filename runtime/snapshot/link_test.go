@@ -58,6 +58,11 @@ func TestLinks(t *testing.T) {
 			t.Errorf("%s: probed with error %v, want %s", path, err, want)
 		}
 	}
+	for _, err := range []error{Write("", nil, nil, 1), Probe("")} {
+		if err == nil || err.Error() != "want the name of a file" {
+			t.Errorf("no name: error %v", err)
+		}
+	}
 	if err := errors.Join(Probe(at("link")), Probe(at("back")), Probe(at("there/new"))); err != nil {
 		t.Error(err)
 	}

@@ -9,12 +9,17 @@ import (
 	"path/filepath"
 )
 
+var errNoName = errors.New("want the name of a file")
+
 // Write makes the file at path, or replaces it, with so many threads. It writes aside and gives the file its
 // name when all of it is on the disk: whatever happens, a file of that name is whole, the one before or the
 // new one. After an error nothing else is left; what a process that was killed left for this name more than a minute ago is
 // removed, where locks tell. Only its owner may read the file. A symbolic link stays, and the file that it leads to is made
 // or replaced.
 func Write(path string, description []byte, pieces [][]byte, threads int) error {
+	if path == "" {
+		return errNoName
+	}
 	to, err := place(path)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -50,6 +55,9 @@ func folder(path string) (dir, base string) {
 
 // place is the path of the file that is made for path, and refuses what is there and no file.
 func place(path string) (string, error) {
+	if path == "" {
+		return "", errNoName
+	}
 	to, err := target(path)
 	if err != nil {
 		return "", err
