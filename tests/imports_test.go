@@ -60,7 +60,7 @@ var rules = map[string]rule{
 		"models/tokenizer", "passes", "runtime", "runtime/host", "runtime/host/probe", "runtime/kernel", "runtime/weights",
 	}, without: []string{"flag", "net", "C"}},
 	"cmd/yococ": {
-		ours:   []string{"internal/driver", "models", "models/checkpoint", "models/tokenizer", "runtime", "runtime/host", "runtime/snapshot"},
+		ours:   []string{"internal/driver", "models", "models/checkpoint", "models/tokenizer", "runtime", "runtime/host"},
 		others: []string{"github.com/spf13/cobra", "golang.org/x/term"},
 	},
 	"tests":                 {},

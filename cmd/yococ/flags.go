@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -88,6 +89,20 @@ func flagError(cmd *cobra.Command, err error) error {
 		want += " of at most 64 bits"
 	}
 	return fmt.Errorf("%s %s: want %s", m[2], m[1], want)
+}
+
+// checkNames refuses flags that name something by nothing, as a shell has it where a variable is not set: what goes without
+// the flag is not what was asked for.
+func checkNames(cmd *cobra.Command, _ []string) error {
+	for _, name := range []string{
+		"checkpoint", "output", "dump-ir", "package", "save", "restore", "text", "golden", "svg", "weights", "activations", "kv", "isa",
+	} {
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
+			what, _, _ := strings.Cut(f.Usage[strings.Index(f.Usage, "`")+1:], "`")
+			return fmt.Errorf("--%s \"\": want %s", name, what)
+		}
+	}
+	return nil
 }
 
 // checkThreads refuses what no session could have.

@@ -107,6 +107,7 @@ interrupted has status 2, and has found and measured nothing.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cmd.Help()
 		},
+		PersistentPreRunE: checkNames,
 	}
 	root.SetVersionTemplate("yococ {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
@@ -124,6 +125,9 @@ func one(what string) cobra.PositionalArgs {
 				return fmt.Errorf("%s: got %d arguments, %q, want one: %s", name, len(args), args, what)
 			}
 			return fmt.Errorf("%s: got 0 arguments, want one: %s", name, what)
+		}
+		if args[0] == "" {
+			return fmt.Errorf("got \"\", want %s", what)
 		}
 		return nil
 	}

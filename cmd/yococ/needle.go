@@ -37,6 +37,11 @@ probable one. Beside it stands how far the logits of the answers are from those 
 		if err := checkThreads(e.session.Threads); err != nil {
 			return err
 		}
+		if svg != "" {
+			if err := driver.CheckOutput(svg); err != nil {
+				return err
+			}
+		}
 		e.spec = args[0]
 		if e.options, err = f.options(); err != nil {
 			return err

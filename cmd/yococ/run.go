@@ -18,7 +18,6 @@ import (
 	"github.com/yococ/yococ/internal/driver"
 	rt "github.com/yococ/yococ/runtime"
 	"github.com/yococ/yococ/runtime/host"
-	"github.com/yococ/yococ/runtime/snapshot"
 )
 
 func runCommand(s *screen) *cobra.Command {
@@ -49,11 +48,6 @@ func runCommand(s *screen) *cobra.Command {
 	fs.StringVar(&save, "save", "", "save the session to `FILE` at the end, with all tokens that it then has")
 	fs.BoolVar(&special, "special", false, "names of special tokens in the prompt mean the tokens")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		for _, name := range []string{"save", "restore"} { // a variable of a shell that is not set
-			if fs.Changed(name) && fs.Lookup(name).Value.String() == "" {
-				return fmt.Errorf("--%s \"\": want the name of a file", name)
-			}
-		}
 		if tokens == 0 && save == "" || tokens < -1 {
 			return fmt.Errorf("-n %d: want 1 or more, or -1 for no limit", tokens)
 		}
@@ -127,7 +121,7 @@ func checkSave(file string) error {
 	if file == "" {
 		return nil
 	}
-	if err := snapshot.Probe(file); err != nil {
+	if err := rt.CanSave(file); err != nil {
 		return fmt.Errorf("--save %s: %w", file, err)
 	}
 	return nil

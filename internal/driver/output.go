@@ -26,6 +26,27 @@ func WriteOutput(path string, data []byte) error {
 	return fmt.Errorf("%s: %w", path, err)
 }
 
+// CheckOutput returns what keeps WriteOutput from writing to path, as far as that shows before: for those who compute for
+// long what they write.
+func CheckOutput(path string) error {
+	to := path
+	switch info, err := os.Stat(path); {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("%s: is a folder, want a file", path)
+	case err == nil && !info.Mode().IsRegular(): // to open a pipe would wait for its reader
+		return nil
+	case err == nil:
+		if to, err = filepath.EvalSymlinks(path); err != nil {
+			return err
+		}
+	}
+	f, err := os.CreateTemp(filepath.Dir(to), ".yococ-*")
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, errors.Unwrap(err))
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
 func writeOutput(path string, data []byte) error {
 	info, err := os.Stat(path)
 	switch {

@@ -24,6 +24,9 @@ func TestWriteOutput(t *testing.T) {
 		"new.yaml": "new.yaml", "link.yaml": "old.yaml", "dangling.yaml": "folder/new.yaml", "device": "device",
 	} {
 		before, _ := os.Readlink(at(name))
+		if err := CheckOutput(at(name)); err != nil {
+			t.Error(err)
+		}
 		if err := WriteOutput(at(name), []byte(name)); err != nil {
 			t.Error(err)
 		}
@@ -43,9 +46,10 @@ func TestWriteOutput(t *testing.T) {
 	for path, want := range map[string]string{
 		"folder": "is a folder, want a file", "none/x.yaml": "no such file or directory", "old.yaml/x": "not a directory",
 	} {
-		err := WriteOutput(at(path), nil)
-		if err == nil || !strings.HasPrefix(err.Error(), at(path)+": ") || !strings.HasSuffix(err.Error(), want) {
-			t.Errorf("%s: error %v", path, err)
+		for _, err := range []error{WriteOutput(at(path), nil), CheckOutput(at(path))} {
+			if err == nil || !strings.HasPrefix(err.Error(), at(path)+": ") || !strings.HasSuffix(err.Error(), want) {
+				t.Errorf("%s: error %v", path, err)
+			}
 		}
 	}
 	if left, _ := filepath.Glob(at(".yococ-*")); len(left) > 0 {
