@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"unsafe"
 
 	"github.com/yococ/yococ/runtime/kernel"
 )
@@ -25,30 +24,12 @@ func (s *Session) ahead(ctx context.Context, n, end int) error {
 	if whole <= had {
 		return nil
 	}
-	if err := st.grow(s.model.spans, whole*kernel.SpanTokens-st.pos); err != nil {
+	if err := st.grow(s.model.spans, whole*kernel.SpanTokens-st.pos, s.team); err != nil {
 		return err
 	}
-	if !s.do(ctx, job{do: touch, fresh: st.spans[had:]}) {
+	fresh := st.spans[had:]
+	if !s.team.run(ctx, func(w *kernel.Worker) { touch(w, fresh) }) {
 		return ctx.Err()
 	}
 	return nil
 }
-
-// touchShare touches the worker's share of the memory of spans that say nothing yet: one of N huge pages.
-func touchShare(w *kernel.Worker, spans []*span) {
-	for _, s := range spans {
-		for b := s.bytes; len(b) > 0; {
-			at := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
-			n := min(len(b), HugePage-int(at%HugePage))
-			if int(at/HugePage%uintptr(w.N)) == w.ID && !w.GiveUp() {
-				for i := 0; i < n; i += pageSize {
-					b[i] = 0
-				}
-			}
-			b = b[n:]
-		}
-	}
-}
-
-// pageSize is the smallest page of any system.
-const pageSize = 4096

@@ -48,7 +48,19 @@ func (m *Model) DecodeBatch(ctx context.Context, sessions []*Session, tokens []i
 		if err := s.admit(s.one[:]); err != nil {
 			return refusal(sessions, i, err)
 		}
-		if err := s.own(1); err != nil {
+	}
+	if len(sessions) == 0 {
+		return nil
+	}
+	leader := sessions[0]
+	if err := leader.gather(); err != nil {
+		return refusal(sessions, 0, err)
+	}
+	for i, s := range sessions {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := s.own(1, leader.team); err != nil {
 			return refusal(sessions, i, err)
 		}
 		if ctx.Done() != nil {
@@ -60,14 +72,7 @@ func (m *Model) DecodeBatch(ctx context.Context, sessions []*Session, tokens []i
 	for i := range logits {
 		logits[i] = slices.Grow(logits[i][:0], m.info.Vocab)[:m.info.Vocab]
 	}
-	if len(sessions) == 0 {
-		return nil
-	}
 	// The leader's own logits are row 0 of those that it computes: its pass comes last.
-	leader := sessions[0]
-	if err := leader.gather(); err != nil {
-		return refusal(sessions, 0, err)
-	}
 	for end := len(sessions); end > 0; {
 		from := (end - 1) / leader.options.Chunk * leader.options.Chunk
 		part := logits

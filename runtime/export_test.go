@@ -1,8 +1,10 @@
 package runtime
 
 import (
+	"bytes"
 	"testing"
 
+	"github.com/yococ/yococ/runtime/kernel"
 	"github.com/yococ/yococ/runtime/room"
 )
 
@@ -61,11 +63,36 @@ func LadderAt(most, chunk, end int) (at []int) {
 		l.goal = end
 	}
 	for ; st.pos < end; st.pos += step {
-		l.climb(&st, st.pos+step)
+		l.climb(&st, st.pos+step, nil)
 	}
 	for _, r := range l.rungs {
 		at = append(at, r.pos)
 	}
 	l.clear()
 	return at
+}
+
+// CopyTogether has a team copy a region, and compares.
+func CopyTogether(t *testing.T, threads, size int) {
+	memory := NewMemory()
+	defer memory.Free()
+	team := newTeam(threads, kernel.Portable{}, 16, memory)
+	defer team.stop()
+	r, err := newRegion(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.release()
+	for i := range r.bytes {
+		r.bytes[i] = byte(i*7 + i>>8)
+	}
+	r.reach, r.floor = 7, 5
+	c, err := r.copy(team)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.release()
+	if !bytes.Equal(c.bytes, r.bytes) || c.reach != 7 || c.floor != 5 {
+		t.Errorf("%d threads copied %d bytes wrongly", threads, size)
+	}
 }

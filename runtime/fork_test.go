@@ -257,3 +257,12 @@ func TestNoMemoryForTokens(t *testing.T) {
 	}
 	must(t, s.Close())
 }
+
+// What a fork has to copy all workers copy together, each byte once, whatever its size.
+func TestForkCopies(t *testing.T) {
+	for _, threads := range []int{1, 2, 3} {
+		for _, size := range []int{64, 256<<10 - 64, 256 << 10, 5<<20 + 192} {
+			rt.CopyTogether(t, threads, size)
+		}
+	}
+}

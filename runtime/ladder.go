@@ -29,8 +29,8 @@ func (m *Model) rungs(o Options) int {
 
 // climb adds a rung at the position of the states, before a pass changes them, if none is near. The tokens at
 // hand lead to end or farther: with that in mind a rung far from it is of less use. If memory runs out the
-// ladder does without. It reports whether it did.
-func (l *ladder) climb(st *states, end int) bool {
+// ladder does without. It reports whether it did. What is to be copied t copies.
+func (l *ladder) climb(st *states, end int, t *team) bool {
 	end = max(end, l.goal)
 	at := 0 // of the last rung; the first token needs none
 	if n := len(l.rungs); n > 0 {
@@ -43,7 +43,7 @@ func (l *ladder) climb(st *states, end int) bool {
 	if len(l.rungs) == l.most {
 		spare = l.drop(l.least(st.pos, end))
 	}
-	r, err := twin(st.region, spare)
+	r, err := twin(st.region, spare, t)
 	if err == nil {
 		l.rungs = append(l.rungs, rung{st.pos, r})
 	}
@@ -97,7 +97,7 @@ func (l *ladder) share() ladder {
 
 // twin returns a region that says what r says and will go on saying it: r, which gets another owner, if it is shared anyway,
 // else a copy of it; in spare, unless others have that too. spare may be nil; the caller's part in it ends.
-func twin(r, spare *region) (*region, error) {
+func twin(r, spare *region, t *team) (*region, error) {
 	switch {
 	case r.shared():
 		if spare != nil {
@@ -108,8 +108,8 @@ func twin(r, spare *region) (*region, error) {
 		if spare != nil {
 			spare.release()
 		}
-		return r.copy()
+		return r.copy(t)
 	}
-	spare.fill(r)
+	spare.fill(r, t)
 	return spare, nil
 }

@@ -57,7 +57,7 @@ func (s *Session) PrefillProgress(ctx context.Context, tokens []int32, progress 
 			return err
 		}
 		p.Done += n
-		if p.Done == p.Total || s.states.pos%kernel.SpanTokens == 0 && s.ladder.climb(&s.states, end) {
+		if p.Done == p.Total || s.states.pos%kernel.SpanTokens == 0 && s.ladder.climb(&s.states, end, s.team) {
 			s.remember()
 		}
 		if progress != nil {

@@ -40,13 +40,14 @@ func (r *region) release() {
 	}
 }
 
-// copy is a region of one owner that says the same.
-func (r *region) copy() (*region, error) {
-	c, err := newRegion(len(r.bytes))
+// copy is a region of one owner that says the same; t copies.
+func (r *region) copy(t *team) (*region, error) {
+	c, err := newRegionIn(newFilledMemory(), len(r.bytes))
 	if err != nil {
 		return nil, err
 	}
-	c.fill(r)
+	c.fill(r, t)
+	c.memory.settle()
 	return c, nil
 }
 
@@ -56,9 +57,9 @@ func (r *region) zero() {
 	r.reach, r.floor = 0, 0
 }
 
-// fill makes the region say what another one does.
-func (r *region) fill(from *region) {
-	copy(r.bytes, from.bytes)
+// fill makes the region say what another one does; t copies.
+func (r *region) fill(from *region, t *team) {
+	t.copy(r.bytes, from.bytes)
 	r.reach, r.floor = from.reach, from.floor
 }
 

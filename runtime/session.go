@@ -59,7 +59,6 @@ type job struct {
 	row     int
 	rows    int
 
-	fresh    []*span    // whose memory is touched
 	keep     []*Session // whose states are copied first
 	sessions []*Session // of a batch
 	logits   [][]float32
@@ -75,7 +74,6 @@ const (
 	verify
 	head
 	together
-	touch
 )
 
 // source says where the logits of the last token are.
@@ -191,21 +189,22 @@ func (s *Session) bind(r *region) {
 
 // prepare comes before a pass of the session's own workers that adds n tokens.
 func (s *Session) prepare(n int) error {
-	if err := s.own(n); err != nil {
+	if err := s.gather(); err != nil {
 		return err
 	}
-	return s.gather()
+	return s.own(n, s.team)
 }
 
-// own comes before a pass that adds n tokens: it makes all memory that the pass writes the session's own.
-func (s *Session) own(n int) error {
+// own comes before a pass that adds n tokens: it makes all memory that the pass writes the session's own. What it has to
+// copy t copies.
+func (s *Session) own(n int, t *team) error {
 	if err := s.wake(); err != nil {
 		return err
 	}
 	s.move()
-	s.ladder.climb(&s.states, s.states.pos+n)
+	s.ladder.climb(&s.states, s.states.pos+n, t)
 	if r := s.states.region; r.shared() {
-		own, err := r.copy()
+		own, err := r.copy(t)
 		if err != nil {
 			return err
 		}
@@ -214,7 +213,7 @@ func (s *Session) own(n int) error {
 	}
 	r := s.states.region
 	r.reach = max(r.reach, s.states.pos+n)
-	return s.states.grow(s.model.spans, n)
+	return s.states.grow(s.model.spans, n, t)
 }
 
 // move leaves the moment at which the session stands.
@@ -266,8 +265,6 @@ func (s *Session) work(w *kernel.Worker) {
 		}
 	case together:
 		s.together(w, j)
-	case touch:
-		touchShare(w, j.fresh)
 	}
 }
 

@@ -152,8 +152,8 @@ func (s *span) release() {
 	l.memory.Free()
 }
 
-// fill makes the span say what another one does.
-func (s *span) fill(from *span) {
-	copy(s.bytes, from.bytes)
+// fill makes the span say what another one does; t copies.
+func (s *span) fill(from *span, t *team) {
+	t.copy(s.bytes, from.bytes)
 	s.tokens = from.tokens
 }

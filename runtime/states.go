@@ -13,9 +13,9 @@ type states struct {
 	table  kernel.Spans
 }
 
-// grow makes room for n more tokens: spans of the session's own from pos on. What others have too it copies.
+// grow makes room for n more tokens: spans of the session's own from pos on. What others have too t copies.
 // If memory runs out the states say what they said.
-func (s *states) grow(pool *spanPool, n int) error {
+func (s *states) grow(pool *spanPool, n int, t *team) error {
 	for i := s.pos / kernel.SpanTokens; i*kernel.SpanTokens < s.pos+n; i++ {
 		if i < len(s.spans) && !s.spans[i].shared() {
 			continue
@@ -29,7 +29,7 @@ func (s *states) grow(pool *spanPool, n int) error {
 			continue
 		}
 		if i*kernel.SpanTokens < s.pos {
-			span.fill(s.spans[i])
+			span.fill(s.spans[i], t)
 		}
 		s.spans[i].release()
 		s.spans[i], s.table[i] = span, span.bytes

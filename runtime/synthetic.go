@@ -56,7 +56,7 @@ func (s *Session) repeat(ctx context.Context, pos int) error {
 			return err
 		}
 		from, to := s.states.spans[0], s.states.spans[s.states.pos/kernel.SpanTokens]
-		to.fill(from)
+		to.fill(from, s.team)
 		s.madeUp = true
 		s.states.pos += kernel.SpanTokens
 		s.logits = source{}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/yococ/yococ/runtime/kernel"
 )
@@ -79,6 +80,41 @@ func (t *team) run(ctx context.Context, job func(*kernel.Worker)) (done bool) {
 	}
 	return !t.workers[0].Idle()
 }
+
+// copy is what copy does, by all workers if it is much: most of its time may be that of new pages. A team of nil is
+// the caller alone.
+func (t *team) copy(to, from []byte) {
+	if t == nil || len(from) < copyTogether {
+		copy(to, from)
+		return
+	}
+	t.run(context.Background(), func(w *kernel.Worker) {
+		lo, hi := w.Share((len(from) + pageSize - 1) / pageSize)
+		copy(to[lo*pageSize:], from[lo*pageSize:min(hi*pageSize, len(from))])
+	})
+}
+
+// copyTogether is from how many bytes on the other workers are asked too: they may be asleep.
+const copyTogether = 256 << 10
+
+// touch touches the worker's share of the memory of spans that say nothing yet: one of N huge pages.
+func touch(w *kernel.Worker, spans []*span) {
+	for _, s := range spans {
+		for b := s.bytes; len(b) > 0; {
+			at := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+			n := min(len(b), HugePage-int(at%HugePage))
+			if int(at/HugePage%uintptr(w.N)) == w.ID && !w.GiveUp() {
+				for i := 0; i < n; i += pageSize {
+					b[i] = 0
+				}
+			}
+			b = b[n:]
+		}
+	}
+}
+
+// pageSize is the smallest page of any system.
+const pageSize = 4096
 
 // stop ends the workers; the team is not used after it.
 func (t *team) stop() {
