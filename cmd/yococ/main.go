@@ -55,8 +55,12 @@ func main() {
 // run executes a command line and returns the exit status: 0 for success, 1 if what was checked
 // does not hold, 2 for bad usage or bad input, for lost output, and for an interrupt.
 func run(ctx context.Context, screen *screen, args []string) (status int) {
+	debug.SetPanicOnFault(true)
 	defer func() {
 		if r := recover(); r != nil {
+			if _, fault := r.(interface{ Addr() uintptr }); fault {
+				r = "a file cannot be read any more: it was cut off, or its disk fails"
+			}
 			screen.clear()
 			fmt.Fprintf(os.Stderr, "yococ: %v\n", r)
 			if os.Getenv("YOCOC_STACK") != "" {
@@ -112,6 +116,20 @@ interrupted has status 2, and has found and measured nothing.`,
 	root.SetVersionTemplate("yococ {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetHelpCommand(&cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err == nil && len(rest) > 0 {
+				err = fmt.Errorf("unknown command %q for %q", rest[0], cmd.CommandPath())
+			}
+			if err != nil {
+				return err
+			}
+			return cmd.Help()
+		},
+	})
 	root.AddCommand(importCommand(), buildCommand(s), runCommand(s), inspectCommand(), verifyCommand(s), benchCommand(s), evalCommand(s))
 	return root
 }

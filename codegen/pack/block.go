@@ -142,12 +142,19 @@ func (m *maker) read(dst []float32, b block, from int) {
 		lo, hi := max(from, first), min(from+len(dst)/w.K, first+rows)
 		if lo < hi {
 			part := dst[(lo-from)*w.K : (hi-from)*w.K]
-			m.src.Read(part, s.Role, b.layer, w.K, (lo-first)*w.K)
+			m.load(part, s.Role, b, w.K, (lo-first)*w.K)
 			m.finite(part, s.Role, b, lo-first)
 			m.fold(part, s, b)
 			m.finite(part, s.Role, b, lo-first) // a product may be out of float32's range
 		}
 		first += rows
+	}
+}
+
+// load reads elements of a source, from one on.
+func (m *maker) load(dst []float32, role string, b block, k, from int) {
+	if err := m.src.Read(dst, role, b.layer, k, from); err != nil && m.err == nil {
+		m.err = err
 	}
 }
 
@@ -167,7 +174,7 @@ func (m *maker) fold(rows []float32, s ir.Source, b block) {
 	switch {
 	case s.Gain != "":
 		m.gain = grow(m.gain, k)
-		m.src.Read(m.gain, s.Gain, b.layer, 1, 0)
+		m.load(m.gain, s.Gain, b, 1, 0)
 		m.finite(m.gain, s.Gain, b, -1)
 		for at := 0; at < len(rows); at += k {
 			row := rows[at : at+k]

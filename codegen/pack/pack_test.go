@@ -233,10 +233,37 @@ type spoiled struct {
 	value float32
 }
 
-func (s spoiled) Read(dst []float32, role string, layer, k, from int) {
-	s.Source.Read(dst, role, layer, k, from)
+func (s spoiled) Read(dst []float32, role string, layer, k, from int) error {
+	err := s.Source.Read(dst, role, layer, k, from)
 	if i := s.at - from; role == s.role && layer == s.layer && i >= 0 && i < len(dst) {
 		dst[i] = s.value
+	}
+	return err
+}
+
+// failing is a source of which one tensor cannot be read.
+type failing struct {
+	Source
+	role string
+	err  error
+}
+
+func (f failing) Read(dst []float32, role string, layer, k, from int) error {
+	if role == f.role {
+		return f.err
+	}
+	return f.Source.Read(dst, role, layer, k, from)
+}
+
+// TestSourceFails: what cannot be read, a matrix, a norm or a gain, ends the packing, and nothing is left.
+func TestSourceFails(t *testing.T) {
+	p := sample(ir.BF16)
+	for _, role := range []string{"up", "norm", "v.bias", "embed"} {
+		dir, lost := t.TempDir(), errors.New("lost")
+		err := Write(context.Background(), p, failing{Random(1), role, lost}, filepath.Join(dir, "w"), nil)
+		if left, _ := os.ReadDir(dir); !errors.Is(err, lost) || len(left) > 0 {
+			t.Errorf("%s: error %v, left is %v", role, err, left)
+		}
 	}
 }
 

@@ -9,8 +9,9 @@ import (
 // A Source gives the values that weights are made of. It is used by several goroutines at once.
 type Source interface {
 	// Read fills dst with elements from, from+1, … of a tensor, row-major. The tensor is that of a
-	// role in a layer, -1 for one that no layer repeats; its rows are k wide, 1 for a vector.
-	Read(dst []float32, role string, layer, k, from int)
+	// role in a layer, -1 for one that no layer repeats; its rows are k wide, 1 for a vector. An error ends the
+	// packing.
+	Read(dst []float32, role string, layer, k, from int) error
 }
 
 // Random is a source of made-up weights, for measurements without a checkpoint: the same seed
@@ -20,14 +21,14 @@ func Random(seed uint64) Source { return random(seed) }
 
 type random uint64
 
-func (r random) Read(dst []float32, role string, layer, k, from int) {
+func (r random) Read(dst []float32, role string, layer, k, from int) error {
 	var amplitude float64 // of a uniform distribution: √3 times its standard deviation
 	switch {
 	case strings.HasSuffix(role, "norm"):
 		for i := range dst {
 			dst[i] = 1
 		}
-		return
+		return nil
 	case strings.HasSuffix(role, "bias"):
 		amplitude = 0.1
 	default:
@@ -46,6 +47,7 @@ func (r random) Read(dst []float32, role string, layer, k, from int) {
 		}
 		dst, from = dst[n:], from+n
 	}
+	return nil
 }
 
 // mix is the finalizer of splitmix64 (Steele, Lea and Flood 2014): every bit of the result

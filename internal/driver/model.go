@@ -230,6 +230,6 @@ func (m *Model) weightsName() string { return m.Package.Plan.Package + ".packed.
 // trained gives a checkpoint's values.
 type trained struct{ bound *checkpoint.Bound }
 
-func (t trained) Read(dst []float32, role string, layer, _, from int) {
-	t.bound.Weight(models.Role(role), layer).Float32s(dst, from, len(dst))
+func (t trained) Read(dst []float32, role string, layer, _, from int) error {
+	return t.bound.Weight(models.Role(role), layer).Read(dst, from)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"runtime/debug"
 	"slices"
 )
 
@@ -142,6 +143,22 @@ func (t Tensor) Float32s(dst []float32, from, n int) {
 		t.widen(dst[done:done+m], t.plain(space[:], from+done, m))
 		done += m
 	}
+}
+
+// Read is Float32s of len(dst) elements, but that of a file which cannot be read any more, since it was cut off or its disk
+// fails, is a *FormatError: a mapped file has no other time to tell.
+func (t Tensor) Read(dst []float32, from int) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		r := recover()
+		if _, fault := r.(interface{ Addr() uintptr }); fault {
+			err = &FormatError{File: t.File, Tensor: t.Name, Offset: -1, Msg: "cannot be read any more: the file was cut off, or its disk fails"}
+		} else if r != nil {
+			panic(r)
+		}
+	}()
+	t.Float32s(dst, from, len(dst))
+	return nil
 }
 
 func (t Tensor) widen(dst []float32, data []byte) {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 	"unsafe"
 )
@@ -194,26 +195,42 @@ func elems[T any](f *File, name, dtype string) []T {
 
 // Verify reads the whole payload and compares it with the checksums in the header.
 func (f *File) Verify(ctx context.Context) error {
-	const step = 1 << 20
 	for i := range f.tensors {
-		t := &f.tensors[i]
-		pad := strings.HasPrefix(t.Name, padPrefix)
-		sum := sha256.New()
-		for b := f.data[t.begin:t.end]; len(b) > 0; {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			n := min(step, len(b))
-			if pad && bytes.Count(b[:n], []byte{0}) != n {
-				return &Error{f.name, t.Name, t.begin, fmt.Sprintf("bytes %d to %d are not all zero", t.begin, t.end)}
-			}
-			sum.Write(b[:n])
-			b = b[n:]
+		if err := f.verify(ctx, &f.tensors[i]); err != nil {
+			return err
 		}
-		if got := hex.EncodeToString(sum.Sum(nil)); !pad && got != f.sums[t.Name] {
-			return &Error{f.name, t.Name, t.begin, fmt.Sprintf(
-				"bytes %d to %d have SHA-256 %.16s…, want %.16s…: the file is damaged", t.begin, t.end, got, f.sums[t.Name])}
+	}
+	return nil
+}
+
+// verify reads one tensor. A mapped file tells by a fault that it cannot be read any more.
+func (f *File) verify(ctx context.Context, t *tensor) (err error) {
+	const step = 1 << 20
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		r := recover()
+		if _, fault := r.(interface{ Addr() uintptr }); fault {
+			err = &Error{f.name, t.Name, t.begin, fmt.Sprintf("bytes %d to %d cannot be read: the file was cut off, or its disk fails", t.begin, t.end)}
+		} else if r != nil {
+			panic(r)
 		}
+	}()
+	pad := strings.HasPrefix(t.Name, padPrefix)
+	sum := sha256.New()
+	for b := f.data[t.begin:t.end]; len(b) > 0; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := min(step, len(b))
+		if pad && bytes.Count(b[:n], []byte{0}) != n {
+			return &Error{f.name, t.Name, t.begin, fmt.Sprintf("bytes %d to %d are not all zero", t.begin, t.end)}
+		}
+		sum.Write(b[:n])
+		b = b[n:]
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); !pad && got != f.sums[t.Name] {
+		return &Error{f.name, t.Name, t.begin, fmt.Sprintf(
+			"bytes %d to %d have SHA-256 %.16s…, want %.16s…: the file is damaged", t.begin, t.end, got, f.sums[t.Name])}
 	}
 	return nil
 }

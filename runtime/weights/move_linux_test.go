@@ -4,6 +4,7 @@ package weights
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -172,5 +173,25 @@ func TestMoveCutFile(t *testing.T) {
 	}
 	if n := 4 << 20; !bytes.Equal(f.Data("a")[:n], data[:n]) {
 		t.Error("the content is another")
+	}
+}
+
+// TestVerifyCutFile: a file that has become shorter is an error of the tensor that cannot be read.
+func TestVerifyCutFile(t *testing.T) {
+	path, _ := large(t, 1<<20)
+	f, err := Open(path, "f", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Verify(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := os.Truncate(path, 1<<19); err != nil {
+		t.Fatal(err)
+	}
+	var typed *Error
+	if err := f.Verify(ctx); !errors.As(err, &typed) || typed.Tensor != "a" {
+		t.Errorf("error %v", err)
 	}
 }
