@@ -11,6 +11,9 @@ import (
 // one of them would come upon a new page in the middle of a pass, and the others wait for it. A virtual machine may
 // have to get a huge page from its host, which was measured to take 5 ms. If ctx ends nothing has changed.
 func (s *Session) ahead(ctx context.Context, n, end int) error {
+	if err := ended(ctx); err != nil {
+		return err
+	}
 	if err := s.prepare(0); err != nil {
 		return err
 	}

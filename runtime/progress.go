@@ -26,6 +26,11 @@ func (s *Session) PrefillProgress(ctx context.Context, tokens []int32, progress 
 		return err
 	}
 	defer s.leave()
+	return s.prefill(ctx, tokens, progress)
+}
+
+// prefill is PrefillProgress of a session that was entered.
+func (s *Session) prefill(ctx context.Context, tokens []int32, progress func(Progress)) error {
 	if err := s.admit(tokens); err != nil {
 		return err
 	}

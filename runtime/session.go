@@ -386,17 +386,22 @@ func (s *Session) Reset() error {
 		return err
 	}
 	defer s.leave()
+	s.reset()
+	return nil
+}
+
+// reset is Reset of a session that was entered.
+func (s *Session) reset() {
 	s.remember()
 	r := s.states.region
 	if r == nil || r.shared() {
 		s.empty()
-		return nil
+		return
 	}
 	r.share()
 	s.empty()
 	r.zero()
 	s.states.region = r // to which the engine is bound
-	return nil
 }
 
 // empty forgets all tokens.

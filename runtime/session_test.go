@@ -127,11 +127,11 @@ func TestSessionRefuses(t *testing.T) {
 func TestNil(t *testing.T) {
 	var none context.Context
 	m := newModel(nil)
-	s, err := m.NewSession(rt.Options{Prefixes: rt.NewPrefixCache(1 << 20)})
+	s, err := m.NewSession(rt.Options{Context: 1000, Prefixes: rt.NewPrefixCache(1 << 20)})
 	must(t, err)
 	must(t, s.Prefill(ctx, text(3)))
 	calls := map[string]func() error{
-		"Prefill":     func() error { return s.Prefill(none, text(4)) },
+		"Prefill":     func() error { return s.Prefill(none, text(900)) },
 		"Decode":      func() error { _, err := s.Decode(none, 1); return err },
 		"Score":       func() error { _, err := s.Score(none, text(1), text(1)); return err },
 		"ScoreRows":   func() error { return s.ScoreRows(none, text(1), func(int, []float32) error { return nil }) },
@@ -253,6 +253,9 @@ func TestSessionBusy(t *testing.T) {
 	<-inside
 	if err := s.Prefill(ctx, text(1)); err != rt.ErrBusy {
 		t.Errorf("prefill meanwhile: %v", err)
+	}
+	if err := s.Synthesize(ctx, 90); err != rt.ErrBusy {
+		t.Errorf("synthesize meanwhile: %v", err)
 	}
 	if err := s.Close(); err != rt.ErrBusy {
 		t.Errorf("close meanwhile: %v", err)

@@ -19,9 +19,11 @@ func (s *Session) Synthesize(ctx context.Context, pos int) error {
 	if pos > s.options.Context {
 		return &ContextFullError{Context: s.options.Context, Want: pos}
 	}
-	if err := s.Reset(); err != nil {
+	if err := s.enter(); err != nil {
 		return err
 	}
+	defer s.leave()
+	s.reset()
 	first := min(pos, kernel.SpanTokens)
 	if err := s.synthetic(ctx, 0, first); err != nil {
 		return err
@@ -39,15 +41,11 @@ func (s *Session) synthetic(ctx context.Context, from, to int) error {
 		x := uint64(from+i+1) * 0x9e3779b97f4a7c15
 		tokens[i] = int32((x ^ x>>32) % uint64(s.vocab))
 	}
-	return s.Prefill(ctx, tokens)
+	return s.prefill(ctx, tokens, nil)
 }
 
 // repeat goes on to the last multiple of 512 before pos, with the caches of the first span.
 func (s *Session) repeat(ctx context.Context, pos int) error {
-	if err := s.enter(); err != nil {
-		return err
-	}
-	defer s.leave()
 	for s.states.pos+kernel.SpanTokens <= pos {
 		if err := ended(ctx); err != nil {
 			return err
