@@ -29,7 +29,7 @@ const (
 	tileRows  = 512       // rows of a private tile: 128 KB
 	rowBytes  = 1 << 20   // of weights in one call for a single row, if they are quantized: 25 to 50 µs
 	rowPanels = 32        // panels in such a call at the most
-	cutRows   = 192       // from here on the last panels are cut in cutPieces
+	cutRows   = 192       // from here on the last panels are cut in cutPieces, and quantized rows lie in parts
 	cutPieces = 4
 )
 
@@ -143,6 +143,9 @@ func finishRow(set Set, dst Rows, tile []float32, x *quantized, cols int, bias [
 // written in, which waits for all stores before it, those of the panel before to memory among them.
 func multiply(set Set, tile []float32, x *factor, m *Matrix, p, first, rows int, tmp []byte) {
 	step, height, parts := m.step(rows), blockRows, 1
+	if x.quantized.rows > 0 {
+		step = x.quantized.step
+	}
 	if m.quantized() { // a half is a stream, and its kernel reads it once for all the rows of a call
 		height, parts = rows, PanelCols/halfCols
 	}
@@ -182,15 +185,24 @@ func (m *Matrix) step(rows int) int {
 	return farBlock / size
 }
 
+// part is how many inputs of quantized rows lie together: of many rows those that a call takes, so that its tiles read
+// contiguous memory, which the processor fetches by itself.
+func (m *Matrix) part(rows int) int {
+	if rows < cutRows {
+		return m.K
+	}
+	return m.step(min(rows, tileRows))
+}
+
 // finish brings a tile, the outputs of panel p for the rows of x from row first on, to the first rows of dst, n wide. Where
 // x was quantized, its rows' scales are what the products still lack.
 func finish(set Set, dst Rows, tile []float32, x *quantized, n int, bias []float32, p, first, rows int, end epilogue) {
-	scale, stride := []float32(nil), x.stride/4
+	scale := []float32(nil)
 	if x.each > 0 {
-		scale = x.scale[first*stride:]
+		scale = x.scale[first*x.stride:]
 	}
 	if end == swiglu {
-		set.TileSwiGLU(dst.Data[p*swigluCols:], dst.Stride, tile, scale, stride, rows)
+		set.TileSwiGLU(dst.Data[p*swigluCols:], dst.Stride, tile, scale, x.stride, rows)
 		return
 	}
 	col := p * PanelCols
@@ -199,8 +211,8 @@ func finish(set Set, dst Rows, tile []float32, x *quantized, n int, bias []float
 		bias = bias[col : col+n]
 	}
 	if end == add {
-		set.TileAdd(dst.Data[col:], dst.Stride, tile, scale, stride, bias, rows, n)
+		set.TileAdd(dst.Data[col:], dst.Stride, tile, scale, x.stride, bias, rows, n)
 		return
 	}
-	set.TileStore(dst.Data[col:], dst.Stride, tile, scale, stride, bias, rows, n)
+	set.TileStore(dst.Data[col:], dst.Stride, tile, scale, x.stride, bias, rows, n)
 }

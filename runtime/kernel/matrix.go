@@ -162,16 +162,15 @@ func (m *Matrix) gemm(set Set, dst []float32, x *factor, first, p, half, from, t
 
 // gemmHalf is gemm for half h of all the quantized ones of m.
 func (m *Matrix) gemmHalf(set Set, dst []float32, x *quantized, first, h, from, to, rows int, tmp []byte) {
-	block, n := from/Q8Block, blocksOf(to-from, Q8Block)
-	at, lds := h*blocksOf(m.K, Q8Block)+block, x.stride/4
-	in, sums := x.x[first*x.stride+from:], x.sums[first*lds+block*x.each:]
+	n, at := blocksOf(to-from, Q8Block), h*blocksOf(m.K, Q8Block)+from/Q8Block
+	in, ldx, sums, lds := x.at(first, from)
 	if m.Q4 != nil {
 		w := m.Q4[at*q4Bytes:][:n*q4Bytes]
-		set.GemmQ4(dst, PanelCols, in, x.stride, sums, lds, w, n, rows, from > 0, tmp)
+		set.GemmQ4(dst, PanelCols, in, ldx, sums, lds, w, n, rows, from > 0, tmp)
 		return
 	}
 	w := m.Q8[at*q8Bytes:][:n*q8Bytes]
-	set.GemmQ8(dst, PanelCols, in, x.stride, sums, lds, w, n, rows, from > 0)
+	set.GemmQ8(dst, PanelCols, in, ldx, sums, lds, w, n, rows, from > 0)
 }
 
 // gemv multiplies one row of x by as many quantized panels from p on as fill dst.

@@ -34,10 +34,10 @@ type factor struct {
 	quantized // for quantized ones
 }
 
-// convert makes x row r of what a kernel reads.
-func (f *factor) convert(set Set, r int, x []float32) {
+// convert makes x row r of what a kernel reads. tmp is as quantize wants it.
+func (f *factor) convert(set Set, r int, x, tmp []float32) {
 	if f.each > 0 {
-		f.quantized.quantize(set, r, x)
+		f.quantized.quantize(set, r, x, tmp)
 		return
 	}
 	f.rounded.narrowRow(set, r, x)
@@ -62,7 +62,7 @@ func (in *Input) enter(w *Worker, free *pieces, m *Matrix, rows int) factor {
 		to = Rows{free.take(size), roundUp(size, line)}
 	}
 	var x factor
-	var row []float32
+	var row, tmp []float32
 	switch {
 	case width == 0:
 		x.Rows = to
@@ -71,8 +71,11 @@ func (in *Input) enter(w *Worker, free *pieces, m *Matrix, rows int) factor {
 		if m.Q4 != nil {
 			each = q4Sums
 		}
-		x.quantized = viewQuantized(to, n, each)
+		x.quantized = viewQuantized(to, rows, n, each, m.part(rows))
 		row = free.take(n)
+		if x.quantized.rows > 0 {
+			tmp = free.take(width)
+		}
 	default:
 		x.rounded = viewRounded(to, n)
 		row = free.take(n)
@@ -87,7 +90,7 @@ func (in *Input) enter(w *Worker, free *pieces, m *Matrix, rows int) factor {
 			w.Set.RMSNorm(row, from, in.Gain, in.Eps)
 			from = row
 		}
-		x.convert(w.Set, r, from)
+		x.convert(w.Set, r, from, tmp)
 	}
 	if rows > 1 {
 		w.Sync()

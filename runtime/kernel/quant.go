@@ -141,6 +141,9 @@ func (m *Matrix) copyQuantizedRow(dst []float32, n int) {
 //
 // The sums of a block for q4 are that for q8, which is -128 times the sum of its integers, and for each part
 // -8 times the sum of the part's. QuantizedWidth floats hold one row for either format.
+//
+// Many rows are multiplied some inputs at a time. What is multiplied together lies together, so that kernels read contiguous
+// memory: the integers of a part of all rows, row by row, those of the next part, then the sums likewise, and the scales.
 func QuantizedWidth(k int) int { return roundUp(k, Q8Block)/4 + q4Sums*blocksOf(k, Q8Block) + 1 }
 
 // quantized are rows of quantized activations: three views of the same memory.
@@ -148,47 +151,74 @@ type quantized struct {
 	x      []int8
 	sums   []int32
 	scale  []float32
-	stride int // bytes; sums and scale are words
+	stride int // words from scale to scale, and of rows that lie in one piece
 	each   int // sums a block; 0 if there are no rows
 	k      int
+	rows   int // that lie in parts, if they do
+	step   int // inputs of a part
 }
 
-// viewQuantized is quantized rows of k inputs kept in rows, QuantizedWidth(k) wide at least, with some sums
-// a block: 1 for q8, q4Sums for q4.
-func viewQuantized(rows Rows, k, each int) quantized {
+// viewQuantized is n quantized rows of k inputs kept in rows, QuantizedWidth(k) wide at least, with some sums
+// a block: 1 for q8, q4Sums for q4. They lie in parts of step inputs if there are more inputs than that, and a part is a whole
+// number of blocks.
+func viewQuantized(rows Rows, n, k, each, step int) quantized {
 	if rows.Stride < QuantizedWidth(k) {
 		panic(fmt.Sprintf("BUG: quantized rows of %d inputs in %d floats, want %d", k, rows.Stride, QuantizedWidth(k)))
 	}
-	sums := roundUp(k, Q8Block) / 4
-	return quantized{
-		x:      bytesOf(rows.Data),
-		sums:   wordsOf(rows.Data)[sums:],
-		scale:  rows.Data[sums+each*blocksOf(k, Q8Block):],
-		stride: 4 * rows.Stride, each: each, k: k,
+	q := quantized{x: bytesOf(rows.Data), stride: rows.Stride, each: each, k: k}
+	if step < k {
+		q.rows, q.step, q.stride = n, step, 1
+		n *= Q8Block / 4
+		each *= q.rows
+	} else {
+		n = Q8Block / 4
 	}
-}
-
-// from are the rows from row r on.
-func (q quantized) from(r int) quantized {
-	words := r * q.stride / 4
-	q.x, q.sums, q.scale = q.x[r*q.stride:], q.sums[words:], q.scale[words:]
+	sums := n * blocksOf(k, Q8Block)
+	q.sums = wordsOf(rows.Data)[sums:]
+	q.scale = rows.Data[sums+each*blocksOf(k, Q8Block):]
 	return q
 }
 
-// quantize rounds x to integers as row r.
-func (q quantized) quantize(set Set, r int, x []float32) {
-	q = q.from(r)
-	n := blocksOf(q.k, Q8Block)
-	if q.each == 1 {
-		q.scale[0] = set.QuantizeRow(q.x[:n*Q8Block], q.sums[:n], x, Q8Block, q8Zero)
-		return
+// at are the integers of rows from row r on and inputs from from on, where a part begins or anywhere if there are none, with the
+// bytes from row to row, and their sums, with the words.
+func (q *quantized) at(r, from int) (x []int8, ldx int, sums []int32, lds int) {
+	if q.rows == 0 {
+		return q.x[4*r*q.stride+from:], 4 * q.stride, q.sums[r*q.stride+from/Q8Block*q.each:], q.stride
 	}
-	parts := q.sums[n:][:n*q4Parts]
-	q.scale[0] = set.QuantizeRow(q.x[:n*Q4Block], parts, x, Q4Part, q4Zero)
+	width := min(q.step, roundUp(q.k, Q8Block)-from)
+	lds = width / Q8Block * q.each
+	return q.x[q.rows*from+r*width:], width, q.sums[q.rows*(from/Q8Block*q.each)+r*lds:], lds
+}
+
+// quantize rounds x to integers as row r. tmp, QuantizedWidth(k) floats, is for a row that lies in parts.
+func (q *quantized) quantize(set Set, r int, x, tmp []float32) {
+	n := blocksOf(q.k, Q8Block)
+	to, sums := bytesOf(tmp), wordsOf(tmp)
+	if q.rows == 0 {
+		to, _, sums, _ = q.at(r, 0)
+	} else {
+		sums = sums[n*Q8Block/4:]
+	}
+	q.scale[r*q.stride] = quantizeRow(set, to[:n*Q8Block], sums, x, n, q.each)
+	for from := 0; q.rows > 0 && from < q.k; from += q.step {
+		part, ldx, words, lds := q.at(r, from)
+		copy(part[:ldx], to[from:])
+		copy(words[:lds], sums[from/Q8Block*q.each:])
+	}
+}
+
+// quantizeRow rounds x to n blocks of integers, with some sums each, and returns the scale.
+func quantizeRow(set Set, to []int8, sums []int32, x []float32, n, each int) float32 {
+	if each == 1 {
+		return set.QuantizeRow(to, sums[:n], x, Q8Block, q8Zero)
+	}
+	parts := sums[n:][:n*q4Parts]
+	scale := set.QuantizeRow(to, parts, x, Q4Part, q4Zero)
 	for b := range n { // in place: block b's sums end before block b+1's parts begin
 		p := [q4Parts]int32(parts[b*q4Parts:])
-		sums := q.sums[b*q4Sums:][:q4Sums]
+		sums := sums[b*q4Sums:][:q4Sums]
 		sums[0] = q8Zero / q4Zero * (p[0] + p[1] + p[2] + p[3])
 		copy(sums[1:], p[:])
 	}
+	return scale
 }
