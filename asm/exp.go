@@ -73,10 +73,17 @@ func (e *emitter) exp2Constants() *exp2Constants {
 
 // exp2 is a fresh vector of 2^x; x is left with something else.
 func (e *emitter) exp2(x reg.VecVirtual, c *exp2Constants) reg.VecVirtual {
-	in, n := e.notBelow(c.min, x), e.vec()
+	y, _ := e.exp2In(x, c)
+	return y
+}
+
+// exp2In is exp2, and the mask of the lanes that are not zero.
+func (e *emitter) exp2In(x reg.VecVirtual, c *exp2Constants) (y reg.VecVirtual, in reg.Register) {
+	in = e.notBelow(c.min, x)
+	n := e.vec()
 	e.nearest(x, n)
 	e.VSUBPS(n, x, x)
-	return e.raised(e.polynomial(x, c.c[:]), n, in)
+	return e.raised(e.polynomial(x, c.c[:]), n, in), in
 }
 
 // notBelow is the mask of the lanes of x that are not less than least.

@@ -10,7 +10,7 @@ import (
 // Rows of scores of a segment of a cache turned into weights, and segments' results merged.
 //
 //	softmax:      p[j] = 2^(p[j] - m), m the row's greatest, l the sum by lanes of j%16
-//	softmaxQ8:    the same, then t[j] = p[j]*s[j] rounded to integers (see split.go)
+//	softmaxQ8:    the same, then t[j] = p[j]*s[j], zero where p[j] is, rounded to integers (see split.go)
 //	mergeParts:   dst[i] = fma(x[i], 2^(m of x - M), dst[i]*2^(m of dst - M)), M the greater m
 //
 // Loop nest of both softmaxes:
@@ -149,10 +149,10 @@ func (g *weights) block() {
 		for line := i * lines / g.vectors(); line < (i+1)*lines/g.vectors(); line++ {
 			g.PREFETCHT0(operand.Mem{Base: from, Disp: 64 * line})
 		}
-		y := g.weight(i)
+		y, in := g.weight(i)
 		if g.split {
 			total := g.total[i%len(g.total)]
-			g.VMULPS(operand.Mem{Base: g.s, Disp: at}, y, y)
+			g.scaled(y, in, operand.Mem{Base: g.s, Disp: at})
 			g.VADDPS(y, total, total)
 		}
 		g.VMOVUPS(y, operand.Mem{Base: g.p, Disp: at})
@@ -163,14 +163,25 @@ func (g *weights) block() {
 	}
 }
 
-// weight is the i-th vector of a block's weights, added to the sum.
-func (g *weights) weight(i int) reg.VecVirtual {
+// scaled multiplies weights, those that are not zero in the lanes in, by scales: a token that no row sees may have one
+// that is not finite.
+func (g *weights) scaled(y reg.VecVirtual, in reg.Register, scales operand.Mem) {
+	if g.masked() {
+		g.VMULPS_Z(scales, y, in, y)
+		return
+	}
+	g.VMULPS(scales, y, y)
+	g.VANDPS(in, y, y)
+}
+
+// weight is the i-th vector of a block's weights, added to the sum, and the mask of those that are not zero.
+func (g *weights) weight(i int) (y reg.VecVirtual, in reg.Register) {
 	x, sum := g.vec(), g.sum[i%g.parts()]
 	g.VMOVUPS(operand.Mem{Base: g.p, Disp: i * g.bytes()}, x)
 	g.VSUBPS(g.m, x, x)
-	y := g.exp2(x, g.exp)
+	y, in = g.exp2In(x, g.exp)
 	g.VADDPS(y, sum, sum)
-	return y
+	return y, in
 }
 
 // mergeParts is, for rows of columns, m and l, dst[i] = fma(x[i], 2^(m of x - M), dst[i]*2^(m of dst - M)), M the

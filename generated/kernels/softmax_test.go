@@ -81,12 +81,18 @@ func (s softmaxShape) test(t testing.TB, set kernel.Set, fill func([]float32)) {
 		if round > 0 {
 			scales[s.lo+(s.hi-s.lo)/2] = odd[(s.hi+s.rows+round)%len(odd)]
 		}
-		s.testQ8(t, set, x, bytesOf(scales), ahead)
+		want := s.testQ8(t, set, x, bytesOf(scales), ahead)
+		for i := range scales {
+			if i < s.lo || i >= s.hi {
+				scales[i] = []float32{float32(math.NaN()), float32(math.Inf(1))}[i%2]
+			}
+		}
+		kerneltest.Same(t, what+": scales that no row sees", s.testQ8(t, set, x, bytesOf(scales), ahead), want)
 	}
 }
 
-// testQ8 compares SoftmaxQ8 with the reference, in place and not.
-func (s softmaxShape) testQ8(t testing.TB, set kernel.Set, x []float32, scales, ahead []byte) {
+// testQ8 compares SoftmaxQ8 with the reference, in place and not, and returns what that makes of rows and stats.
+func (s softmaxShape) testQ8(t testing.TB, set kernel.Set, x []float32, scales, ahead []byte) []float32 {
 	what := fmt.Sprintf("SoftmaxQ8 %+v", s)
 	p, stats := newArrays(t, len(x)), newArrays(t, (s.rows-1)*s.lds+4)
 	factors := guarded(t, scales)
@@ -111,6 +117,7 @@ func (s softmaxShape) testQ8(t testing.TB, set kernel.Set, x []float32, scales, 
 		}
 	}
 	stats.same(t, what)
+	return slices.Concat(append(want, stats.want)...)
 }
 
 func TestMergeParts(t *testing.T) {
@@ -174,6 +181,49 @@ func TestAttendFormats(t *testing.T) {
 		for _, set := range Sets()[1:] {
 			for _, chunk := range []int{1, 100, 131} {
 				kerneltest.Same(t, fmt.Sprintf("%s, %s, chunks of %d", name, set.Level(), chunk), run(set, chunk), want)
+			}
+		}
+	}
+}
+
+// TestAttendUnseen: of positions that no row sees, as those behind one that was gone back to, nothing reaches a result,
+// even if keys and values there are no numbers. From a cache of integers nothing reaches the rows before them either.
+func TestAttendUnseen(t *testing.T) {
+	const tokens, seen, heads, kvHeads, dim = 600, 470, 6, 2, 48
+	for name, format := range map[string]kernel.Format{"f32": kernel.F32, "bf16": kernel.BF16, "q8": kernel.Q8, "q4": kernel.Q4} {
+		r := rand.New(rand.NewPCG(27, 1))
+		rows := func(n int) kernel.Rows {
+			x := kernel.Rows{Data: make([]float32, tokens*n), Stride: n}
+			kerneltest.Values(r, x.Data)
+			return x
+		}
+		q, k, v := rows(heads*dim), rows(kvHeads*dim), rows(kvHeads*dim)
+		spec := &kernel.CacheSpec{KVHeads: kvHeads, Dim: dim, Format: format}
+		attend := &kernel.AttendSpec{Heads: heads, KVHeads: kvHeads, Dim: dim, Scale: 0.1, Cache: spec}
+		for _, set := range Sets() {
+			memory := bytesOf(aligned(2 * spec.Bytes() / 4))
+			cache := cacheIn(spec, memory)
+			partial := aligned(attend.Partial(tokens))
+			w := kernel.NewWorker(0, 1, set, aligned(kernel.AttendScratch(heads, kvHeads, dim, tokens)), new(kernel.Barrier))
+			run := func(from, to int) []float32 {
+				dst := kernel.Rows{Data: make([]float32, len(q.Data)), Stride: q.Stride}
+				kernel.Attend(w, attend, dst.From(from), q.From(from), nil, &cache, kernel.Phases{}, partial, from, to-from)
+				return dst.Data[from*q.Stride : min(to, seen)*q.Stride]
+			}
+			kernel.Append(w, spec, &cache, k, v, nil, kernel.Phases{}, 0, tokens)
+			one, chunk, whole := run(seen-1, seen), run(400, seen), run(400, tokens)
+			for i, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+				k, v := kernel.Rows{Data: slices.Clone(k.Data), Stride: k.Stride}, kernel.Rows{Data: slices.Clone(v.Data), Stride: v.Stride}
+				for at := seen * k.Stride; at < len(k.Data); at += 1 + i*7 {
+					k.Data[at], v.Data[at] = float32(bad), float32(bad)
+				}
+				kernel.Append(w, spec, &cache, k, v, nil, kernel.Phases{}, 0, tokens)
+				what := fmt.Sprintf("%s, %s, %v", name, set.Level(), bad)
+				kerneltest.Same(t, what+", one row", run(seen-1, seen), one)
+				kerneltest.Same(t, what+", a chunk", run(400, seen), chunk)
+				if format >= kernel.Q8 {
+					kerneltest.Same(t, what+", rows before", run(400, tokens), whole)
+				}
 			}
 		}
 	}

@@ -1156,6 +1156,7 @@ more16:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y1, Y1
 	VMULPS      (R8), Y8, Y8
+	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y3, Y3
 	VMOVUPS     Y8, (SI)
 	PREFETCHT0  64(R11)
@@ -1177,6 +1178,7 @@ more16:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y2, Y2
 	VMULPS      32(R8), Y8, Y8
+	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y4, Y4
 	VMOVUPS     Y8, 32(SI)
 	PREFETCHT0  192(R11)
@@ -1197,6 +1199,7 @@ more16:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y1, Y1
 	VMULPS      64(R8), Y8, Y8
+	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y3, Y3
 	VMOVUPS     Y8, 64(SI)
 	PREFETCHT0  256(R11)
@@ -1218,6 +1221,7 @@ more16:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y2, Y2
 	VMULPS      96(R8), Y8, Y8
+	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y4, Y4
 	VMOVUPS     Y8, 96(SI)
 	PREFETCHT0  384(R11)
@@ -1238,6 +1242,7 @@ more16:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y1, Y1
 	VMULPS      128(R8), Y8, Y8
+	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y3, Y3
 	VMOVUPS     Y8, 128(SI)
 	PREFETCHT0  448(R11)
@@ -1259,6 +1264,7 @@ more16:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y2, Y2
 	VMULPS      160(R8), Y8, Y8
+	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y4, Y4
 	VMOVUPS     Y8, 160(SI)
 	PREFETCHT0  576(R11)
@@ -1279,6 +1285,7 @@ more16:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y1, Y1
 	VMULPS      192(R8), Y8, Y8
+	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y3, Y3
 	VMOVUPS     Y8, 192(SI)
 	PREFETCHT0  640(R11)
@@ -1300,6 +1307,7 @@ more16:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y2, Y2
 	VMULPS      224(R8), Y8, Y8
+	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y4, Y4
 	VMOVUPS     Y8, 224(SI)
 	ADDQ        $+256, SI

@@ -356,6 +356,7 @@ more16:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y1, Y1
 	VMULPS      (R8), Y8, Y8
+	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y3, Y3
 	VMOVUPS     Y8, (SI)
 	PREFETCHT0  64(R11)
@@ -377,6 +378,7 @@ more16:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y2, Y2
 	VMULPS      32(R8), Y8, Y8
+	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y4, Y4
 	VMOVUPS     Y8, 32(SI)
 	PREFETCHT0  192(R11)
@@ -397,6 +399,7 @@ more16:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y1, Y1
 	VMULPS      64(R8), Y8, Y8
+	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y3, Y3
 	VMOVUPS     Y8, 64(SI)
 	PREFETCHT0  256(R11)
@@ -418,6 +421,7 @@ more16:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y2, Y2
 	VMULPS      96(R8), Y8, Y8
+	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y4, Y4
 	VMOVUPS     Y8, 96(SI)
 	PREFETCHT0  384(R11)
@@ -438,6 +442,7 @@ more16:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y1, Y1
 	VMULPS      128(R8), Y8, Y8
+	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y3, Y3
 	VMOVUPS     Y8, 128(SI)
 	PREFETCHT0  448(R11)
@@ -459,6 +464,7 @@ more16:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y2, Y2
 	VMULPS      160(R8), Y8, Y8
+	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y4, Y4
 	VMOVUPS     Y8, 160(SI)
 	PREFETCHT0  576(R11)
@@ -479,6 +485,7 @@ more16:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y1, Y1
 	VMULPS      192(R8), Y8, Y8
+	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y3, Y3
 	VMOVUPS     Y8, 192(SI)
 	PREFETCHT0  640(R11)
@@ -500,6 +507,7 @@ more16:
 	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y2, Y2
 	VMULPS      224(R8), Y8, Y8
+	VANDPS      Y6, Y8, Y8
 	VADDPS      Y8, Y4, Y4
 	VMOVUPS     Y8, 224(SI)
 	ADDQ        $+256, SI

@@ -59,7 +59,9 @@ func (p Portable) SoftmaxQ8(q []int8, scores []float32, ldp, rows, blocks, lo, h
 		row := scores[r*ldp:][:blocks*blockTokens]
 		var sum lanes
 		for j := range row {
-			row[j] *= f32At(s, j)
+			if row[j] != 0 {
+				row[j] *= f32At(s, j)
+			}
 			sum[j%16] += row[j]
 		}
 		scale, inverse := split(sum.total(), weightSum)

@@ -154,11 +154,11 @@ type Set interface {
 	ScoreQ8(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim, blocks, rows int)
 
 	// SoftmaxQ8 is Softmax, and then rounds each row's weights, first multiplied by the scales of their tokens'
-	// values, to integers: with s float32, t[j] = p[j]*s[j], S = sum16 of t and n[j] = rint(t[j]*(16384/S)),
-	// to nearest even, up to four bytes a token from q[4*r*ldp] on hold n as the level's WeighQ8 wants it, and
-	// stats[r*lds+2] = S/16384, stats[r*lds+3] = 16384/S. If S < 2^-100, both are +0 and n zero; if S is infinite
-	// or not a number, the second is +0, the first is as S, and n is zero. q may begin where p does, or before; p
-	// is undefined after that. s >= 0, blocks <= 8.
+	// values, to integers: with s float32, t[j] = p[j]*s[j], or +0 where p[j] is zero, even if s[j] is not finite,
+	// S = sum16 of t and n[j] = rint(t[j]*(16384/S)), to nearest even, up to four bytes a token from q[4*r*ldp] on
+	// hold n as the level's WeighQ8 wants it, and stats[r*lds+2] = S/16384, stats[r*lds+3] = 16384/S. If S < 2^-100,
+	// both are +0 and n zero; if S is infinite or not a number, the second is +0, the first is as S, and n is zero.
+	// q may begin where p does, or before; p is undefined after that. s[j] >= 0 where p[j] is not zero, blocks <= 8.
 	SoftmaxQ8(q []int8, p []float32, ldp, rows, blocks, lo, hi int, stats []float32, lds int, s, ahead []byte)
 
 	// WeighQ8 multiplies rows of weights of SoftmaxQ8 by quantized values (see cache_q8.go). The panel that begins
