@@ -138,7 +138,7 @@ func (s *AttendSpec) split(w *Worker, q Rows, qgain []float32, c *Cache, ph Phas
 		if u < lo+s.KVHeads {
 			t.queries(q, qgain, ph, 0)
 		}
-		if head < lo { // not the one that has the head's first: join merges them
+		if seg == 0 || head < lo { // others follow it, or, since another worker has the head's first, join merges it
 			t.part = results[seg*size:][:size]
 			t.segment(first + seg)
 			continue

@@ -25,9 +25,10 @@ type tile struct {
 // newTile is a tile at the first of some kv heads.
 func (s *AttendSpec) newTile(w *Worker, c *Cache, head, heads, pos, rows int) tile {
 	free := pieces(w.Scratch)
-	n, size := rows*s.group(), valueCols(s.Dim)+tail
+	group, size := s.group(), valueCols(s.Dim)+tail
+	n := rows * group
 	t := tile{
-		AttendSpec: s, w: w, c: c, pos: pos, rows: rows, group: s.group(), size: size,
+		AttendSpec: s, w: w, c: c, pos: pos, rows: rows, group: group, size: size,
 		x: free.take(s.Dim), y: free.take(roundUp(s.Dim, 8)), of: free.take(heads * n * roundUp(s.Dim, 4)),
 		scales: free.take(heads * n), sumsOf: wordsOf(free.take(heads * n)), p: free.take(n * scoreStride),
 		part: free.take(n * size), out: free.take(n * size),

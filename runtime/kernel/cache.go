@@ -35,7 +35,7 @@ type CacheSpec struct {
 // A Format is how the numbers of a cache are kept.
 type Format uint8
 
-// The formats.
+// The formats, each of half the bits of the one before.
 const (
 	F32 Format = iota
 	BF16
@@ -57,13 +57,14 @@ func (s *CacheSpec) ringBlocks() int { return blocksOf(s.Window-1, blockTokens) 
 // isRing reports whether the cache is one.
 func (s *CacheSpec) isRing() bool { return s.Window > 0 }
 
-// keyRows is the number of rows of a K block.
+// keyRows is the number of rows of a K block: whole words of elements.
 func (s *CacheSpec) keyRows() int {
-	return roundUp(s.Dim, 32/s.elemBits())
+	perWord := 1 << s.Format
+	return (s.Dim + perWord - 1) &^ (perWord - 1)
 }
 
-// elemBits is the size of an element.
-func (s *CacheSpec) elemBits() int { return [...]int{F32: 32, BF16: 16, Q8: 8, Q4: 4}[s.Format] }
+// elemBits is the size of an element. Routines ask for sizes in every segment, so none of them divides.
+func (s *CacheSpec) elemBits() int { return 32 >> s.Format }
 
 // integers reports whether elements are integers, which share a scale.
 func (s *CacheSpec) integers() bool { return s.Format >= Q8 }
@@ -128,7 +129,7 @@ func (s *CacheSpec) segment(c *Cache, head, b int) []byte {
 		slots := s.ringBlocks()
 		return c.ring[(head*slots+b%slots)*n:][:n]
 	}
-	return (*c.spans)[b/s.segmentBlocks()][c.offset+head*n:][:n]
+	return (*c.spans)[b/(segmentTokens/blockTokens)][c.offset+head*n:][:n]
 }
 
 // key is a head's K block b.
