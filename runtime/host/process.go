@@ -128,7 +128,11 @@ func (c *Client) died(err error) error {
 	if status := c.wait(); status != nil {
 		err = status
 	}
-	if said := c.stderr.cause(); said != "" {
+	said := c.stderr.cause()
+	if strings.Contains(said, "signal SIGBUS") { // in the middle of a kernel, so that no error could come of it
+		return fmt.Errorf("%w: %w: a mapped file, most likely the weights, cannot be read any more: it was cut off, or its disk fails", ErrEnded, err)
+	}
+	if said != "" {
 		return fmt.Errorf("%w: %w\n%s", ErrEnded, err, said)
 	}
 	return fmt.Errorf("%w: %w", ErrEnded, err)
