@@ -50,8 +50,8 @@ func AttendScratch(heads, kvHeads, dim, rows int) int {
 	group := heads / kvHeads
 	n := tileHeight(group, rows) * group
 	queries := max(n, heads) // of a tile, or all of a single row
-	return roundUp(dim, line) + roundUp(max(dim, spareFloats(dim)), line) + roundUp(queries*roundUp(dim, 4), line) + 2*roundUp(queries, line) +
-		n*scoreStride + 2*n*(valueCols(dim)+tail)
+	return max(storeFloats(dim), 2*roundUp(dim, line)+roundUp(queries*roundUp(dim, 4), line)+2*roundUp(queries, line)+
+		n*scoreStride+2*n*(valueCols(dim)+tail))
 }
 
 // Partial is the length of the buffer in which workers leave their parts of a single row's

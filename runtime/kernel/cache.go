@@ -183,18 +183,19 @@ func Append(w *Worker, s *CacheSpec, c *Cache, k, v Rows, r *Rope, ph Phases, po
 
 // put writes rows row … row+n-1 of a kv head at positions pos …, which lie in one block.
 func (s *CacheSpec) put(w *Worker, c *Cache, head int, k, v Rows, r *Rope, ph Phases, row, pos, n int) {
-	free := pieces(w.Scratch)
-	key, spare, col := free.take(s.Dim), free.take(spareFloats(s.Dim)), head*s.Dim
+	col := head * s.Dim
 	k, v = k.Cols(col), v.Cols(col)
+	if s.integers() {
+		s.store(w, s.segmentQ(c, head, pos/blockTokens), k, v, r, ph, row, pos%segmentTokens, n)
+		return
+	}
+	free := pieces(w.Scratch)
+	key := free.take(s.Dim)
 	keys, values := s.key(c, head, pos/blockTokens), s.values(c, head, pos/blockTokens)
 	for j := pos % blockTokens; n > 0; j, row, n = j+1, row+1, n-1 {
 		r.apply(w.Set, key, k.Row(row, s.Dim), ph, row)
 		value := v.Row(row, s.Dim)
 		switch s.Format {
-		case Q8:
-			s.putQ8(w.Set, s.segmentQ(c, head, pos/blockTokens), key, value, (pos/blockTokens*blockTokens+j)%segmentTokens, spare)
-		case Q4:
-			s.putQ4(w.Set, s.segmentQ(c, head, pos/blockTokens), key, value, (pos/blockTokens*blockTokens+j)%segmentTokens, spare)
 		case BF16:
 			for d, x := range key {
 				halvesOf(keys)[pair(d, j, blockTokens)] = Float32ToBF16(x)

@@ -1,10 +1,5 @@
 package kernel
 
-import (
-	"encoding/binary"
-	"math"
-)
-
 // A cache of 4-bit codes: every key and every value of a head is a row of codes and one float32 scale. Code u stands for
 // the level q4Levels[u] times the scale. A segment of T = 512 positions of a head is
 //
@@ -70,46 +65,23 @@ func (s *CacheSpec) queryQ4(set Set, x []float32) []float32 {
 	return x
 }
 
-// codesOf turns a row in place and rounds it to codes, at the start of spare, and zeros behind them.
-func (s *CacheSpec) codesOf(set Set, x, spare []float32) (codes []byte, scale float32) {
-	s.hadamard(set, x)
-	codes = rawBytes(spare[line:])
-	scale = set.QuantizeRow(bytesOf(spare[line:]), wordsOf(spare[:1]), x, len(codes), 0)
+// codesOf makes codes of the integers of a turned row, in place, and a code's scale of an integer's.
+func (s *CacheSpec) codesOf(row []byte, scale float32) float32 {
 	var sums uint64
-	row := codes[:len(x)]
+	for len(row) >= 4 {
+		four := row[:4:4]
+		a, b, c, d := q4Code[four[0]], q4Code[four[1]], q4Code[four[2]], q4Code[four[3]]
+		four[0], four[1], four[2], four[3] = byte(a>>60), byte(b>>60), byte(c>>60), byte(d>>60)
+		sums += a + b + (c + d)
+		row = row[4:]
+	}
 	for i, q := range row {
 		c := q4Code[q]
 		sums += c
 		row[i] = byte(c >> 60)
 	}
 	const bits = 1<<28 - 1
-	return codes, scale / float32(s.turned()) * (float32(sums>>32&bits) / float32(sums&bits))
-}
-
-// putQ4 writes a key, which it overwrites, and a value as token j of a segment. spare is scratch, spareFloats of the
-// head's size.
-func (s *CacheSpec) putQ4(set Set, to segmentQ, key, value []float32, j int, spare []float32) {
-	q, scale := s.codesOf(set, key, spare)
-	rows, at := s.keyRows(), j%blockTokens
-	block := to.keys[j/blockTokens*s.keyBytes():][:s.keyBytes()]
-	for i := 0; i < rows; i += 8 {
-		eight := binary.LittleEndian.Uint64(q[i:])
-		binary.LittleEndian.PutUint32(block[4*(i/8*blockTokens+at):], uint32(eight|eight>>28))
-	}
-	binary.LittleEndian.PutUint32(block[blockTokens*rows/2+4*at:], math.Float32bits(scale))
-
-	copy(key, value)
-	q, scale = s.codesOf(set, key, spare)
-	cols, shift := valueCols(s.Dim), j%8/4*4
-	for c, width := 0, 0; c < s.Dim; c += width {
-		width = panelWidth(cols - c)
-		eight := to.values[c*segmentTokens/2+j/8*4*width:][:4*width]
-		for i, x := range q[c:min(c+width, s.Dim)] {
-			out := &eight[4*i+j%4]
-			*out = *out&^(0xf<<shift) | x<<shift
-		}
-	}
-	binary.LittleEndian.PutUint32(to.scales[4*j:], math.Float32bits(scale))
+	return scale / float32(s.turned()) * (float32(sums>>32&bits) / float32(sums&bits))
 }
 
 // appendQ4 appends the key and the value of token j of a segment to k and v.

@@ -27,6 +27,14 @@ func (s *CacheSpec) turnedOr(x []float64) []float64 {
 	return x
 }
 
+// codes are those of a row, which is overwritten, and of zeros behind its n elements.
+func (s *CacheSpec) codes(x []float32, n int) (codes []byte, scale float32) {
+	codes = make([]byte, roundUp(n, 32))
+	s.hadamard(Portable{}, x)
+	scale = Portable{}.QuantizeRow(signed(codes), make([]int32, 1), x, len(codes), 0)
+	return codes, s.codesOf(codes[:len(x)], scale)
+}
+
 // inCache is a key as the cache holds it.
 func (c *attendCase) inCache(key []float32) []float64 {
 	x := make([]float64, len(key))
@@ -132,7 +140,7 @@ func TestTurn(t *testing.T) {
 			if !turn {
 				as.Dim = n + 1 // odd
 			}
-			codes, scale := as.codesOf(Portable{}, row, make([]float32, spareFloats(n)))
+			codes, scale := as.codes(row, n)
 			for i := range row {
 				row[i] = float32(q4Levels[codes[i]]) * scale
 			}
@@ -158,7 +166,7 @@ func TestCodes(t *testing.T) {
 		for i := range x {
 			x[i] = float32(math.Tan(float64(3*i + n)))
 		}
-		codes, scale := still.codesOf(Portable{}, x, make([]float32, spareFloats(n)))
+		codes, scale := still.codes(x, n)
 		if rest := codes[n:]; len(rest) != roundUp(n, 32)-n || slices.Max(append(rest, 0)) != 0 {
 			t.Fatalf("%d elements: behind them %v", n, rest)
 		}
@@ -184,11 +192,11 @@ func TestCodes(t *testing.T) {
 		}
 	}
 	for _, x := range [][]float32{{0, 0, 0}, {1e-38, 0, 0}} {
-		if codes, scale := still.codesOf(Portable{}, x, make([]float32, spareFloats(3))); scale != 0 {
+		if codes, scale := still.codes(x, 3); scale != 0 {
 			t.Errorf("%v: codes %v, scale %v", x, codes, scale)
 		}
 	}
-	if _, scale := still.codesOf(Portable{}, []float32{1, float32(math.Inf(1))}, make([]float32, spareFloats(2))); scale == scale {
+	if _, scale := still.codes([]float32{1, float32(math.Inf(1))}, 2); scale == scale {
 		t.Errorf("an infinity has the scale %v", scale)
 	}
 }

@@ -71,30 +71,6 @@ func (s *CacheSpec) segmentQ(c *Cache, head, b int) segmentQ {
 	return segmentQ{segment[:keys], segment[keys:values], segment[values:]}
 }
 
-// putQ8 writes a key and a value as token j of a segment. spare is scratch, spareFloats of the head's size.
-func (s *CacheSpec) putQ8(set Set, to segmentQ, key, value []float32, j int, spare []float32) {
-	sum, q := wordsOf(spare[:1]), bytesOf(spare[line:])
-
-	scale := set.QuantizeRow(q, sum, key, len(q), 0)
-	rows := s.keyRows()
-	block := to.keys[j/blockTokens*s.keyBytes():][:s.keyBytes()]
-	for i, x := range q[:rows] {
-		block[quadAt(i, j%blockTokens, blockTokens)] = byte(int(x) + q8Zero)
-	}
-	binary.LittleEndian.PutUint32(block[blockTokens*rows+4*(j%blockTokens):], math.Float32bits(scale))
-
-	scale = set.QuantizeRow(q, sum, value, len(q), 0)
-	cols := valueCols(s.Dim)
-	for c, width := 0, 0; c < s.Dim; c += width {
-		width = panelWidth(cols - c)
-		panel := to.values[c*segmentTokens:][:width*segmentTokens]
-		for i, x := range q[c:min(c+width, s.Dim)] {
-			panel[quadAt(j, i, width)] = byte(x)
-		}
-	}
-	binary.LittleEndian.PutUint32(to.scales[4*j:], math.Float32bits(scale))
-}
-
 // atQ8 is element d of the key and of the value of token j of a segment.
 func (s *CacheSpec) atQ8(x segmentQ, j, d int) (k, v float32) {
 	block := x.keys[j/blockTokens*s.keyBytes():][:s.keyBytes()]
@@ -104,9 +80,6 @@ func (s *CacheSpec) atQ8(x segmentQ, j, d int) (k, v float32) {
 	v = float32(int8(x.values[col*segmentTokens+quadAt(j, d-col, width)])) * f32At(x.scales, j)
 	return k, v
 }
-
-// spareFloats is how many floats of scratch hold a quantized key or value and its sum.
-func spareFloats(dim int) int { return line + roundUp(dim, 32)/4 }
 
 // queryBytes is the size of a split query.
 func (s *CacheSpec) queryBytes() int { return 2 * s.keyRows() }
