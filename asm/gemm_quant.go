@@ -71,6 +71,7 @@ type gemmQuant struct {
 	left      operand.Mem // rows to do
 	blocks    operand.Mem // of the segment
 	todo      operand.Mem // blocks that the tile has to do
+	fresh     operand.Mem // whether dst is to be written, not added to
 
 	ahead, stride reg.GPVirtual      // the next prefetch, and the bytes to the one after
 	sparse        operand.Mem        // whether full tiles ask only once in sparseSteps steps; not for formats without pipeline
@@ -86,12 +87,12 @@ func gemmQ8(e *emitter) {
 	g.segments()
 }
 
-// newGemmQuant loads the arguments, and clears dst unless it is to be added to.
+// newGemmQuant loads the arguments, and clears dst if it is to be written and there is no block that would.
 func newGemmQuant(e *emitter) *gemmQuant {
 	g := &gemmQuant{emitter: e, dst: e.ptr("dst"), rows: e.integer("rows")}
 	g.ldd = e.integer("ldd")
 	e.SHLQ(operand.Imm(2), g.ldd)
-	g.clear()
+	g.begin()
 	g.x, g.sums, g.w = e.ptr("x"), e.ptr("sums"), e.ptr("w")
 	g.ldx, g.lds = e.integer("ldx"), e.integer("lds")
 	return g
@@ -160,17 +161,31 @@ func (g *gemmQuant) segments() {
 		e.IMUL3Q(operand.I32(bytes), g.blocks, moving[i])
 		e.ADDQ(saved[i], moving[i])
 	}
+	e.MOVQ(operand.I32(0), g.fresh)
 	e.MOVQ(left, n)
 	e.JMP(operand.LabelRef(loop))
 	e.Label(done)
 }
 
-// clear zeroes the rows of dst unless they are added to.
-func (g *gemmQuant) clear() {
+// begin finds out whether dst is to be written, and clears it if there are no blocks.
+func (g *gemmQuant) begin() {
 	keep := g.label("keep")
-	g.CMPB(g.arg("acc"), operand.Imm(0))
-	g.JNE(operand.LabelRef(keep))
-	zero, dst, rows := g.vec(), g.copyOf(g.dst), g.copyOf(g.rows)
+	acc := g.GP64()
+	g.MOVBQZX(g.arg("acc"), acc)
+	g.XORQ(operand.Imm(1), acc)
+	g.fresh = g.AllocLocal(8)
+	g.MOVQ(acc, g.fresh)
+	g.CMPQ(g.arg("blocks"), operand.Imm(0))
+	g.JG(operand.LabelRef(keep))
+	g.TESTQ(acc, acc)
+	g.JE(operand.LabelRef(keep))
+	g.clear(g.copyOf(g.rows))
+	g.Label(keep)
+}
+
+// clear zeroes some rows of dst.
+func (g *gemmQuant) clear(rows reg.GPVirtual) {
+	zero, dst := g.vec(), g.copyOf(g.dst)
 	g.zero(zero)
 	g.times(rows, func() {
 		for at := 0; at < 4*halfCols; at += g.bytes() {
@@ -178,7 +193,6 @@ func (g *gemmQuant) clear() {
 		}
 		g.ADDQ(g.ldd, dst)
 	})
-	g.Label(keep)
 }
 
 // spread sets the stride of prefetches: that of a line by the number of tiles, rounded up, since each
@@ -281,6 +295,11 @@ func (g *gemmQuant) rowTile(rows, every int) {
 	x, left, back := g.pointers(g.x, g.ldx, rows), g.GP64(), g.GP64()
 	g.MOVQ(g.blocks, left)
 	g.MOVQ(left, g.todo)
+	added := g.label("added")
+	g.CMPQ(g.fresh, operand.Imm(0))
+	g.JE(operand.LabelRef(added))
+	g.clear(g.literal(rows)) // where it is used next, in the nearest cache
+	g.Label(added)
 	switch {
 	case g.keep && rows > splitRows:
 		g.pipeline(x, rows, every)

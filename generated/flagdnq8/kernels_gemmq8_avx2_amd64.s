@@ -6,17 +6,22 @@
 
 // func gemmQ8_avx2(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·gemmQ8_avx2(SB), NOSPLIT, $64-137
-	MOVQ   dst_base+0(FP), DX
-	MOVQ   rows+128(FP), AX
-	MOVQ   ldd+24(FP), CX
-	SHLQ   $0x02, CX
-	CMPB   acc+136(FP), $0x00
-	JNE    keep1
-	MOVQ   AX, AX
-	VXORPS Y0, Y0, Y0
-	TESTQ  AX, AX
-	JLE    done3
+TEXT ·gemmQ8_avx2(SB), NOSPLIT, $72-137
+	MOVQ    dst_base+0(FP), DX
+	MOVQ    rows+128(FP), AX
+	MOVQ    ldd+24(FP), CX
+	SHLQ    $0x02, CX
+	MOVBQZX acc+136(FP), BX
+	XORQ    $0x01, BX
+	MOVQ    BX, (SP)
+	CMPQ    blocks+120(FP), $0x00
+	JG      keep1
+	TESTQ   BX, BX
+	JE      keep1
+	MOVQ    DX, DX
+	VXORPS  Y0, Y0, Y0
+	TESTQ   AX, AX
+	JLE     done3
 
 loop2:
 	VMOVUPS Y0, (DX)
@@ -56,7 +61,7 @@ none4:
 
 none5:
 	MOVQ  blocks+120(FP), R11
-	MOVQ  R11, (SP)
+	MOVQ  R11, 8(SP)
 	CMPQ  rows+128(FP), $0x08
 	JLE   single6
 	MOVQ  $+4, R12
@@ -77,21 +82,21 @@ none7:
 	DIVQ  R13
 
 none8:
-	MOVQ AX, (SP)
+	MOVQ AX, 8(SP)
 
 single6:
-	MOVQ R11, 32(SP)
+	MOVQ R11, 40(SP)
 
 segment9:
 	TESTQ R11, R11
 	JLE   done12
-	CMPQ  R11, (SP)
+	CMPQ  R11, 8(SP)
 	JLE   whole10
-	MOVQ  (SP), R11
+	MOVQ  8(SP), R11
 
 whole10:
-	MOVQ   R11, 8(SP)
-	SUBQ   R11, 32(SP)
+	MOVQ   R11, 16(SP)
+	SUBQ   R11, 40(SP)
 	MOVQ   $+8192, AX
 	CMPQ   rows+128(FP), $0x08
 	JLE    asked11
@@ -99,15 +104,15 @@ whole10:
 
 asked11:
 	ADDQ DI, AX
-	MOVQ BX, 40(SP)
-	MOVQ SI, 48(SP)
-	MOVQ DI, 56(SP)
+	MOVQ BX, 48(SP)
+	MOVQ SI, 56(SP)
+	MOVQ DI, 64(SP)
 	MOVQ dst_base+0(FP), DX
 	MOVQ rows+128(FP), R11
-	MOVQ R11, 16(SP)
+	MOVQ R11, 24(SP)
 
 tiles13:
-	MOVQ  16(SP), R11
+	MOVQ  24(SP), R11
 	TESTQ R11, R11
 	JLE   done16
 	CMPQ  R11, $0x08
@@ -126,17 +131,35 @@ one14:
 	JNE  rows17
 
 	// Tile of 8 rows.
-	LEAQ (BX)(R8*2), R11
-	ADDQ R8, R11
-	LEAQ (R11)(R8*2), R12
-	ADDQ R8, R12
-	MOVQ 8(SP), R13
-	MOVQ R13, 24(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	LEAQ   (R11)(R8*2), R12
+	ADDQ   R8, R12
+	MOVQ   16(SP), R13
+	MOVQ   R13, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added18
+	MOVQ   $+8, R13
+	MOVQ   DX, R14
+	VXORPS Y0, Y0, Y0
+	TESTQ  R13, R13
+	JLE    done20
 
-block18:
+loop19:
+	VMOVUPS Y0, (R14)
+	VMOVUPS Y0, 32(R14)
+	VMOVUPS Y0, 64(R14)
+	VMOVUPS Y0, 96(R14)
+	ADDQ    CX, R14
+	DECQ    R13
+	JNE     loop19
+
+done20:
+added18:
+block21:
 	XORQ R13, R13
 
-strip19:
+strip22:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -150,7 +173,7 @@ strip19:
 	LEAQ    (DI)(R13*2), R14
 	MOVQ    $+16, R15
 
-steps20:
+steps23:
 	VPXOR        (R14), Y8, Y10
 	VPABSB       Y10, Y11
 	VPBROADCASTD (BX), Y12
@@ -242,7 +265,7 @@ steps20:
 	ADDQ         $+8, R12
 	ADDQ         $+256, R14
 	DECQ         R15
-	JNE          steps20
+	JNE          steps23
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	ADDQ         $-128, R12
@@ -282,7 +305,7 @@ steps20:
 	VMOVUPS      Y7, (R14)
 	ADDQ         $+16, R13
 	CMPQ         R13, $0x40
-	JLT          strip19
+	JLT          strip22
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	ADDQ         $+128, R12
@@ -290,13 +313,13 @@ steps20:
 	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
-	DECQ         24(SP)
-	JNE          block18
-	IMUL3Q       $+4160, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block21
+	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+4, 8(SP), R11
+	IMUL3Q       $+4, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -322,25 +345,43 @@ steps20:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x08, 16(SP)
+	SUBQ         $0x08, 24(SP)
 	JMP          tiles13
 
 rows17:
 	CMPQ R11, $+7
-	JNE  rows21
+	JNE  rows24
 
 	// Tile of 7 rows.
-	LEAQ (BX)(R8*2), R11
-	ADDQ R8, R11
-	LEAQ (R11)(R8*2), R12
-	ADDQ R8, R12
-	MOVQ 8(SP), R13
-	MOVQ R13, 24(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	LEAQ   (R11)(R8*2), R12
+	ADDQ   R8, R12
+	MOVQ   16(SP), R13
+	MOVQ   R13, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added25
+	MOVQ   $+7, R13
+	MOVQ   DX, R14
+	VXORPS Y0, Y0, Y0
+	TESTQ  R13, R13
+	JLE    done27
 
-block22:
+loop26:
+	VMOVUPS Y0, (R14)
+	VMOVUPS Y0, 32(R14)
+	VMOVUPS Y0, 64(R14)
+	VMOVUPS Y0, 96(R14)
+	ADDQ    CX, R14
+	DECQ    R13
+	JNE     loop26
+
+done27:
+added25:
+block28:
 	XORQ R13, R13
 
-strip23:
+strip29:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -353,7 +394,7 @@ strip23:
 	LEAQ    (DI)(R13*2), R14
 	MOVQ    $+16, R15
 
-steps24:
+steps30:
 	VPXOR        (R14), Y7, Y9
 	VPABSB       Y9, Y10
 	VPBROADCASTD (BX), Y11
@@ -435,7 +476,7 @@ steps24:
 	ADDQ         $+8, R12
 	ADDQ         $+256, R14
 	DECQ         R15
-	JNE          steps24
+	JNE          steps30
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	ADDQ         $-128, R12
@@ -471,7 +512,7 @@ steps24:
 	VMOVUPS      Y6, (R14)
 	ADDQ         $+16, R13
 	CMPQ         R13, $0x40
-	JLT          strip23
+	JLT          strip29
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	ADDQ         $+128, R12
@@ -479,13 +520,13 @@ steps24:
 	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
-	DECQ         24(SP)
-	JNE          block22
-	IMUL3Q       $+4160, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block28
+	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+4, 8(SP), R11
+	IMUL3Q       $+4, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -508,23 +549,41 @@ steps24:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x07, 16(SP)
+	SUBQ         $0x07, 24(SP)
 	JMP          tiles13
 
-rows21:
+rows24:
 	CMPQ R11, $+6
-	JNE  rows25
+	JNE  rows31
 
 	// Tile of 6 rows.
-	LEAQ (BX)(R8*2), R11
-	ADDQ R8, R11
-	MOVQ 8(SP), R12
-	MOVQ R12, 24(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   16(SP), R12
+	MOVQ   R12, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added32
+	MOVQ   $+6, R12
+	MOVQ   DX, R13
+	VXORPS Y0, Y0, Y0
+	TESTQ  R12, R12
+	JLE    done34
 
-block26:
+loop33:
+	VMOVUPS Y0, (R13)
+	VMOVUPS Y0, 32(R13)
+	VMOVUPS Y0, 64(R13)
+	VMOVUPS Y0, 96(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop33
+
+done34:
+added32:
+block35:
 	XORQ R12, R12
 
-strip27:
+strip36:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -536,7 +595,7 @@ strip27:
 	LEAQ    (DI)(R12*2), R13
 	MOVQ    $+16, R14
 
-steps28:
+steps37:
 	VPXOR        (R13), Y6, Y8
 	VPABSB       Y8, Y9
 	VPBROADCASTD (BX), Y10
@@ -607,7 +666,7 @@ steps28:
 	ADDQ         $+8, R11
 	ADDQ         $+256, R13
 	DECQ         R14
-	JNE          steps28
+	JNE          steps37
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	VPMOVZXWD    4096(DI)(R12*1), Y6
@@ -638,20 +697,20 @@ steps28:
 	VMOVUPS      Y5, (R13)
 	ADDQ         $+16, R12
 	CMPQ         R12, $0x40
-	JLT          strip27
+	JLT          strip36
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
-	DECQ         24(SP)
-	JNE          block26
-	IMUL3Q       $+4160, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block35
+	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+4, 8(SP), R11
+	IMUL3Q       $+4, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -671,23 +730,41 @@ steps28:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x06, 16(SP)
+	SUBQ         $0x06, 24(SP)
 	JMP          tiles13
 
-rows25:
+rows31:
 	CMPQ R11, $+5
-	JNE  rows29
+	JNE  rows38
 
 	// Tile of 5 rows.
-	LEAQ (BX)(R8*2), R11
-	ADDQ R8, R11
-	MOVQ 8(SP), R12
-	MOVQ R12, 24(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   16(SP), R12
+	MOVQ   R12, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added39
+	MOVQ   $+5, R12
+	MOVQ   DX, R13
+	VXORPS Y0, Y0, Y0
+	TESTQ  R12, R12
+	JLE    done41
 
-block30:
+loop40:
+	VMOVUPS Y0, (R13)
+	VMOVUPS Y0, 32(R13)
+	VMOVUPS Y0, 64(R13)
+	VMOVUPS Y0, 96(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop40
+
+done41:
+added39:
+block42:
 	XORQ R12, R12
 
-strip31:
+strip43:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -703,7 +780,7 @@ strip31:
 	LEAQ    (DI)(R12*2), R13
 	MOVQ    $+16, R14
 
-steps32:
+steps44:
 	VPXOR        (R13), Y10, Y12
 	VPABSB       Y12, Y13
 	VPBROADCASTD (BX), Y14
@@ -820,7 +897,7 @@ steps32:
 	ADDQ         $+8, R11
 	ADDQ         $+256, R13
 	DECQ         R14
-	JNE          steps32
+	JNE          steps44
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	VPMOVZXWD    4096(DI)(R12*1), Y10
@@ -864,20 +941,20 @@ steps32:
 	VMOVUPS      Y9, 32(R13)
 	ADDQ         $+32, R12
 	CMPQ         R12, $0x40
-	JLT          strip31
+	JLT          strip43
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
-	DECQ         24(SP)
-	JNE          block30
-	IMUL3Q       $+4160, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block42
+	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+4, 8(SP), R11
+	IMUL3Q       $+4, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -894,23 +971,41 @@ steps32:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x05, 16(SP)
+	SUBQ         $0x05, 24(SP)
 	JMP          tiles13
 
-rows29:
+rows38:
 	CMPQ R11, $+4
-	JNE  rows33
+	JNE  rows45
 
 	// Tile of 4 rows.
-	LEAQ (BX)(R8*2), R11
-	ADDQ R8, R11
-	MOVQ 8(SP), R12
-	MOVQ R12, 24(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   16(SP), R12
+	MOVQ   R12, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added46
+	MOVQ   $+4, R12
+	MOVQ   DX, R13
+	VXORPS Y0, Y0, Y0
+	TESTQ  R12, R12
+	JLE    done48
 
-block34:
+loop47:
+	VMOVUPS Y0, (R13)
+	VMOVUPS Y0, 32(R13)
+	VMOVUPS Y0, 64(R13)
+	VMOVUPS Y0, 96(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop47
+
+done48:
+added46:
+block49:
 	XORQ R12, R12
 
-strip35:
+strip50:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -924,7 +1019,7 @@ strip35:
 	LEAQ    (DI)(R12*2), R13
 	MOVQ    $+16, R14
 
-steps36:
+steps51:
 	VPXOR        (R13), Y8, Y10
 	VPABSB       Y10, Y11
 	VPBROADCASTD (BX), Y12
@@ -1021,7 +1116,7 @@ steps36:
 	ADDQ         $+8, R11
 	ADDQ         $+256, R13
 	DECQ         R14
-	JNE          steps36
+	JNE          steps51
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	VPMOVZXWD    4096(DI)(R12*1), Y8
@@ -1058,20 +1153,20 @@ steps36:
 	VMOVUPS      Y7, 32(R13)
 	ADDQ         $+32, R12
 	CMPQ         R12, $0x40
-	JLT          strip35
+	JLT          strip50
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
-	DECQ         24(SP)
-	JNE          block34
-	IMUL3Q       $+4160, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block49
+	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+4, 8(SP), R11
+	IMUL3Q       $+4, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -1085,21 +1180,39 @@ steps36:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x04, 16(SP)
+	SUBQ         $0x04, 24(SP)
 	JMP          tiles13
 
-rows33:
+rows45:
 	CMPQ R11, $+3
-	JNE  rows37
+	JNE  rows52
 
 	// Tile of 3 rows.
-	MOVQ 8(SP), R11
-	MOVQ R11, 24(SP)
+	MOVQ   16(SP), R11
+	MOVQ   R11, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added53
+	MOVQ   $+3, R11
+	MOVQ   DX, R12
+	VXORPS Y0, Y0, Y0
+	TESTQ  R11, R11
+	JLE    done55
 
-block38:
+loop54:
+	VMOVUPS Y0, (R12)
+	VMOVUPS Y0, 32(R12)
+	VMOVUPS Y0, 64(R12)
+	VMOVUPS Y0, 96(R12)
+	ADDQ    CX, R12
+	DECQ    R11
+	JNE     loop54
+
+done55:
+added53:
+block56:
 	XORQ R11, R11
 
-strip39:
+strip57:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -1111,7 +1224,7 @@ strip39:
 	LEAQ    (DI)(R11*2), R12
 	MOVQ    $+16, R13
 
-steps40:
+steps58:
 	VPXOR        (R12), Y6, Y8
 	VPABSB       Y8, Y9
 	VPBROADCASTD (BX), Y10
@@ -1187,7 +1300,7 @@ steps40:
 	ADDQ         $+8, BX
 	ADDQ         $+256, R12
 	DECQ         R13
-	JNE          steps40
+	JNE          steps58
 	ADDQ         $-128, BX
 	VPMOVZXWD    4096(DI)(R11*1), Y6
 	VPSLLD       $0x10, Y6, Y6
@@ -1216,19 +1329,19 @@ steps40:
 	VMOVUPS      Y5, 32(R12)
 	ADDQ         $+32, R11
 	CMPQ         R11, $0x40
-	JLT          strip39
+	JLT          strip57
 	ADDQ         $+128, BX
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
-	DECQ         24(SP)
-	JNE          block38
-	IMUL3Q       $+4160, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block56
+	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+4, 8(SP), R11
+	IMUL3Q       $+4, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -1239,18 +1352,36 @@ steps40:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x03, 16(SP)
+	SUBQ         $0x03, 24(SP)
 	JMP          tiles13
 
-rows37:
+rows52:
 	CMPQ R11, $+2
-	JNE  rows41
+	JNE  rows59
 
 	// Tile of 2 rows.
-	MOVQ 8(SP), R11
-	MOVQ R11, 24(SP)
+	MOVQ   16(SP), R11
+	MOVQ   R11, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added60
+	MOVQ   $+2, R11
+	MOVQ   DX, R12
+	VXORPS Y0, Y0, Y0
+	TESTQ  R11, R11
+	JLE    done62
 
-block42:
+loop61:
+	VMOVUPS Y0, (R12)
+	VMOVUPS Y0, 32(R12)
+	VMOVUPS Y0, 64(R12)
+	VMOVUPS Y0, 96(R12)
+	ADDQ    CX, R12
+	DECQ    R11
+	JNE     loop61
+
+done62:
+added60:
+block63:
 	XORQ    R11, R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1265,7 +1396,7 @@ block42:
 	LEAQ    (DI)(R11*2), R12
 	MOVQ    $+16, R13
 
-steps44:
+steps65:
 	VPXOR        (R12), Y8, Y10
 	VPABSB       Y10, Y11
 	VPBROADCASTD (BX), Y12
@@ -1373,7 +1504,7 @@ steps44:
 	ADDQ         $+8, BX
 	ADDQ         $+256, R12
 	DECQ         R13
-	JNE          steps44
+	JNE          steps65
 	ADDQ         $-128, BX
 	VPMOVZXWD    4096(DI)(R11*1), Y8
 	VPSLLD       $0x10, Y8, Y8
@@ -1414,13 +1545,13 @@ steps44:
 	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
-	DECQ         24(SP)
-	JNE          block42
-	IMUL3Q       $+4160, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block63
+	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+4, 8(SP), R11
+	IMUL3Q       $+4, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -1428,18 +1559,36 @@ steps44:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x02, 16(SP)
+	SUBQ         $0x02, 24(SP)
 	JMP          tiles13
 
-rows41:
+rows59:
 	CMPQ R11, $+1
-	JNE  rows45
+	JNE  rows66
 
 	// Tile of 1 rows.
-	MOVQ 8(SP), R11
-	MOVQ R11, 24(SP)
+	MOVQ   16(SP), R11
+	MOVQ   R11, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added67
+	MOVQ   $+1, R11
+	MOVQ   DX, R12
+	VXORPS Y0, Y0, Y0
+	TESTQ  R11, R11
+	JLE    done69
 
-block46:
+loop68:
+	VMOVUPS Y0, (R12)
+	VMOVUPS Y0, 32(R12)
+	VMOVUPS Y0, 64(R12)
+	VMOVUPS Y0, 96(R12)
+	ADDQ    CX, R12
+	DECQ    R11
+	JNE     loop68
+
+done69:
+added67:
+block70:
 	XORQ    R11, R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1450,7 +1599,7 @@ block46:
 	LEAQ    (DI)(R11*2), R12
 	MOVQ    $+16, R13
 
-steps48:
+steps72:
 	VPXOR        (R12), Y4, Y6
 	VPABSB       Y6, Y7
 	VPBROADCASTD (BX), Y8
@@ -1518,7 +1667,7 @@ steps48:
 	ADDQ         $+8, BX
 	ADDQ         $+256, R12
 	DECQ         R13
-	JNE          steps48
+	JNE          steps72
 	ADDQ         $-128, BX
 	VPMOVZXWD    4096(DI)(R11*1), Y4
 	VPSLLD       $0x10, Y4, Y4
@@ -1546,29 +1695,30 @@ steps48:
 	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
-	DECQ         24(SP)
-	JNE          block46
-	IMUL3Q       $+4160, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block70
+	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+4, 8(SP), R11
+	IMUL3Q       $+4, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x01, 16(SP)
+	SUBQ         $0x01, 24(SP)
 	JMP          tiles13
 
-rows45:
+rows66:
 done16:
-	IMUL3Q $+128, 8(SP), BX
-	ADDQ   40(SP), BX
-	IMUL3Q $+4, 8(SP), SI
-	ADDQ   48(SP), SI
-	IMUL3Q $+4160, 8(SP), DI
-	ADDQ   56(SP), DI
-	MOVQ   32(SP), R11
+	IMUL3Q $+128, 16(SP), BX
+	ADDQ   48(SP), BX
+	IMUL3Q $+4, 16(SP), SI
+	ADDQ   56(SP), SI
+	IMUL3Q $+4160, 16(SP), DI
+	ADDQ   64(SP), DI
+	MOVQ   $+0, (SP)
+	MOVQ   40(SP), R11
 	JMP    segment9
 
 done12:

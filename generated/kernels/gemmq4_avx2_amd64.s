@@ -6,17 +6,22 @@
 
 // func gemmQ4_avx2(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, tmp []byte)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·gemmQ4_avx2(SB), NOSPLIT, $288-168
-	MOVQ   dst_base+0(FP), DX
-	MOVQ   rows+128(FP), AX
-	MOVQ   ldd+24(FP), CX
-	SHLQ   $0x02, CX
-	CMPB   acc+136(FP), $0x00
-	JNE    keep1
-	MOVQ   AX, AX
-	VXORPS Y0, Y0, Y0
-	TESTQ  AX, AX
-	JLE    done3
+TEXT ·gemmQ4_avx2(SB), NOSPLIT, $296-168
+	MOVQ    dst_base+0(FP), DX
+	MOVQ    rows+128(FP), AX
+	MOVQ    ldd+24(FP), CX
+	SHLQ    $0x02, CX
+	MOVBQZX acc+136(FP), BX
+	XORQ    $0x01, BX
+	MOVQ    BX, (SP)
+	CMPQ    blocks+120(FP), $0x00
+	JG      keep1
+	TESTQ   BX, BX
+	JE      keep1
+	MOVQ    DX, DX
+	VXORPS  Y0, Y0, Y0
+	TESTQ   AX, AX
+	JLE     done3
 
 loop2:
 	VMOVUPS Y0, (DX)
@@ -58,7 +63,7 @@ none6:
 
 none7:
 	MOVQ  blocks+120(FP), R11
-	MOVQ  R11, (SP)
+	MOVQ  R11, 8(SP)
 	CMPQ  rows+128(FP), $0x06
 	JLE   single8
 	MOVQ  $+8, R12
@@ -79,21 +84,21 @@ none9:
 	DIVQ  R13
 
 none10:
-	MOVQ AX, (SP)
+	MOVQ AX, 8(SP)
 
 single8:
-	MOVQ R11, 32(SP)
+	MOVQ R11, 40(SP)
 
 segment11:
 	TESTQ R11, R11
 	JLE   done14
-	CMPQ  R11, (SP)
+	CMPQ  R11, 8(SP)
 	JLE   whole12
-	MOVQ  (SP), R11
+	MOVQ  8(SP), R11
 
 whole12:
-	MOVQ   R11, 8(SP)
-	SUBQ   R11, 32(SP)
+	MOVQ   R11, 16(SP)
+	SUBQ   R11, 40(SP)
 	MOVQ   $+8192, AX
 	CMPQ   rows+128(FP), $0x01
 	JLE    asked13
@@ -104,15 +109,15 @@ whole12:
 
 asked13:
 	ADDQ DI, AX
-	MOVQ BX, 40(SP)
-	MOVQ SI, 48(SP)
-	MOVQ DI, 56(SP)
+	MOVQ BX, 48(SP)
+	MOVQ SI, 56(SP)
+	MOVQ DI, 64(SP)
 	MOVQ dst_base+0(FP), DX
 	MOVQ rows+128(FP), R11
-	MOVQ R11, 16(SP)
+	MOVQ R11, 24(SP)
 
 tiles15:
-	MOVQ  16(SP), R11
+	MOVQ  24(SP), R11
 	TESTQ R11, R11
 	JLE   done18
 	CMPQ  R11, $0x06
@@ -131,12 +136,30 @@ one16:
 	JNE  rows19
 
 	// Tile of 6 rows.
-	LEAQ (BX)(R8*2), R11
-	ADDQ R8, R11
-	MOVQ 8(SP), R12
-	MOVQ R12, 24(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   16(SP), R12
+	MOVQ   R12, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added20
+	MOVQ   $+6, R12
+	MOVQ   DX, R13
+	VXORPS Y0, Y0, Y0
+	TESTQ  R12, R12
+	JLE    done22
 
-block20:
+loop21:
+	VMOVUPS Y0, (R13)
+	VMOVUPS Y0, 32(R13)
+	VMOVUPS Y0, 64(R13)
+	VMOVUPS Y0, 96(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop21
+
+done22:
+added20:
+block23:
 	MOVQ    tmp_base+144(FP), R12
 	VMOVDQU (DI), Y0
 	VPSLLD  $0x1b, Y0, Y1
@@ -218,9 +241,9 @@ block20:
 	VPSRLD  $0x01, Y0, Y0
 	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
 	VMOVDQU Y0, 608(R12)
-	MOVQ    $+0, 64(SP)
+	MOVQ    $+0, 72(SP)
 
-strip21:
+strip24:
 	MOVQ    tmp_base+144(FP), R12
 	VXORPS  Y0, Y0, Y0
 	VMOVDQU Y0, 19456(R12)
@@ -235,13 +258,13 @@ strip21:
 	VMOVDQU Y0, 19744(R12)
 	VMOVDQU Y0, 19776(R12)
 	VMOVDQU Y0, 19808(R12)
-	MOVQ    64(SP), R13
+	MOVQ    72(SP), R13
 	LEAQ    128(DI)(R13*1), R12
 	MOVQ    tmp_base+144(FP), R14
 	LEAQ    (R14)(R13*1), R13
-	MOVQ    $+4, 72(SP)
+	MOVQ    $+4, 80(SP)
 
-part22:
+part25:
 	MOVQ         SI, R14
 	VPBROADCASTD 4(R14), Y0
 	VPSLLD       $0x10, Y0, Y0
@@ -596,13 +619,13 @@ part22:
 	VMOVDQU      Y11, 19808(R14)
 	ADDQ         $+128, R13
 	ADDQ         $0x04, SI
-	DECQ         72(SP)
-	JNE          part22
+	DECQ         80(SP)
+	JNE          part25
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	SUBQ         $0x10, SI
 	MOVQ         tmp_base+144(FP), R13
-	MOVQ         64(SP), R14
+	MOVQ         72(SP), R14
 	LEAQ         (DX)(R14*1), R12
 	MOVQ         tmp_base+144(FP), R15
 	VMOVUPS      512(R15)(R14*1), Y0
@@ -649,9 +672,9 @@ part22:
 	VCVTDQ2PS    19808(R13), Y0
 	VFMADD213PS  32(R12), Y1, Y0
 	VMOVUPS      Y0, 32(R12)
-	ADDQ         $+64, 64(SP)
-	CMPQ         64(SP), $+128
-	JLT          strip21
+	ADDQ         $+64, 72(SP)
+	CMPQ         72(SP), $+128
+	JLT          strip24
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -660,13 +683,13 @@ part22:
 	ADDQ         R10, AX
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
-	DECQ         24(SP)
-	JNE          block20
-	IMUL3Q       $+2176, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block23
+	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 8(SP), R11
+	IMUL3Q       $+20, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -686,20 +709,38 @@ part22:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x06, 16(SP)
+	SUBQ         $0x06, 24(SP)
 	JMP          tiles15
 
 rows19:
 	CMPQ R11, $+5
-	JNE  rows23
+	JNE  rows26
 
 	// Tile of 5 rows.
-	LEAQ (BX)(R8*2), R11
-	ADDQ R8, R11
-	MOVQ 8(SP), R12
-	MOVQ R12, 24(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   16(SP), R12
+	MOVQ   R12, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added27
+	MOVQ   $+5, R12
+	MOVQ   DX, R13
+	VXORPS Y0, Y0, Y0
+	TESTQ  R12, R12
+	JLE    done29
 
-block24:
+loop28:
+	VMOVUPS Y0, (R13)
+	VMOVUPS Y0, 32(R13)
+	VMOVUPS Y0, 64(R13)
+	VMOVUPS Y0, 96(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop28
+
+done29:
+added27:
+block30:
 	MOVQ    tmp_base+144(FP), R12
 	VMOVDQU (DI), Y0
 	VPSLLD  $0x1b, Y0, Y1
@@ -781,9 +822,9 @@ block24:
 	VPSRLD  $0x01, Y0, Y0
 	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
 	VMOVDQU Y0, 608(R12)
-	MOVQ    $+0, 80(SP)
+	MOVQ    $+0, 88(SP)
 
-strip25:
+strip31:
 	MOVQ    tmp_base+144(FP), R12
 	VXORPS  Y0, Y0, Y0
 	VMOVDQU Y0, 19456(R12)
@@ -796,13 +837,13 @@ strip25:
 	VMOVDQU Y0, 19680(R12)
 	VMOVDQU Y0, 19712(R12)
 	VMOVDQU Y0, 19744(R12)
-	MOVQ    80(SP), R13
+	MOVQ    88(SP), R13
 	LEAQ    128(DI)(R13*1), R12
 	MOVQ    tmp_base+144(FP), R14
 	LEAQ    (R14)(R13*1), R13
-	MOVQ    $+4, 88(SP)
+	MOVQ    $+4, 96(SP)
 
-part26:
+part32:
 	MOVQ         SI, R14
 	VPBROADCASTD 4(R14), Y0
 	VPSLLD       $0x10, Y0, Y0
@@ -1099,13 +1140,13 @@ part26:
 	VMOVDQU      Y9, 19744(R14)
 	ADDQ         $+128, R13
 	ADDQ         $0x04, SI
-	DECQ         88(SP)
-	JNE          part26
+	DECQ         96(SP)
+	JNE          part32
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	SUBQ         $0x10, SI
 	MOVQ         tmp_base+144(FP), R13
-	MOVQ         80(SP), R14
+	MOVQ         88(SP), R14
 	LEAQ         (DX)(R14*1), R12
 	MOVQ         tmp_base+144(FP), R15
 	VMOVUPS      512(R15)(R14*1), Y0
@@ -1145,9 +1186,9 @@ part26:
 	VCVTDQ2PS    19744(R13), Y0
 	VFMADD213PS  32(R12), Y1, Y0
 	VMOVUPS      Y0, 32(R12)
-	ADDQ         $+64, 80(SP)
-	CMPQ         80(SP), $+128
-	JLT          strip25
+	ADDQ         $+64, 88(SP)
+	CMPQ         88(SP), $+128
+	JLT          strip31
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -1156,13 +1197,13 @@ part26:
 	ADDQ         R10, AX
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
-	DECQ         24(SP)
-	JNE          block24
-	IMUL3Q       $+2176, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block30
+	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 8(SP), R11
+	IMUL3Q       $+20, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -1179,20 +1220,38 @@ part26:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x05, 16(SP)
+	SUBQ         $0x05, 24(SP)
 	JMP          tiles15
 
-rows23:
+rows26:
 	CMPQ R11, $+4
-	JNE  rows27
+	JNE  rows33
 
 	// Tile of 4 rows.
-	LEAQ (BX)(R8*2), R11
-	ADDQ R8, R11
-	MOVQ 8(SP), R12
-	MOVQ R12, 24(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   16(SP), R12
+	MOVQ   R12, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added34
+	MOVQ   $+4, R12
+	MOVQ   DX, R13
+	VXORPS Y0, Y0, Y0
+	TESTQ  R12, R12
+	JLE    done36
 
-block28:
+loop35:
+	VMOVUPS Y0, (R13)
+	VMOVUPS Y0, 32(R13)
+	VMOVUPS Y0, 64(R13)
+	VMOVUPS Y0, 96(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop35
+
+done36:
+added34:
+block37:
 	MOVQ    tmp_base+144(FP), R12
 	VMOVDQU (DI), Y0
 	VPSLLD  $0x1b, Y0, Y1
@@ -1274,9 +1333,9 @@ block28:
 	VPSRLD  $0x01, Y0, Y0
 	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
 	VMOVDQU Y0, 608(R12)
-	MOVQ    $+0, 96(SP)
+	MOVQ    $+0, 104(SP)
 
-strip29:
+strip38:
 	MOVQ    tmp_base+144(FP), R12
 	VXORPS  Y0, Y0, Y0
 	VMOVDQU Y0, 19456(R12)
@@ -1287,13 +1346,13 @@ strip29:
 	VMOVDQU Y0, 19616(R12)
 	VMOVDQU Y0, 19648(R12)
 	VMOVDQU Y0, 19680(R12)
-	MOVQ    96(SP), R13
+	MOVQ    104(SP), R13
 	LEAQ    128(DI)(R13*1), R12
 	MOVQ    tmp_base+144(FP), R14
 	LEAQ    (R14)(R13*1), R13
-	MOVQ    $+4, 104(SP)
+	MOVQ    $+4, 112(SP)
 
-part30:
+part39:
 	MOVQ         SI, R14
 	VPBROADCASTD 4(R14), Y0
 	VPSLLD       $0x10, Y0, Y0
@@ -1541,13 +1600,13 @@ part30:
 	VMOVDQU      Y7, 19680(R14)
 	ADDQ         $+128, R13
 	ADDQ         $0x04, SI
-	DECQ         104(SP)
-	JNE          part30
+	DECQ         112(SP)
+	JNE          part39
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	SUBQ         $0x10, SI
 	MOVQ         tmp_base+144(FP), R13
-	MOVQ         96(SP), R14
+	MOVQ         104(SP), R14
 	LEAQ         (DX)(R14*1), R12
 	MOVQ         tmp_base+144(FP), R15
 	VMOVUPS      512(R15)(R14*1), Y0
@@ -1580,9 +1639,9 @@ part30:
 	VCVTDQ2PS    19680(R13), Y0
 	VFMADD213PS  32(R12), Y1, Y0
 	VMOVUPS      Y0, 32(R12)
-	ADDQ         $+64, 96(SP)
-	CMPQ         96(SP), $+128
-	JLT          strip29
+	ADDQ         $+64, 104(SP)
+	CMPQ         104(SP), $+128
+	JLT          strip38
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -1591,13 +1650,13 @@ part30:
 	ADDQ         R10, AX
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
-	DECQ         24(SP)
-	JNE          block28
-	IMUL3Q       $+2176, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block37
+	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 8(SP), R11
+	IMUL3Q       $+20, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -1611,18 +1670,36 @@ part30:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x04, 16(SP)
+	SUBQ         $0x04, 24(SP)
 	JMP          tiles15
 
-rows27:
+rows33:
 	CMPQ R11, $+3
-	JNE  rows31
+	JNE  rows40
 
 	// Tile of 3 rows.
-	MOVQ 8(SP), R11
-	MOVQ R11, 24(SP)
+	MOVQ   16(SP), R11
+	MOVQ   R11, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added41
+	MOVQ   $+3, R11
+	MOVQ   DX, R12
+	VXORPS Y0, Y0, Y0
+	TESTQ  R11, R11
+	JLE    done43
 
-block32:
+loop42:
+	VMOVUPS Y0, (R12)
+	VMOVUPS Y0, 32(R12)
+	VMOVUPS Y0, 64(R12)
+	VMOVUPS Y0, 96(R12)
+	ADDQ    CX, R12
+	DECQ    R11
+	JNE     loop42
+
+done43:
+added41:
+block44:
 	MOVQ    tmp_base+144(FP), R11
 	VMOVDQU (DI), Y0
 	VPSLLD  $0x1b, Y0, Y1
@@ -1704,9 +1781,9 @@ block32:
 	VPSRLD  $0x01, Y0, Y0
 	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
 	VMOVDQU Y0, 608(R11)
-	MOVQ    $+0, 112(SP)
+	MOVQ    $+0, 120(SP)
 
-strip33:
+strip45:
 	MOVQ    tmp_base+144(FP), R11
 	VXORPS  Y0, Y0, Y0
 	VMOVDQU Y0, 19456(R11)
@@ -1715,13 +1792,13 @@ strip33:
 	VMOVDQU Y0, 19552(R11)
 	VMOVDQU Y0, 19584(R11)
 	VMOVDQU Y0, 19616(R11)
-	MOVQ    112(SP), R12
+	MOVQ    120(SP), R12
 	LEAQ    128(DI)(R12*1), R11
 	MOVQ    tmp_base+144(FP), R13
 	LEAQ    (R13)(R12*1), R12
-	MOVQ    $+4, 120(SP)
+	MOVQ    $+4, 128(SP)
 
-part34:
+part46:
 	MOVQ         SI, R13
 	VPBROADCASTD 4(R13), Y0
 	VPSLLD       $0x10, Y0, Y0
@@ -1918,12 +1995,12 @@ part34:
 	VMOVDQU      Y5, 19616(R13)
 	ADDQ         $+128, R12
 	ADDQ         $0x04, SI
-	DECQ         120(SP)
-	JNE          part34
+	DECQ         128(SP)
+	JNE          part46
 	ADDQ         $-128, BX
 	SUBQ         $0x10, SI
 	MOVQ         tmp_base+144(FP), R12
-	MOVQ         112(SP), R13
+	MOVQ         120(SP), R13
 	LEAQ         (DX)(R13*1), R11
 	MOVQ         tmp_base+144(FP), R14
 	VMOVUPS      512(R14)(R13*1), Y0
@@ -1949,9 +2026,9 @@ part34:
 	VCVTDQ2PS    19616(R12), Y0
 	VFMADD213PS  32(R11), Y1, Y0
 	VMOVUPS      Y0, 32(R11)
-	ADDQ         $+64, 112(SP)
-	CMPQ         112(SP), $+128
-	JLT          strip33
+	ADDQ         $+64, 120(SP)
+	CMPQ         120(SP), $+128
+	JLT          strip45
 	ADDQ         $+128, BX
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
@@ -1959,13 +2036,13 @@ part34:
 	ADDQ         R10, AX
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
-	DECQ         24(SP)
-	JNE          block32
-	IMUL3Q       $+2176, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block44
+	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 8(SP), R11
+	IMUL3Q       $+20, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -1976,18 +2053,36 @@ part34:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x03, 16(SP)
+	SUBQ         $0x03, 24(SP)
 	JMP          tiles15
 
-rows31:
+rows40:
 	CMPQ R11, $+2
-	JNE  rows35
+	JNE  rows47
 
 	// Tile of 2 rows.
-	MOVQ 8(SP), R11
-	MOVQ R11, 24(SP)
+	MOVQ   16(SP), R11
+	MOVQ   R11, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added48
+	MOVQ   $+2, R11
+	MOVQ   DX, R12
+	VXORPS Y0, Y0, Y0
+	TESTQ  R11, R11
+	JLE    done50
 
-block36:
+loop49:
+	VMOVUPS Y0, (R12)
+	VMOVUPS Y0, 32(R12)
+	VMOVUPS Y0, 64(R12)
+	VMOVUPS Y0, 96(R12)
+	ADDQ    CX, R12
+	DECQ    R11
+	JNE     loop49
+
+done50:
+added48:
+block51:
 	MOVQ    tmp_base+144(FP), R11
 	VMOVDQU (DI), Y0
 	VPSLLD  $0x1b, Y0, Y1
@@ -2069,21 +2164,21 @@ block36:
 	VPSRLD  $0x01, Y0, Y0
 	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
 	VMOVDQU Y0, 608(R11)
-	MOVQ    $+0, 128(SP)
+	MOVQ    $+0, 136(SP)
 
-strip37:
+strip52:
 	MOVQ   tmp_base+144(FP), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   128(SP), R12
+	MOVQ   136(SP), R12
 	LEAQ   128(DI)(R12*1), R11
 	MOVQ   tmp_base+144(FP), R13
 	LEAQ   (R13)(R12*1), R12
-	MOVQ   $+4, 136(SP)
+	MOVQ   $+4, 144(SP)
 
-part38:
+part53:
 	MOVQ         SI, R13
 	VPBROADCASTD 4(R13), Y4
 	VPSLLD       $0x10, Y4, Y4
@@ -2225,12 +2320,12 @@ part38:
 	VPADDD       Y7, Y3, Y3
 	ADDQ         $+128, R12
 	ADDQ         $0x04, SI
-	DECQ         136(SP)
-	JNE          part38
+	DECQ         144(SP)
+	JNE          part53
 	ADDQ         $-128, BX
 	SUBQ         $0x10, SI
 	MOVQ         tmp_base+144(FP), R11
-	MOVQ         128(SP), R12
+	MOVQ         136(SP), R12
 	LEAQ         (DX)(R12*1), R11
 	MOVQ         tmp_base+144(FP), R13
 	VMOVUPS      512(R13)(R12*1), Y4
@@ -2249,9 +2344,9 @@ part38:
 	VCVTDQ2PS    Y3, Y0
 	VFMADD213PS  32(R11), Y5, Y0
 	VMOVUPS      Y0, 32(R11)
-	ADDQ         $+64, 128(SP)
-	CMPQ         128(SP), $+128
-	JLT          strip37
+	ADDQ         $+64, 136(SP)
+	CMPQ         136(SP), $+128
+	JLT          strip52
 	ADDQ         $+128, BX
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
@@ -2259,13 +2354,13 @@ part38:
 	ADDQ         R10, AX
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
-	DECQ         24(SP)
-	JNE          block36
-	IMUL3Q       $+2176, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block51
+	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 8(SP), R11
+	IMUL3Q       $+20, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -2273,18 +2368,36 @@ part38:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x02, 16(SP)
+	SUBQ         $0x02, 24(SP)
 	JMP          tiles15
 
-rows35:
+rows47:
 	CMPQ R11, $+1
-	JNE  rows39
+	JNE  rows54
 
 	// Tile of 1 rows.
-	MOVQ 8(SP), R11
-	MOVQ R11, 24(SP)
+	MOVQ   16(SP), R11
+	MOVQ   R11, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added55
+	MOVQ   $+1, R11
+	MOVQ   DX, R12
+	VXORPS Y0, Y0, Y0
+	TESTQ  R11, R11
+	JLE    done57
 
-block40:
+loop56:
+	VMOVUPS Y0, (R12)
+	VMOVUPS Y0, 32(R12)
+	VMOVUPS Y0, 64(R12)
+	VMOVUPS Y0, 96(R12)
+	ADDQ    CX, R12
+	DECQ    R11
+	JNE     loop56
+
+done57:
+added55:
+block58:
 	MOVQ    tmp_base+144(FP), R11
 	VMOVDQU (DI), Y0
 	VPSLLD  $0x1b, Y0, Y1
@@ -2366,21 +2479,21 @@ block40:
 	VPSRLD  $0x01, Y0, Y0
 	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
 	VMOVDQU Y0, 608(R11)
-	MOVQ    $+0, 144(SP)
+	MOVQ    $+0, 152(SP)
 
-strip41:
+strip59:
 	MOVQ   tmp_base+144(FP), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   144(SP), R12
+	MOVQ   152(SP), R12
 	LEAQ   128(DI)(R12*1), R11
 	MOVQ   tmp_base+144(FP), R13
 	LEAQ   (R13)(R12*1), R12
-	MOVQ   $+4, 152(SP)
+	MOVQ   $+4, 160(SP)
 
-part42:
+part60:
 	MOVQ         SI, R13
 	VPBROADCASTD 4(R13), Y4
 	VPSLLD       $0x10, Y4, Y4
@@ -2552,12 +2665,12 @@ part42:
 	VPADDD       Y7, Y3, Y3
 	ADDQ         $+128, R12
 	ADDQ         $0x04, SI
-	DECQ         152(SP)
-	JNE          part42
+	DECQ         160(SP)
+	JNE          part60
 	ADDQ         $-128, BX
 	SUBQ         $0x10, SI
 	MOVQ         tmp_base+144(FP), R11
-	MOVQ         144(SP), R12
+	MOVQ         152(SP), R12
 	LEAQ         (DX)(R12*1), R11
 	MOVQ         tmp_base+144(FP), R13
 	VMOVUPS      512(R13)(R12*1), Y4
@@ -2579,9 +2692,9 @@ part42:
 	VCVTDQ2PS    Y3, Y0
 	VFMADD213PS  96(R11), Y7, Y0
 	VMOVUPS      Y0, 96(R11)
-	ADDQ         $+128, 144(SP)
-	CMPQ         144(SP), $+128
-	JLT          strip41
+	ADDQ         $+128, 152(SP)
+	CMPQ         152(SP), $+128
+	JLT          strip59
 	ADDQ         $+128, BX
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
@@ -2589,29 +2702,30 @@ part42:
 	ADDQ         R10, AX
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
-	DECQ         24(SP)
-	JNE          block40
-	IMUL3Q       $+2176, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block58
+	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 8(SP), R11
+	IMUL3Q       $+20, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x01, 16(SP)
+	SUBQ         $0x01, 24(SP)
 	JMP          tiles15
 
-rows39:
+rows54:
 done18:
-	IMUL3Q $+128, 8(SP), BX
-	ADDQ   40(SP), BX
-	IMUL3Q $+20, 8(SP), SI
-	ADDQ   48(SP), SI
-	IMUL3Q $+2176, 8(SP), DI
-	ADDQ   56(SP), DI
-	MOVQ   32(SP), R11
+	IMUL3Q $+128, 16(SP), BX
+	ADDQ   48(SP), BX
+	IMUL3Q $+20, 16(SP), SI
+	ADDQ   56(SP), SI
+	IMUL3Q $+2176, 16(SP), DI
+	ADDQ   64(SP), DI
+	MOVQ   $+0, (SP)
+	MOVQ   40(SP), R11
 	JMP    segment11
 
 done14:
@@ -2622,66 +2736,66 @@ many4:
 	MOVQ  $+6, R10
 	XORQ  R11, R11
 	TESTQ R10, R10
-	JE    none43
+	JE    none61
 	LEAQ  -1(AX)(R10*1), AX
 	XORL  DX, DX
 	DIVQ  R10
 	MOVQ  AX, R11
 
-none43:
+none61:
 	MOVQ  $+64, AX
 	XORQ  R10, R10
 	TESTQ R11, R11
-	JE    none44
+	JE    none62
 	LEAQ  -1(AX)(R11*1), AX
 	XORL  DX, DX
 	DIVQ  R11
 	MOVQ  AX, R10
 
-none44:
+none62:
 	MOVQ  blocks+120(FP), R11
 	MOVQ  $+3, R12
 	XORQ  R13, R13
 	TESTQ R12, R12
-	JE    none46
+	JE    none64
 	LEAQ  -1(R11)(R12*1), AX
 	XORL  DX, DX
 	DIVQ  R12
 	MOVQ  AX, R13
 
-none46:
+none64:
 	XORQ  AX, AX
 	TESTQ R13, R13
-	JE    none47
+	JE    none65
 	LEAQ  -1(R11)(R13*1), AX
 	XORL  DX, DX
 	DIVQ  R13
 
-none47:
-	MOVQ AX, 160(SP)
-	MOVQ R11, 192(SP)
+none65:
+	MOVQ AX, 168(SP)
+	MOVQ R11, 200(SP)
 
-segment48:
+segment66:
 	TESTQ R11, R11
-	JLE   done51
-	CMPQ  R11, 160(SP)
-	JLE   whole49
-	MOVQ  160(SP), R11
+	JLE   done69
+	CMPQ  R11, 168(SP)
+	JLE   whole67
+	MOVQ  168(SP), R11
 
-whole49:
-	MOVQ   R11, 168(SP)
-	SUBQ   R11, 192(SP)
+whole67:
+	MOVQ   R11, 176(SP)
+	SUBQ   R11, 200(SP)
 	IMUL3Q $+2176, R11, AX
 	ADDQ   DI, AX
-	MOVQ   BX, 200(SP)
-	MOVQ   SI, 208(SP)
-	MOVQ   DI, 216(SP)
+	MOVQ   BX, 208(SP)
+	MOVQ   SI, 216(SP)
+	MOVQ   DI, 224(SP)
 	MOVQ   tmp_base+144(FP), DX
-	MOVQ   168(SP), R11
+	MOVQ   176(SP), R11
 	TESTQ  R11, R11
-	JLE    done53
+	JLE    done71
 
-loop52:
+loop70:
 	VMOVDQU (DI), Y0
 	VPSLLD  $0x1b, Y0, Y1
 	VPSRAD  $0x1b, Y1, Y1
@@ -2767,9 +2881,9 @@ loop52:
 	VMOVUPS nibble_avx2<>+0(SB), Y0
 	MOVQ    $+16, R14
 	TESTQ   R14, R14
-	JLE     done55
+	JLE     done73
 
-loop54:
+loop72:
 	VMOVDQU 128(R12), Y1
 	VPSRLW  $0x04, Y1, Y2
 	VPAND   Y0, Y1, Y1
@@ -2797,49 +2911,67 @@ loop54:
 	ADDQ    $+128, R12
 	ADDQ    $+256, R13
 	DECQ    R14
-	JNE     loop54
+	JNE     loop72
 
-done55:
+done73:
 	ADDQ $+2176, DI
 	ADDQ $+4736, DX
 	DECQ R11
-	JNE  loop52
+	JNE  loop70
 
-done53:
+done71:
 	MOVQ tmp_base+144(FP), DI
 	MOVQ dst_base+0(FP), DX
 	MOVQ rows+128(FP), R11
-	MOVQ R11, 176(SP)
+	MOVQ R11, 184(SP)
 
-tiles56:
-	MOVQ  176(SP), R11
+tiles74:
+	MOVQ  184(SP), R11
 	TESTQ R11, R11
-	JLE   done59
+	JLE   done77
 	CMPQ  R11, $0x06
-	JLE   one57
+	JLE   one75
 	CMPQ  R11, $0x0c
-	JLE   two58
+	JLE   two76
 	MOVQ  $+6, R11
-	JMP   one57
+	JMP   one75
 
-two58:
+two76:
 	INCQ R11
 	SHRQ $0x01, R11
 
-one57:
+one75:
 	CMPQ R11, $+6
-	JNE  rows60
+	JNE  rows78
 
 	// Tile of 6 rows.
-	LEAQ (BX)(R8*2), R11
-	ADDQ R8, R11
-	MOVQ 168(SP), R12
-	MOVQ R12, 184(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   176(SP), R12
+	MOVQ   R12, 192(SP)
+	CMPQ   (SP), $0x00
+	JE     added79
+	MOVQ   $+6, R12
+	MOVQ   DX, R13
+	VXORPS Y0, Y0, Y0
+	TESTQ  R12, R12
+	JLE    done81
 
-block61:
-	MOVQ $+0, 224(SP)
+loop80:
+	VMOVUPS Y0, (R13)
+	VMOVUPS Y0, 32(R13)
+	VMOVUPS Y0, 64(R13)
+	VMOVUPS Y0, 96(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop80
 
-strip62:
+done81:
+added79:
+block82:
+	MOVQ $+0, 232(SP)
+
+strip83:
 	MOVQ    tmp_base+144(FP), R12
 	VXORPS  Y0, Y0, Y0
 	VMOVDQU Y0, 19456(R12)
@@ -2854,12 +2986,12 @@ strip62:
 	VMOVDQU Y0, 19744(R12)
 	VMOVDQU Y0, 19776(R12)
 	VMOVDQU Y0, 19808(R12)
-	MOVQ    224(SP), R13
+	MOVQ    232(SP), R13
 	LEAQ    (DI)(R13*1), R12
 	LEAQ    4096(DI)(R13*1), R13
-	MOVQ    $+4, 232(SP)
+	MOVQ    $+4, 240(SP)
 
-part63:
+part84:
 	MOVQ         SI, R14
 	VPBROADCASTD 4(R14), Y0
 	VPSLLD       $0x10, Y0, Y0
@@ -2886,7 +3018,7 @@ part63:
 	VMOVDQA      Y10, Y11
 	MOVQ         $+2, R14
 
-steps64:
+steps85:
 	VMOVDQU      (R12), Y12
 	VMOVDQU      32(R12), Y13
 	VPBROADCASTD (BX), Y14
@@ -3023,7 +3155,7 @@ steps64:
 	ADDQ         $+16, R11
 	ADDQ         $+512, R12
 	DECQ         R14
-	JNE          steps64
+	JNE          steps85
 	MOVQ         tmp_base+144(FP), R14
 	VPMADDWD     (R13), Y0, Y0
 	VPADDD       19456(R14), Y0, Y0
@@ -3063,13 +3195,13 @@ steps64:
 	VMOVDQU      Y11, 19808(R14)
 	ADDQ         $+128, R13
 	ADDQ         $0x04, SI
-	DECQ         232(SP)
-	JNE          part63
+	DECQ         240(SP)
+	JNE          part84
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	SUBQ         $0x10, SI
 	MOVQ         tmp_base+144(FP), R13
-	MOVQ         224(SP), R14
+	MOVQ         232(SP), R14
 	LEAQ         (DX)(R14*1), R12
 	VMOVUPS      4608(DI)(R14*1), Y0
 	VMOVUPS      4640(DI)(R14*1), Y1
@@ -3114,9 +3246,9 @@ steps64:
 	VCVTDQ2PS    19808(R13), Y0
 	VFMADD213PS  32(R12), Y1, Y0
 	VMOVUPS      Y0, 32(R12)
-	ADDQ         $+64, 224(SP)
-	CMPQ         224(SP), $+128
-	JLT          strip62
+	ADDQ         $+64, 232(SP)
+	CMPQ         232(SP), $+128
+	JLT          strip83
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -3125,13 +3257,13 @@ steps64:
 	ADDQ         R10, AX
 	ADDQ         $+4736, DI
 	ADDQ         $0x14, SI
-	DECQ         184(SP)
-	JNE          block61
-	IMUL3Q       $+4736, 168(SP), R11
+	DECQ         192(SP)
+	JNE          block82
+	IMUL3Q       $+4736, 176(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 168(SP), R11
+	IMUL3Q       $+128, 176(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 168(SP), R11
+	IMUL3Q       $+20, 176(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -3151,23 +3283,41 @@ steps64:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x06, 176(SP)
-	JMP          tiles56
+	SUBQ         $0x06, 184(SP)
+	JMP          tiles74
 
-rows60:
+rows78:
 	CMPQ R11, $+5
-	JNE  rows65
+	JNE  rows86
 
 	// Tile of 5 rows.
-	LEAQ (BX)(R8*2), R11
-	ADDQ R8, R11
-	MOVQ 168(SP), R12
-	MOVQ R12, 184(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   176(SP), R12
+	MOVQ   R12, 192(SP)
+	CMPQ   (SP), $0x00
+	JE     added87
+	MOVQ   $+5, R12
+	MOVQ   DX, R13
+	VXORPS Y0, Y0, Y0
+	TESTQ  R12, R12
+	JLE    done89
 
-block66:
-	MOVQ $+0, 240(SP)
+loop88:
+	VMOVUPS Y0, (R13)
+	VMOVUPS Y0, 32(R13)
+	VMOVUPS Y0, 64(R13)
+	VMOVUPS Y0, 96(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop88
 
-strip67:
+done89:
+added87:
+block90:
+	MOVQ $+0, 248(SP)
+
+strip91:
 	MOVQ    tmp_base+144(FP), R12
 	VXORPS  Y0, Y0, Y0
 	VMOVDQU Y0, 19456(R12)
@@ -3180,12 +3330,12 @@ strip67:
 	VMOVDQU Y0, 19680(R12)
 	VMOVDQU Y0, 19712(R12)
 	VMOVDQU Y0, 19744(R12)
-	MOVQ    240(SP), R13
+	MOVQ    248(SP), R13
 	LEAQ    (DI)(R13*1), R12
 	LEAQ    4096(DI)(R13*1), R13
-	MOVQ    $+4, 248(SP)
+	MOVQ    $+4, 256(SP)
 
-part68:
+part92:
 	MOVQ         SI, R14
 	VPBROADCASTD 4(R14), Y0
 	VPSLLD       $0x10, Y0, Y0
@@ -3208,7 +3358,7 @@ part68:
 	VMOVDQA      Y8, Y9
 	MOVQ         $+2, R14
 
-steps69:
+steps93:
 	VMOVDQU      (R12), Y10
 	VMOVDQU      32(R12), Y11
 	VPBROADCASTD (BX), Y12
@@ -3325,7 +3475,7 @@ steps69:
 	ADDQ         $+16, R11
 	ADDQ         $+512, R12
 	DECQ         R14
-	JNE          steps69
+	JNE          steps93
 	MOVQ         tmp_base+144(FP), R14
 	VPMADDWD     (R13), Y0, Y0
 	VPADDD       19456(R14), Y0, Y0
@@ -3359,13 +3509,13 @@ steps69:
 	VMOVDQU      Y9, 19744(R14)
 	ADDQ         $+128, R13
 	ADDQ         $0x04, SI
-	DECQ         248(SP)
-	JNE          part68
+	DECQ         256(SP)
+	JNE          part92
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	SUBQ         $0x10, SI
 	MOVQ         tmp_base+144(FP), R13
-	MOVQ         240(SP), R14
+	MOVQ         248(SP), R14
 	LEAQ         (DX)(R14*1), R12
 	VMOVUPS      4608(DI)(R14*1), Y0
 	VMOVUPS      4640(DI)(R14*1), Y1
@@ -3403,9 +3553,9 @@ steps69:
 	VCVTDQ2PS    19744(R13), Y0
 	VFMADD213PS  32(R12), Y1, Y0
 	VMOVUPS      Y0, 32(R12)
-	ADDQ         $+64, 240(SP)
-	CMPQ         240(SP), $+128
-	JLT          strip67
+	ADDQ         $+64, 248(SP)
+	CMPQ         248(SP), $+128
+	JLT          strip91
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -3414,13 +3564,13 @@ steps69:
 	ADDQ         R10, AX
 	ADDQ         $+4736, DI
 	ADDQ         $0x14, SI
-	DECQ         184(SP)
-	JNE          block66
-	IMUL3Q       $+4736, 168(SP), R11
+	DECQ         192(SP)
+	JNE          block90
+	IMUL3Q       $+4736, 176(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 168(SP), R11
+	IMUL3Q       $+128, 176(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 168(SP), R11
+	IMUL3Q       $+20, 176(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -3437,23 +3587,41 @@ steps69:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x05, 176(SP)
-	JMP          tiles56
+	SUBQ         $0x05, 184(SP)
+	JMP          tiles74
 
-rows65:
+rows86:
 	CMPQ R11, $+4
-	JNE  rows70
+	JNE  rows94
 
 	// Tile of 4 rows.
-	LEAQ (BX)(R8*2), R11
-	ADDQ R8, R11
-	MOVQ 168(SP), R12
-	MOVQ R12, 184(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   176(SP), R12
+	MOVQ   R12, 192(SP)
+	CMPQ   (SP), $0x00
+	JE     added95
+	MOVQ   $+4, R12
+	MOVQ   DX, R13
+	VXORPS Y0, Y0, Y0
+	TESTQ  R12, R12
+	JLE    done97
 
-block71:
-	MOVQ $+0, 256(SP)
+loop96:
+	VMOVUPS Y0, (R13)
+	VMOVUPS Y0, 32(R13)
+	VMOVUPS Y0, 64(R13)
+	VMOVUPS Y0, 96(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop96
 
-strip72:
+done97:
+added95:
+block98:
+	MOVQ $+0, 264(SP)
+
+strip99:
 	MOVQ    tmp_base+144(FP), R12
 	VXORPS  Y0, Y0, Y0
 	VMOVDQU Y0, 19456(R12)
@@ -3464,12 +3632,12 @@ strip72:
 	VMOVDQU Y0, 19616(R12)
 	VMOVDQU Y0, 19648(R12)
 	VMOVDQU Y0, 19680(R12)
-	MOVQ    256(SP), R13
+	MOVQ    264(SP), R13
 	LEAQ    (DI)(R13*1), R12
 	LEAQ    4096(DI)(R13*1), R13
-	MOVQ    $+4, 264(SP)
+	MOVQ    $+4, 272(SP)
 
-part73:
+part100:
 	MOVQ         SI, R14
 	VPBROADCASTD 4(R14), Y0
 	VPSLLD       $0x10, Y0, Y0
@@ -3488,7 +3656,7 @@ part73:
 	VMOVDQA      Y6, Y7
 	MOVQ         $+2, R14
 
-steps74:
+steps101:
 	VMOVDQU      (R12), Y8
 	VMOVDQU      32(R12), Y9
 	VPBROADCASTD (BX), Y10
@@ -3585,7 +3753,7 @@ steps74:
 	ADDQ         $+16, R11
 	ADDQ         $+512, R12
 	DECQ         R14
-	JNE          steps74
+	JNE          steps101
 	MOVQ         tmp_base+144(FP), R14
 	VPMADDWD     (R13), Y0, Y0
 	VPADDD       19456(R14), Y0, Y0
@@ -3613,13 +3781,13 @@ steps74:
 	VMOVDQU      Y7, 19680(R14)
 	ADDQ         $+128, R13
 	ADDQ         $0x04, SI
-	DECQ         264(SP)
-	JNE          part73
+	DECQ         272(SP)
+	JNE          part100
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	SUBQ         $0x10, SI
 	MOVQ         tmp_base+144(FP), R13
-	MOVQ         256(SP), R14
+	MOVQ         264(SP), R14
 	LEAQ         (DX)(R14*1), R12
 	VMOVUPS      4608(DI)(R14*1), Y0
 	VMOVUPS      4640(DI)(R14*1), Y1
@@ -3650,9 +3818,9 @@ steps74:
 	VCVTDQ2PS    19680(R13), Y0
 	VFMADD213PS  32(R12), Y1, Y0
 	VMOVUPS      Y0, 32(R12)
-	ADDQ         $+64, 256(SP)
-	CMPQ         256(SP), $+128
-	JLT          strip72
+	ADDQ         $+64, 264(SP)
+	CMPQ         264(SP), $+128
+	JLT          strip99
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -3661,13 +3829,13 @@ steps74:
 	ADDQ         R10, AX
 	ADDQ         $+4736, DI
 	ADDQ         $0x14, SI
-	DECQ         184(SP)
-	JNE          block71
-	IMUL3Q       $+4736, 168(SP), R11
+	DECQ         192(SP)
+	JNE          block98
+	IMUL3Q       $+4736, 176(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 168(SP), R11
+	IMUL3Q       $+128, 176(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 168(SP), R11
+	IMUL3Q       $+20, 176(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -3681,21 +3849,39 @@ steps74:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x04, 176(SP)
-	JMP          tiles56
+	SUBQ         $0x04, 184(SP)
+	JMP          tiles74
 
-rows70:
+rows94:
 	CMPQ R11, $+3
-	JNE  rows75
+	JNE  rows102
 
 	// Tile of 3 rows.
-	MOVQ 168(SP), R11
-	MOVQ R11, 184(SP)
+	MOVQ   176(SP), R11
+	MOVQ   R11, 192(SP)
+	CMPQ   (SP), $0x00
+	JE     added103
+	MOVQ   $+3, R11
+	MOVQ   DX, R12
+	VXORPS Y0, Y0, Y0
+	TESTQ  R11, R11
+	JLE    done105
 
-block76:
-	MOVQ $+0, 272(SP)
+loop104:
+	VMOVUPS Y0, (R12)
+	VMOVUPS Y0, 32(R12)
+	VMOVUPS Y0, 64(R12)
+	VMOVUPS Y0, 96(R12)
+	ADDQ    CX, R12
+	DECQ    R11
+	JNE     loop104
 
-strip77:
+done105:
+added103:
+block106:
+	MOVQ $+0, 280(SP)
+
+strip107:
 	MOVQ    tmp_base+144(FP), R11
 	VXORPS  Y0, Y0, Y0
 	VMOVDQU Y0, 19456(R11)
@@ -3704,12 +3890,12 @@ strip77:
 	VMOVDQU Y0, 19552(R11)
 	VMOVDQU Y0, 19584(R11)
 	VMOVDQU Y0, 19616(R11)
-	MOVQ    272(SP), R12
+	MOVQ    280(SP), R12
 	LEAQ    (DI)(R12*1), R11
 	LEAQ    4096(DI)(R12*1), R12
-	MOVQ    $+4, 280(SP)
+	MOVQ    $+4, 288(SP)
 
-part78:
+part108:
 	MOVQ         SI, R13
 	VPBROADCASTD 4(R13), Y0
 	VPSLLD       $0x10, Y0, Y0
@@ -3724,7 +3910,7 @@ part78:
 	VMOVDQA      Y4, Y5
 	MOVQ         $+2, R13
 
-steps79:
+steps109:
 	VMOVDQU      (R11), Y6
 	VMOVDQU      32(R11), Y7
 	VPBROADCASTD (BX), Y8
@@ -3800,7 +3986,7 @@ steps79:
 	ADDQ         $+16, BX
 	ADDQ         $+512, R11
 	DECQ         R13
-	JNE          steps79
+	JNE          steps109
 	MOVQ         tmp_base+144(FP), R13
 	VPMADDWD     (R12), Y0, Y0
 	VPADDD       19456(R13), Y0, Y0
@@ -3822,12 +4008,12 @@ steps79:
 	VMOVDQU      Y5, 19616(R13)
 	ADDQ         $+128, R12
 	ADDQ         $0x04, SI
-	DECQ         280(SP)
-	JNE          part78
+	DECQ         288(SP)
+	JNE          part108
 	ADDQ         $-128, BX
 	SUBQ         $0x10, SI
 	MOVQ         tmp_base+144(FP), R12
-	MOVQ         272(SP), R13
+	MOVQ         280(SP), R13
 	LEAQ         (DX)(R13*1), R11
 	VMOVUPS      4608(DI)(R13*1), Y0
 	VMOVUPS      4640(DI)(R13*1), Y1
@@ -3851,9 +4037,9 @@ steps79:
 	VCVTDQ2PS    19616(R12), Y0
 	VFMADD213PS  32(R11), Y1, Y0
 	VMOVUPS      Y0, 32(R11)
-	ADDQ         $+64, 272(SP)
-	CMPQ         272(SP), $+128
-	JLT          strip77
+	ADDQ         $+64, 280(SP)
+	CMPQ         280(SP), $+128
+	JLT          strip107
 	ADDQ         $+128, BX
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
@@ -3861,13 +4047,13 @@ steps79:
 	ADDQ         R10, AX
 	ADDQ         $+4736, DI
 	ADDQ         $0x14, SI
-	DECQ         184(SP)
-	JNE          block76
-	IMUL3Q       $+4736, 168(SP), R11
+	DECQ         192(SP)
+	JNE          block106
+	IMUL3Q       $+4736, 176(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 168(SP), R11
+	IMUL3Q       $+128, 176(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 168(SP), R11
+	IMUL3Q       $+20, 176(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -3878,21 +4064,22 @@ steps79:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x03, 176(SP)
-	JMP          tiles56
+	SUBQ         $0x03, 184(SP)
+	JMP          tiles74
 
-rows75:
-done59:
-	IMUL3Q $+128, 168(SP), BX
-	ADDQ   200(SP), BX
-	IMUL3Q $+20, 168(SP), SI
-	ADDQ   208(SP), SI
-	IMUL3Q $+2176, 168(SP), DI
-	ADDQ   216(SP), DI
-	MOVQ   192(SP), R11
-	JMP    segment48
+rows102:
+done77:
+	IMUL3Q $+128, 176(SP), BX
+	ADDQ   208(SP), BX
+	IMUL3Q $+20, 176(SP), SI
+	ADDQ   216(SP), SI
+	IMUL3Q $+2176, 176(SP), DI
+	ADDQ   224(SP), DI
+	MOVQ   $+0, (SP)
+	MOVQ   200(SP), R11
+	JMP    segment66
 
-done51:
+done69:
 done5:
 	VZEROUPPER
 	RET

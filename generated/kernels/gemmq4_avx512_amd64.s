@@ -6,17 +6,22 @@
 
 // func gemmQ4_avx512(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, tmp []byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VNNI, MMX+
-TEXT ·gemmQ4_avx512(SB), NOSPLIT, $136-168
-	MOVQ   dst_base+0(FP), DX
-	MOVQ   rows+128(FP), AX
-	MOVQ   ldd+24(FP), CX
-	SHLQ   $0x02, CX
-	CMPB   acc+136(FP), $0x00
-	JNE    keep1
-	MOVQ   AX, AX
-	VXORPS Z0, Z0, Z0
-	TESTQ  AX, AX
-	JLE    done3
+TEXT ·gemmQ4_avx512(SB), NOSPLIT, $144-168
+	MOVQ    dst_base+0(FP), DX
+	MOVQ    rows+128(FP), AX
+	MOVQ    ldd+24(FP), CX
+	SHLQ    $0x02, CX
+	MOVBQZX acc+136(FP), BX
+	XORQ    $0x01, BX
+	MOVQ    BX, (SP)
+	CMPQ    blocks+120(FP), $0x00
+	JG      keep1
+	TESTQ   BX, BX
+	JE      keep1
+	MOVQ    DX, DX
+	VXORPS  Z0, Z0, Z0
+	TESTQ   AX, AX
+	JLE     done3
 
 loop2:
 	VMOVUPS Z0, (DX)
@@ -56,7 +61,7 @@ none6:
 
 none7:
 	MOVQ  blocks+120(FP), R11
-	MOVQ  R11, (SP)
+	MOVQ  R11, 8(SP)
 	CMPQ  rows+128(FP), $0x06
 	JLE   single8
 	MOVQ  $+8, R12
@@ -77,21 +82,21 @@ none9:
 	DIVQ  R13
 
 none10:
-	MOVQ AX, (SP)
+	MOVQ AX, 8(SP)
 
 single8:
-	MOVQ R11, 32(SP)
+	MOVQ R11, 40(SP)
 
 segment11:
 	TESTQ R11, R11
 	JLE   done14
-	CMPQ  R11, (SP)
+	CMPQ  R11, 8(SP)
 	JLE   whole12
-	MOVQ  (SP), R11
+	MOVQ  8(SP), R11
 
 whole12:
-	MOVQ   R11, 8(SP)
-	SUBQ   R11, 32(SP)
+	MOVQ   R11, 16(SP)
+	SUBQ   R11, 40(SP)
 	MOVQ   $+8192, AX
 	CMPQ   rows+128(FP), $0x02
 	JLE    asked13
@@ -102,15 +107,15 @@ whole12:
 
 asked13:
 	ADDQ DI, AX
-	MOVQ BX, 40(SP)
-	MOVQ SI, 48(SP)
-	MOVQ DI, 56(SP)
+	MOVQ BX, 48(SP)
+	MOVQ SI, 56(SP)
+	MOVQ DI, 64(SP)
 	MOVQ dst_base+0(FP), DX
 	MOVQ rows+128(FP), R11
-	MOVQ R11, 16(SP)
+	MOVQ R11, 24(SP)
 
 tiles15:
-	MOVQ  16(SP), R11
+	MOVQ  24(SP), R11
 	TESTQ R11, R11
 	JLE   done18
 	CMPQ  R11, $0x06
@@ -129,12 +134,28 @@ one16:
 	JNE  rows19
 
 	// Tile of 6 rows.
-	LEAQ (BX)(R8*2), R11
-	ADDQ R8, R11
-	MOVQ 8(SP), R12
-	MOVQ R12, 24(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   16(SP), R12
+	MOVQ   R12, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added20
+	MOVQ   $+6, R12
+	MOVQ   DX, R13
+	VXORPS Z0, Z0, Z0
+	TESTQ  R12, R12
+	JLE    done22
 
-block20:
+loop21:
+	VMOVUPS Z0, (R13)
+	VMOVUPS Z0, 64(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop21
+
+done22:
+added20:
+block23:
 	VPBROADCASTD nibble_avx512<>+0(SB), Z0
 	VPBROADCASTD lowWord_avx512<>+0(SB), Z1
 	MOVQ         DI, R12
@@ -154,7 +175,7 @@ block20:
 	VXORPS       Z15, Z15, Z15
 	MOVQ         $+4, R13
 
-part21:
+part24:
 	ADDQ         $0x04, SI
 	MOVQ         SI, R14
 	VPBROADCASTD (R14), Z16
@@ -382,7 +403,7 @@ part21:
 	ADDQ         $+32, R11
 	ADDQ         $+512, R12
 	DECQ         R13
-	JNE          part21
+	JNE          part24
 	SUBQ         $0x10, SI
 	MOVQ         DX, R12
 	VPBROADCASTD q4Scale_avx512<>+0(SB), Z2
@@ -437,13 +458,13 @@ part21:
 	ADDQ         R10, AX
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
-	DECQ         24(SP)
-	JNE          block20
-	IMUL3Q       $+2176, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block23
+	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 8(SP), R11
+	IMUL3Q       $+20, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -463,20 +484,36 @@ part21:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x06, 16(SP)
+	SUBQ         $0x06, 24(SP)
 	JMP          tiles15
 
 rows19:
 	CMPQ R11, $+5
-	JNE  rows22
+	JNE  rows25
 
 	// Tile of 5 rows.
-	LEAQ (BX)(R8*2), R11
-	ADDQ R8, R11
-	MOVQ 8(SP), R12
-	MOVQ R12, 24(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   16(SP), R12
+	MOVQ   R12, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added26
+	MOVQ   $+5, R12
+	MOVQ   DX, R13
+	VXORPS Z0, Z0, Z0
+	TESTQ  R12, R12
+	JLE    done28
 
-block23:
+loop27:
+	VMOVUPS Z0, (R13)
+	VMOVUPS Z0, 64(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop27
+
+done28:
+added26:
+block29:
 	VPBROADCASTD nibble_avx512<>+0(SB), Z0
 	VPBROADCASTD lowWord_avx512<>+0(SB), Z1
 	MOVQ         DI, R12
@@ -494,7 +531,7 @@ block23:
 	VXORPS       Z13, Z13, Z13
 	MOVQ         $+4, R13
 
-part24:
+part30:
 	ADDQ         $0x04, SI
 	MOVQ         SI, R14
 	VPBROADCASTD (R14), Z14
@@ -693,7 +730,7 @@ part24:
 	ADDQ         $+32, R11
 	ADDQ         $+512, R12
 	DECQ         R13
-	JNE          part24
+	JNE          part30
 	SUBQ         $0x10, SI
 	MOVQ         DX, R12
 	VPBROADCASTD q4Scale_avx512<>+0(SB), Z2
@@ -741,13 +778,13 @@ part24:
 	ADDQ         R10, AX
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
-	DECQ         24(SP)
-	JNE          block23
-	IMUL3Q       $+2176, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block29
+	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 8(SP), R11
+	IMUL3Q       $+20, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -764,20 +801,36 @@ part24:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x05, 16(SP)
+	SUBQ         $0x05, 24(SP)
 	JMP          tiles15
 
-rows22:
+rows25:
 	CMPQ R11, $+4
-	JNE  rows25
+	JNE  rows31
 
 	// Tile of 4 rows.
-	LEAQ (BX)(R8*2), R11
-	ADDQ R8, R11
-	MOVQ 8(SP), R12
-	MOVQ R12, 24(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   16(SP), R12
+	MOVQ   R12, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added32
+	MOVQ   $+4, R12
+	MOVQ   DX, R13
+	VXORPS Z0, Z0, Z0
+	TESTQ  R12, R12
+	JLE    done34
 
-block26:
+loop33:
+	VMOVUPS Z0, (R13)
+	VMOVUPS Z0, 64(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop33
+
+done34:
+added32:
+block35:
 	VPBROADCASTD nibble_avx512<>+0(SB), Z0
 	VPBROADCASTD lowWord_avx512<>+0(SB), Z1
 	MOVQ         DI, R12
@@ -793,7 +846,7 @@ block26:
 	VXORPS       Z11, Z11, Z11
 	MOVQ         $+4, R13
 
-part27:
+part36:
 	ADDQ         $0x04, SI
 	MOVQ         SI, R14
 	VPBROADCASTD (R14), Z12
@@ -979,7 +1032,7 @@ part27:
 	ADDQ         $+32, R11
 	ADDQ         $+512, R12
 	DECQ         R13
-	JNE          part27
+	JNE          part36
 	SUBQ         $0x10, SI
 	MOVQ         DX, R12
 	VPBROADCASTD q4Scale_avx512<>+0(SB), Z2
@@ -1020,13 +1073,13 @@ part27:
 	ADDQ         R10, AX
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
-	DECQ         24(SP)
-	JNE          block26
-	IMUL3Q       $+2176, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block35
+	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 8(SP), R11
+	IMUL3Q       $+20, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -1040,18 +1093,34 @@ part27:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x04, 16(SP)
+	SUBQ         $0x04, 24(SP)
 	JMP          tiles15
 
-rows25:
+rows31:
 	CMPQ R11, $+3
-	JNE  rows28
+	JNE  rows37
 
 	// Tile of 3 rows.
-	MOVQ 8(SP), R11
-	MOVQ R11, 24(SP)
+	MOVQ   16(SP), R11
+	MOVQ   R11, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added38
+	MOVQ   $+3, R11
+	MOVQ   DX, R12
+	VXORPS Z0, Z0, Z0
+	TESTQ  R11, R11
+	JLE    done40
 
-block29:
+loop39:
+	VMOVUPS Z0, (R12)
+	VMOVUPS Z0, 64(R12)
+	ADDQ    CX, R12
+	DECQ    R11
+	JNE     loop39
+
+done40:
+added38:
+block41:
 	VPBROADCASTD nibble_avx512<>+0(SB), Z0
 	VPBROADCASTD lowWord_avx512<>+0(SB), Z1
 	MOVQ         DI, R11
@@ -1065,7 +1134,7 @@ block29:
 	VXORPS       Z9, Z9, Z9
 	MOVQ         $+4, R12
 
-part30:
+part42:
 	ADDQ         $0x04, SI
 	MOVQ         SI, R13
 	VPBROADCASTD (R13), Z10
@@ -1217,7 +1286,7 @@ part30:
 	ADDQ         $+32, BX
 	ADDQ         $+512, R11
 	DECQ         R12
-	JNE          part30
+	JNE          part42
 	SUBQ         $0x10, SI
 	MOVQ         DX, R11
 	VPBROADCASTD q4Scale_avx512<>+0(SB), Z2
@@ -1251,13 +1320,13 @@ part30:
 	ADDQ         R10, AX
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
-	DECQ         24(SP)
-	JNE          block29
-	IMUL3Q       $+2176, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block41
+	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 8(SP), R11
+	IMUL3Q       $+20, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -1268,18 +1337,34 @@ part30:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x03, 16(SP)
+	SUBQ         $0x03, 24(SP)
 	JMP          tiles15
 
-rows28:
+rows37:
 	CMPQ R11, $+2
-	JNE  rows31
+	JNE  rows43
 
 	// Tile of 2 rows.
-	MOVQ 8(SP), R11
-	MOVQ R11, 24(SP)
+	MOVQ   16(SP), R11
+	MOVQ   R11, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added44
+	MOVQ   $+2, R11
+	MOVQ   DX, R12
+	VXORPS Z0, Z0, Z0
+	TESTQ  R11, R11
+	JLE    done46
 
-block32:
+loop45:
+	VMOVUPS Z0, (R12)
+	VMOVUPS Z0, 64(R12)
+	ADDQ    CX, R12
+	DECQ    R11
+	JNE     loop45
+
+done46:
+added44:
+block47:
 	VPBROADCASTD nibble_avx512<>+0(SB), Z0
 	VPBROADCASTD lowWord_avx512<>+0(SB), Z1
 	MOVQ         DI, R11
@@ -1291,7 +1376,7 @@ block32:
 	VXORPS       Z7, Z7, Z7
 	MOVQ         $+4, R12
 
-part33:
+part48:
 	ADDQ         $0x04, SI
 	MOVQ         SI, R13
 	VPBROADCASTD (R13), Z8
@@ -1410,7 +1495,7 @@ part33:
 	ADDQ         $+32, BX
 	ADDQ         $+512, R11
 	DECQ         R12
-	JNE          part33
+	JNE          part48
 	SUBQ         $0x10, SI
 	MOVQ         DX, R11
 	VPBROADCASTD q4Scale_avx512<>+0(SB), Z2
@@ -1437,13 +1522,13 @@ part33:
 	ADDQ         R10, AX
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
-	DECQ         24(SP)
-	JNE          block32
-	IMUL3Q       $+2176, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block47
+	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 8(SP), R11
+	IMUL3Q       $+20, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -1451,18 +1536,34 @@ part33:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x02, 16(SP)
+	SUBQ         $0x02, 24(SP)
 	JMP          tiles15
 
-rows31:
+rows43:
 	CMPQ R11, $+1
-	JNE  rows34
+	JNE  rows49
 
 	// Tile of 1 rows.
-	MOVQ 8(SP), R11
-	MOVQ R11, 24(SP)
+	MOVQ   16(SP), R11
+	MOVQ   R11, 32(SP)
+	CMPQ   (SP), $0x00
+	JE     added50
+	MOVQ   $+1, R11
+	MOVQ   DX, R12
+	VXORPS Z0, Z0, Z0
+	TESTQ  R11, R11
+	JLE    done52
 
-block35:
+loop51:
+	VMOVUPS Z0, (R12)
+	VMOVUPS Z0, 64(R12)
+	ADDQ    CX, R12
+	DECQ    R11
+	JNE     loop51
+
+done52:
+added50:
+block53:
 	VPBROADCASTD nibble_avx512<>+0(SB), Z0
 	VPBROADCASTD lowWord_avx512<>+0(SB), Z1
 	MOVQ         DI, R11
@@ -1472,7 +1573,7 @@ block35:
 	VXORPS       Z5, Z5, Z5
 	MOVQ         $+4, R12
 
-part36:
+part54:
 	ADDQ         $0x04, SI
 	MOVQ         SI, R13
 	VPBROADCASTD (R13), Z6
@@ -1558,7 +1659,7 @@ part36:
 	ADDQ         $+32, BX
 	ADDQ         $+512, R11
 	DECQ         R12
-	JNE          part36
+	JNE          part54
 	SUBQ         $0x10, SI
 	MOVQ         DX, R11
 	VPBROADCASTD q4Scale_avx512<>+0(SB), Z2
@@ -1578,29 +1679,30 @@ part36:
 	ADDQ         R10, AX
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
-	DECQ         24(SP)
-	JNE          block35
-	IMUL3Q       $+2176, 8(SP), R11
+	DECQ         32(SP)
+	JNE          block53
+	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 8(SP), R11
+	IMUL3Q       $+128, 16(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 8(SP), R11
+	IMUL3Q       $+20, 16(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x01, 16(SP)
+	SUBQ         $0x01, 24(SP)
 	JMP          tiles15
 
-rows34:
+rows49:
 done18:
-	IMUL3Q $+128, 8(SP), BX
-	ADDQ   40(SP), BX
-	IMUL3Q $+20, 8(SP), SI
-	ADDQ   48(SP), SI
-	IMUL3Q $+2176, 8(SP), DI
-	ADDQ   56(SP), DI
-	MOVQ   32(SP), R11
+	IMUL3Q $+128, 16(SP), BX
+	ADDQ   48(SP), BX
+	IMUL3Q $+20, 16(SP), SI
+	ADDQ   56(SP), SI
+	IMUL3Q $+2176, 16(SP), DI
+	ADDQ   64(SP), DI
+	MOVQ   $+0, (SP)
+	MOVQ   40(SP), R11
 	JMP    segment11
 
 done14:
@@ -1611,87 +1713,87 @@ many4:
 	MOVQ  $+6, R10
 	XORQ  R11, R11
 	TESTQ R10, R10
-	JE    none37
+	JE    none55
 	LEAQ  -1(AX)(R10*1), AX
 	XORL  DX, DX
 	DIVQ  R10
 	MOVQ  AX, R11
 
-none37:
+none55:
 	MOVQ  $+64, AX
 	XORQ  R10, R10
 	TESTQ R11, R11
-	JE    none38
+	JE    none56
 	LEAQ  -1(AX)(R11*1), AX
 	XORL  DX, DX
 	DIVQ  R11
 	MOVQ  AX, R10
 
-none38:
-	MOVQ  $+0, 64(SP)
+none56:
+	MOVQ  $+0, 72(SP)
 	CMPQ  R11, $0x05
-	JL    few39
-	MOVQ  $+1, 64(SP)
+	JL    few57
+	MOVQ  $+1, 72(SP)
 	MOVQ  $+272, AX
 	XORQ  DX, DX
 	TESTQ R11, R11
-	JE    none40
+	JE    none58
 	LEAQ  -1(AX)(R11*1), AX
 	XORL  DX, DX
 	DIVQ  R11
 	MOVQ  AX, DX
 
-none40:
+none58:
 	MOVQ DX, R10
 
-few39:
+few57:
 	MOVQ  blocks+120(FP), R11
 	MOVQ  $+4, R12
 	XORQ  R13, R13
 	TESTQ R12, R12
-	JE    none42
+	JE    none60
 	LEAQ  -1(R11)(R12*1), AX
 	XORL  DX, DX
 	DIVQ  R12
 	MOVQ  AX, R13
 
-none42:
+none60:
 	XORQ  AX, AX
 	TESTQ R13, R13
-	JE    none43
+	JE    none61
 	LEAQ  -1(R11)(R13*1), AX
 	XORL  DX, DX
 	DIVQ  R13
 
-none43:
-	MOVQ AX, 72(SP)
-	MOVQ R11, 104(SP)
+none61:
+	MOVQ AX, 80(SP)
+	MOVQ R11, 112(SP)
 
-segment44:
+segment62:
 	TESTQ R11, R11
-	JLE   done47
-	CMPQ  R11, 72(SP)
-	JLE   whole45
-	MOVQ  72(SP), R11
+	JLE   done65
+	CMPQ  R11, 80(SP)
+	JLE   whole63
+	MOVQ  80(SP), R11
 
-whole45:
-	MOVQ         R11, 80(SP)
-	SUBQ         R11, 104(SP)
+whole63:
+	MOVQ         R11, 88(SP)
+	SUBQ         R11, 112(SP)
 	IMUL3Q       $+2176, R11, AX
 	ADDQ         DI, AX
-	MOVQ         BX, 112(SP)
-	MOVQ         SI, 120(SP)
-	MOVQ         DI, 128(SP)
+	MOVQ         BX, 120(SP)
+	MOVQ         SI, 128(SP)
+	MOVQ         DI, 136(SP)
 	VPBROADCASTD nibble_avx512<>+0(SB), Z0
 	VPBROADCASTD q4BF16_avx512<>+0(SB), Z1
 	VMOVDQU32    factorSize_avx512<>+0(SB), Z2
 	VMOVDQU32    factorShift_avx512<>+0(SB), Z3
 	MOVQ         tmp_base+144(FP), DX
-	MOVQ         80(SP), R11
+	MOVQ         88(SP), R11
 	TESTQ        R11, R11
-	JLE          done49
+	JLE          done67
 
-loop48:
+loop66:
 	MOVQ      DI, R12
 	MOVQ      DX, R13
 	VMOVDQU32 (DI), Z4
@@ -1704,9 +1806,9 @@ loop48:
 	VPMOVDW   Z6, 4128(DX)
 	MOVQ      $+4, R14
 	TESTQ     R14, R14
-	JLE       done51
+	JLE       done69
 
-loop50:
+loop68:
 	VMOVDQA32  Z4, Z6
 	VPERMI2D   factorSize_avx512<>+64(SB), Z2, Z6
 	VMOVDQA32  Z4, Z7
@@ -1804,46 +1906,63 @@ loop50:
 	ADDQ       $+512, R12
 	ADDQ       $+1024, R13
 	DECQ       R14
-	JNE        loop50
+	JNE        loop68
 
-done51:
+done69:
 	ADDQ $+2176, DI
 	ADDQ $+4160, DX
 	DECQ R11
-	JNE  loop48
+	JNE  loop66
 
-done49:
+done67:
 	MOVQ tmp_base+144(FP), DI
 	MOVQ dst_base+0(FP), DX
 	MOVQ rows+128(FP), R11
-	MOVQ R11, 88(SP)
+	MOVQ R11, 96(SP)
 
-tiles52:
-	MOVQ  88(SP), R11
+tiles70:
+	MOVQ  96(SP), R11
 	TESTQ R11, R11
-	JLE   done55
+	JLE   done73
 	CMPQ  R11, $0x06
-	JLE   one53
+	JLE   one71
 	CMPQ  R11, $0x0c
-	JLE   two54
+	JLE   two72
 	MOVQ  $+6, R11
-	JMP   one53
+	JMP   one71
 
-two54:
+two72:
 	INCQ R11
 	SHRQ $0x01, R11
 
-one53:
+one71:
 	CMPQ R11, $+6
-	JNE  rows56
-	CMPQ 64(SP), $0x00
-	JE   dense57
+	JNE  rows74
+	CMPQ 72(SP), $0x00
+	JE   dense75
 
 	// Tile of 6 rows, one of many.
-	LEAQ         (BX)(R8*2), R11
-	ADDQ         R8, R11
-	MOVQ         80(SP), R12
-	MOVQ         R12, 96(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   88(SP), R12
+	MOVQ   R12, 104(SP)
+	CMPQ   (SP), $0x00
+	JE     added76
+	MOVQ   $+6, R12
+	MOVQ   DX, R13
+	VXORPS Z0, Z0, Z0
+	TESTQ  R12, R12
+	JLE    done78
+
+loop77:
+	VMOVUPS Z0, (R13)
+	VMOVUPS Z0, 64(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop77
+
+done78:
+added76:
 	MOVQ         SI, R12
 	VPBROADCASTD (R12), Z0
 	VMOVDQA32    Z0, Z1
@@ -1865,7 +1984,7 @@ one53:
 	MOVQ         DI, R13
 	MOVQ         $+4, R12
 
-steps58:
+steps79:
 	VMOVDQU32    (R13), Z12
 	VMOVDQU32    64(R13), Z13
 	PREFETCHT0   (AX)
@@ -2034,10 +2153,10 @@ steps58:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	DECQ         R12
-	JNE          steps58
+	JNE          steps79
 	ADDQ         $0x14, SI
-	DECQ         96(SP)
-	JE           last59
+	DECQ         104(SP)
+	JE           last80
 	MOVQ         SI, R12
 	VMOVDQA32    Z0, Z12
 	VMOVDQA32    Z1, Z13
@@ -2284,9 +2403,9 @@ steps58:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	MOVQ         $+3, R12
-	JMP          steps58
+	JMP          steps79
 
-last59:
+last80:
 	VPMOVZXWD   (R13), Z12
 	VPSLLD      $0x10, Z12, Z12
 	VPMOVZXWD   32(R13), Z13
@@ -2335,9 +2454,9 @@ last59:
 	VFMADD213PS 64(R11), Z13, Z11
 	VMOVUPS     Z11, 64(R11)
 	ADDQ        CX, R11
-	IMUL3Q      $+128, 80(SP), R11
+	IMUL3Q      $+128, 88(SP), R11
 	SUBQ        R11, BX
-	IMUL3Q      $+20, 80(SP), R11
+	IMUL3Q      $+20, 88(SP), R11
 	SUBQ        R11, SI
 	ADDQ        R8, BX
 	ADDQ        CX, DX
@@ -2357,15 +2476,32 @@ last59:
 	ADDQ        R8, BX
 	ADDQ        CX, DX
 	LEAQ        (SI)(R9*4), SI
-	SUBQ        $0x06, 88(SP)
-	JMP         tiles52
+	SUBQ        $0x06, 96(SP)
+	JMP         tiles70
 
-dense57:
+dense75:
 	// Tile of 6 rows.
-	LEAQ         (BX)(R8*2), R11
-	ADDQ         R8, R11
-	MOVQ         80(SP), R12
-	MOVQ         R12, 96(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   88(SP), R12
+	MOVQ   R12, 104(SP)
+	CMPQ   (SP), $0x00
+	JE     added81
+	MOVQ   $+6, R12
+	MOVQ   DX, R13
+	VXORPS Z0, Z0, Z0
+	TESTQ  R12, R12
+	JLE    done83
+
+loop82:
+	VMOVUPS Z0, (R13)
+	VMOVUPS Z0, 64(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop82
+
+done83:
+added81:
 	MOVQ         SI, R12
 	VPBROADCASTD (R12), Z0
 	VMOVDQA32    Z0, Z1
@@ -2387,7 +2523,7 @@ dense57:
 	MOVQ         DI, R13
 	MOVQ         $+4, R12
 
-steps60:
+steps84:
 	VMOVDQU32    (R13), Z12
 	VMOVDQU32    64(R13), Z13
 	PREFETCHT0   (AX)
@@ -2568,14 +2704,14 @@ steps60:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	DECQ         R12
-	JNE          steps60
+	JNE          steps84
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	ADDQ         $0x14, SI
-	DECQ         96(SP)
-	JE           last61
+	DECQ         104(SP)
+	JE           last85
 	MOVQ         SI, R12
 	VMOVDQA32    Z0, Z12
 	VMOVDQA32    Z1, Z13
@@ -2834,9 +2970,9 @@ steps60:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	MOVQ         $+3, R12
-	JMP          steps60
+	JMP          steps84
 
-last61:
+last85:
 	VPMOVZXWD   (R13), Z12
 	VPSLLD      $0x10, Z12, Z12
 	VPMOVZXWD   32(R13), Z13
@@ -2885,9 +3021,9 @@ last61:
 	VFMADD213PS 64(R11), Z13, Z11
 	VMOVUPS     Z11, 64(R11)
 	ADDQ        CX, R11
-	IMUL3Q      $+128, 80(SP), R11
+	IMUL3Q      $+128, 88(SP), R11
 	SUBQ        R11, BX
-	IMUL3Q      $+20, 80(SP), R11
+	IMUL3Q      $+20, 88(SP), R11
 	SUBQ        R11, SI
 	ADDQ        R8, BX
 	ADDQ        CX, DX
@@ -2907,18 +3043,35 @@ last61:
 	ADDQ        R8, BX
 	ADDQ        CX, DX
 	LEAQ        (SI)(R9*4), SI
-	SUBQ        $0x06, 88(SP)
-	JMP         tiles52
+	SUBQ        $0x06, 96(SP)
+	JMP         tiles70
 
-rows56:
+rows74:
 	CMPQ R11, $+5
-	JNE  rows62
+	JNE  rows86
 
 	// Tile of 5 rows.
-	LEAQ         (BX)(R8*2), R11
-	ADDQ         R8, R11
-	MOVQ         80(SP), R12
-	MOVQ         R12, 96(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   88(SP), R12
+	MOVQ   R12, 104(SP)
+	CMPQ   (SP), $0x00
+	JE     added87
+	MOVQ   $+5, R12
+	MOVQ   DX, R13
+	VXORPS Z0, Z0, Z0
+	TESTQ  R12, R12
+	JLE    done89
+
+loop88:
+	VMOVUPS Z0, (R13)
+	VMOVUPS Z0, 64(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop88
+
+done89:
+added87:
 	MOVQ         SI, R12
 	VPBROADCASTD (R12), Z0
 	VMOVDQA32    Z0, Z1
@@ -2937,7 +3090,7 @@ rows56:
 	MOVQ         DI, R13
 	MOVQ         $+4, R12
 
-steps63:
+steps90:
 	VMOVDQU32    (R13), Z10
 	VMOVDQU32    64(R13), Z11
 	PREFETCHT0   (AX)
@@ -3094,14 +3247,14 @@ steps63:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	DECQ         R12
-	JNE          steps63
+	JNE          steps90
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	ADDQ         $0x14, SI
-	DECQ         96(SP)
-	JE           last64
+	DECQ         104(SP)
+	JE           last91
 	MOVQ         SI, R12
 	VMOVDQA32    Z0, Z10
 	VMOVDQA32    Z1, Z11
@@ -3324,9 +3477,9 @@ steps63:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	MOVQ         $+3, R12
-	JMP          steps63
+	JMP          steps90
 
-last64:
+last91:
 	VPMOVZXWD   (R13), Z10
 	VPSLLD      $0x10, Z10, Z10
 	VPMOVZXWD   32(R13), Z11
@@ -3368,9 +3521,9 @@ last64:
 	VFMADD213PS 64(R11), Z11, Z9
 	VMOVUPS     Z9, 64(R11)
 	ADDQ        CX, R11
-	IMUL3Q      $+128, 80(SP), R11
+	IMUL3Q      $+128, 88(SP), R11
 	SUBQ        R11, BX
-	IMUL3Q      $+20, 80(SP), R11
+	IMUL3Q      $+20, 88(SP), R11
 	SUBQ        R11, SI
 	ADDQ        R8, BX
 	ADDQ        CX, DX
@@ -3387,18 +3540,35 @@ last64:
 	ADDQ        R8, BX
 	ADDQ        CX, DX
 	LEAQ        (SI)(R9*4), SI
-	SUBQ        $0x05, 88(SP)
-	JMP         tiles52
+	SUBQ        $0x05, 96(SP)
+	JMP         tiles70
 
-rows62:
+rows86:
 	CMPQ R11, $+4
-	JNE  rows65
+	JNE  rows92
 
 	// Tile of 4 rows.
-	LEAQ    (BX)(R8*2), R11
-	ADDQ    R8, R11
-	MOVQ    80(SP), R12
-	MOVQ    R12, 96(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   88(SP), R12
+	MOVQ   R12, 104(SP)
+	CMPQ   (SP), $0x00
+	JE     added93
+	MOVQ   $+4, R12
+	MOVQ   DX, R13
+	VXORPS Z0, Z0, Z0
+	TESTQ  R12, R12
+	JLE    done95
+
+loop94:
+	VMOVUPS Z0, (R13)
+	VMOVUPS Z0, 64(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop94
+
+done95:
+added93:
 	MOVQ    DX, R12
 	VMOVUPS (R12), Z0
 	VMOVUPS 64(R12), Z1
@@ -3413,7 +3583,7 @@ rows62:
 	VMOVUPS 64(R12), Z7
 	ADDQ    CX, R12
 
-block66:
+block96:
 	MOVQ         SI, R12
 	VPBROADCASTD (R12), Z8
 	VMOVDQA32    Z8, Z9
@@ -3437,7 +3607,7 @@ block66:
 	MOVQ         DI, R13
 	MOVQ         $+4, R12
 
-steps67:
+steps97:
 	VMOVDQU32    (R13), Z24
 	VMOVDQU32    64(R13), Z25
 	PREFETCHT0   (AX)
@@ -3570,7 +3740,7 @@ steps67:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	DECQ         R12
-	JNE          steps67
+	JNE          steps97
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	PREFETCHT0   (AX)
@@ -3605,8 +3775,8 @@ steps67:
 	VFMADD231PS  Z17, Z15, Z7
 	ADDQ         $+4160, DI
 	ADDQ         $0x14, SI
-	DECQ         96(SP)
-	JNE          block66
+	DECQ         104(SP)
+	JNE          block96
 	MOVQ         DX, R11
 	VMOVUPS      Z0, (R11)
 	VMOVUPS      Z1, 64(R11)
@@ -3620,11 +3790,11 @@ steps67:
 	VMOVUPS      Z6, (R11)
 	VMOVUPS      Z7, 64(R11)
 	ADDQ         CX, R11
-	IMUL3Q       $+4160, 80(SP), R11
+	IMUL3Q       $+4160, 88(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 80(SP), R11
+	IMUL3Q       $+128, 88(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 80(SP), R11
+	IMUL3Q       $+20, 88(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -3638,16 +3808,33 @@ steps67:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x04, 88(SP)
-	JMP          tiles52
+	SUBQ         $0x04, 96(SP)
+	JMP          tiles70
 
-rows65:
+rows92:
 	CMPQ R11, $+3
-	JNE  rows68
+	JNE  rows98
 
 	// Tile of 3 rows.
-	MOVQ    80(SP), R11
-	MOVQ    R11, 96(SP)
+	MOVQ   88(SP), R11
+	MOVQ   R11, 104(SP)
+	CMPQ   (SP), $0x00
+	JE     added99
+	MOVQ   $+3, R11
+	MOVQ   DX, R12
+	VXORPS Z0, Z0, Z0
+	TESTQ  R11, R11
+	JLE    done101
+
+loop100:
+	VMOVUPS Z0, (R12)
+	VMOVUPS Z0, 64(R12)
+	ADDQ    CX, R12
+	DECQ    R11
+	JNE     loop100
+
+done101:
+added99:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Z0
 	VMOVUPS 64(R11), Z1
@@ -3659,7 +3846,7 @@ rows65:
 	VMOVUPS 64(R11), Z5
 	ADDQ    CX, R11
 
-block69:
+block102:
 	MOVQ         SI, R11
 	VPBROADCASTD (R11), Z6
 	VMOVDQA32    Z6, Z7
@@ -3678,7 +3865,7 @@ block69:
 	MOVQ         DI, R12
 	MOVQ         $+4, R11
 
-steps70:
+steps103:
 	VMOVDQU32    (R12), Z18
 	VMOVDQU32    64(R12), Z19
 	PREFETCHT0   (AX)
@@ -3786,7 +3973,7 @@ steps70:
 	ADDQ         $+32, BX
 	ADDQ         $+1024, R12
 	DECQ         R11
-	JNE          steps70
+	JNE          steps103
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	PREFETCHT0   (AX)
@@ -3815,8 +4002,8 @@ steps70:
 	VFMADD231PS  Z13, Z11, Z5
 	ADDQ         $+4160, DI
 	ADDQ         $0x14, SI
-	DECQ         96(SP)
-	JNE          block69
+	DECQ         104(SP)
+	JNE          block102
 	MOVQ         DX, R11
 	VMOVUPS      Z0, (R11)
 	VMOVUPS      Z1, 64(R11)
@@ -3827,11 +4014,11 @@ steps70:
 	VMOVUPS      Z4, (R11)
 	VMOVUPS      Z5, 64(R11)
 	ADDQ         CX, R11
-	IMUL3Q       $+4160, 80(SP), R11
+	IMUL3Q       $+4160, 88(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 80(SP), R11
+	IMUL3Q       $+128, 88(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 80(SP), R11
+	IMUL3Q       $+20, 88(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -3842,21 +4029,22 @@ steps70:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x03, 88(SP)
-	JMP          tiles52
+	SUBQ         $0x03, 96(SP)
+	JMP          tiles70
 
-rows68:
-done55:
-	IMUL3Q $+128, 80(SP), BX
-	ADDQ   112(SP), BX
-	IMUL3Q $+20, 80(SP), SI
-	ADDQ   120(SP), SI
-	IMUL3Q $+2176, 80(SP), DI
-	ADDQ   128(SP), DI
-	MOVQ   104(SP), R11
-	JMP    segment44
+rows98:
+done73:
+	IMUL3Q $+128, 88(SP), BX
+	ADDQ   120(SP), BX
+	IMUL3Q $+20, 88(SP), SI
+	ADDQ   128(SP), SI
+	IMUL3Q $+2176, 88(SP), DI
+	ADDQ   136(SP), DI
+	MOVQ   $+0, (SP)
+	MOVQ   112(SP), R11
+	JMP    segment62
 
-done47:
+done65:
 done5:
 	VZEROUPPER
 	RET

@@ -6,17 +6,22 @@
 
 // func gemmQ8_avx512(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VNNI, MMX+
-TEXT ·gemmQ8_avx512(SB), NOSPLIT, $72-137
-	MOVQ   dst_base+0(FP), DX
-	MOVQ   rows+128(FP), AX
-	MOVQ   ldd+24(FP), CX
-	SHLQ   $0x02, CX
-	CMPB   acc+136(FP), $0x00
-	JNE    keep1
-	MOVQ   AX, AX
-	VXORPS Z0, Z0, Z0
-	TESTQ  AX, AX
-	JLE    done3
+TEXT ·gemmQ8_avx512(SB), NOSPLIT, $80-137
+	MOVQ    dst_base+0(FP), DX
+	MOVQ    rows+128(FP), AX
+	MOVQ    ldd+24(FP), CX
+	SHLQ    $0x02, CX
+	MOVBQZX acc+136(FP), BX
+	XORQ    $0x01, BX
+	MOVQ    BX, (SP)
+	CMPQ    blocks+120(FP), $0x00
+	JG      keep1
+	TESTQ   BX, BX
+	JE      keep1
+	MOVQ    DX, DX
+	VXORPS  Z0, Z0, Z0
+	TESTQ   AX, AX
+	JLE     done3
 
 loop2:
 	VMOVUPS Z0, (DX)
@@ -53,10 +58,10 @@ none4:
 	MOVQ  AX, R10
 
 none5:
-	MOVQ  $+0, (SP)
+	MOVQ  $+0, 8(SP)
 	CMPQ  R11, $0x09
 	JL    few6
-	MOVQ  $+1, (SP)
+	MOVQ  $+1, 8(SP)
 	MOVQ  $+520, AX
 	XORQ  DX, DX
 	TESTQ R11, R11
@@ -71,7 +76,7 @@ none7:
 
 few6:
 	MOVQ  blocks+120(FP), R11
-	MOVQ  R11, 8(SP)
+	MOVQ  R11, 16(SP)
 	CMPQ  rows+128(FP), $0x06
 	JLE   single8
 	MOVQ  $+4, R12
@@ -92,21 +97,21 @@ none9:
 	DIVQ  R13
 
 none10:
-	MOVQ AX, 8(SP)
+	MOVQ AX, 16(SP)
 
 single8:
-	MOVQ R11, 40(SP)
+	MOVQ R11, 48(SP)
 
 segment11:
 	TESTQ R11, R11
 	JLE   done14
-	CMPQ  R11, 8(SP)
+	CMPQ  R11, 16(SP)
 	JLE   whole12
-	MOVQ  8(SP), R11
+	MOVQ  16(SP), R11
 
 whole12:
-	MOVQ   R11, 16(SP)
-	SUBQ   R11, 40(SP)
+	MOVQ   R11, 24(SP)
+	SUBQ   R11, 48(SP)
 	MOVQ   $+8192, AX
 	CMPQ   rows+128(FP), $0x06
 	JLE    asked13
@@ -114,15 +119,15 @@ whole12:
 
 asked13:
 	ADDQ DI, AX
-	MOVQ BX, 48(SP)
-	MOVQ SI, 56(SP)
-	MOVQ DI, 64(SP)
+	MOVQ BX, 56(SP)
+	MOVQ SI, 64(SP)
+	MOVQ DI, 72(SP)
 	MOVQ dst_base+0(FP), DX
 	MOVQ rows+128(FP), R11
-	MOVQ R11, 24(SP)
+	MOVQ R11, 32(SP)
 
 tiles15:
-	MOVQ  24(SP), R11
+	MOVQ  32(SP), R11
 	TESTQ R11, R11
 	JLE   done18
 	CMPQ  R11, $0x06
@@ -139,14 +144,31 @@ two17:
 one16:
 	CMPQ R11, $+6
 	JNE  rows19
-	CMPQ (SP), $0x00
+	CMPQ 8(SP), $0x00
 	JE   dense20
 
 	// Tile of 6 rows, one of many.
-	LEAQ         (BX)(R8*2), R11
-	ADDQ         R8, R11
-	MOVQ         16(SP), R12
-	MOVQ         R12, 32(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   24(SP), R12
+	MOVQ   R12, 40(SP)
+	CMPQ   (SP), $0x00
+	JE     added21
+	MOVQ   $+6, R12
+	MOVQ   DX, R13
+	VXORPS Z0, Z0, Z0
+	TESTQ  R12, R12
+	JLE    done23
+
+loop22:
+	VMOVUPS Z0, (R13)
+	VMOVUPS Z0, 64(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop22
+
+done23:
+added21:
 	MOVQ         SI, R12
 	VPBROADCASTD (R12), Z0
 	VMOVDQA32    Z0, Z1
@@ -168,7 +190,7 @@ one16:
 	MOVQ         DI, R13
 	MOVQ         $+4, R12
 
-steps21:
+steps24:
 	VMOVDQU32    (R13), Z12
 	VMOVDQU32    64(R13), Z13
 	PREFETCHT0   (AX)
@@ -337,10 +359,10 @@ steps21:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	DECQ         R12
-	JNE          steps21
+	JNE          steps24
 	ADDQ         $0x04, SI
-	DECQ         32(SP)
-	JE           last22
+	DECQ         40(SP)
+	JE           last25
 	MOVQ         SI, R12
 	VMOVDQA32    Z0, Z12
 	VMOVDQA32    Z1, Z13
@@ -587,9 +609,9 @@ steps21:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	MOVQ         $+3, R12
-	JMP          steps21
+	JMP          steps24
 
-last22:
+last25:
 	VPMOVZXWD   (R13), Z12
 	VPSLLD      $0x10, Z12, Z12
 	VPMOVZXWD   32(R13), Z13
@@ -638,9 +660,9 @@ last22:
 	VFMADD213PS 64(R11), Z13, Z11
 	VMOVUPS     Z11, 64(R11)
 	ADDQ        CX, R11
-	IMUL3Q      $+128, 16(SP), R11
+	IMUL3Q      $+128, 24(SP), R11
 	SUBQ        R11, BX
-	IMUL3Q      $+4, 16(SP), R11
+	IMUL3Q      $+4, 24(SP), R11
 	SUBQ        R11, SI
 	ADDQ        R8, BX
 	ADDQ        CX, DX
@@ -660,15 +682,32 @@ last22:
 	ADDQ        R8, BX
 	ADDQ        CX, DX
 	LEAQ        (SI)(R9*4), SI
-	SUBQ        $0x06, 24(SP)
+	SUBQ        $0x06, 32(SP)
 	JMP         tiles15
 
 dense20:
 	// Tile of 6 rows.
-	LEAQ         (BX)(R8*2), R11
-	ADDQ         R8, R11
-	MOVQ         16(SP), R12
-	MOVQ         R12, 32(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   24(SP), R12
+	MOVQ   R12, 40(SP)
+	CMPQ   (SP), $0x00
+	JE     added26
+	MOVQ   $+6, R12
+	MOVQ   DX, R13
+	VXORPS Z0, Z0, Z0
+	TESTQ  R12, R12
+	JLE    done28
+
+loop27:
+	VMOVUPS Z0, (R13)
+	VMOVUPS Z0, 64(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop27
+
+done28:
+added26:
 	MOVQ         SI, R12
 	VPBROADCASTD (R12), Z0
 	VMOVDQA32    Z0, Z1
@@ -690,7 +729,7 @@ dense20:
 	MOVQ         DI, R13
 	MOVQ         $+4, R12
 
-steps23:
+steps29:
 	VMOVDQU32    (R13), Z12
 	VMOVDQU32    64(R13), Z13
 	PREFETCHT0   (AX)
@@ -887,12 +926,12 @@ steps23:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	DECQ         R12
-	JNE          steps23
+	JNE          steps29
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	ADDQ         $0x04, SI
-	DECQ         32(SP)
-	JE           last24
+	DECQ         40(SP)
+	JE           last30
 	MOVQ         SI, R12
 	VMOVDQA32    Z0, Z12
 	VMOVDQA32    Z1, Z13
@@ -1167,9 +1206,9 @@ steps23:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	MOVQ         $+3, R12
-	JMP          steps23
+	JMP          steps29
 
-last24:
+last30:
 	VPMOVZXWD   (R13), Z12
 	VPSLLD      $0x10, Z12, Z12
 	VPMOVZXWD   32(R13), Z13
@@ -1218,9 +1257,9 @@ last24:
 	VFMADD213PS 64(R11), Z13, Z11
 	VMOVUPS     Z11, 64(R11)
 	ADDQ        CX, R11
-	IMUL3Q      $+128, 16(SP), R11
+	IMUL3Q      $+128, 24(SP), R11
 	SUBQ        R11, BX
-	IMUL3Q      $+4, 16(SP), R11
+	IMUL3Q      $+4, 24(SP), R11
 	SUBQ        R11, SI
 	ADDQ        R8, BX
 	ADDQ        CX, DX
@@ -1240,18 +1279,35 @@ last24:
 	ADDQ        R8, BX
 	ADDQ        CX, DX
 	LEAQ        (SI)(R9*4), SI
-	SUBQ        $0x06, 24(SP)
+	SUBQ        $0x06, 32(SP)
 	JMP         tiles15
 
 rows19:
 	CMPQ R11, $+5
-	JNE  rows25
+	JNE  rows31
 
 	// Tile of 5 rows.
-	LEAQ         (BX)(R8*2), R11
-	ADDQ         R8, R11
-	MOVQ         16(SP), R12
-	MOVQ         R12, 32(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   24(SP), R12
+	MOVQ   R12, 40(SP)
+	CMPQ   (SP), $0x00
+	JE     added32
+	MOVQ   $+5, R12
+	MOVQ   DX, R13
+	VXORPS Z0, Z0, Z0
+	TESTQ  R12, R12
+	JLE    done34
+
+loop33:
+	VMOVUPS Z0, (R13)
+	VMOVUPS Z0, 64(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop33
+
+done34:
+added32:
 	MOVQ         SI, R12
 	VPBROADCASTD (R12), Z0
 	VMOVDQA32    Z0, Z1
@@ -1270,7 +1326,7 @@ rows19:
 	MOVQ         DI, R13
 	MOVQ         $+4, R12
 
-steps26:
+steps35:
 	VMOVDQU32    (R13), Z10
 	VMOVDQU32    64(R13), Z11
 	PREFETCHT0   (AX)
@@ -1443,12 +1499,12 @@ steps26:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	DECQ         R12
-	JNE          steps26
+	JNE          steps35
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	ADDQ         $0x04, SI
-	DECQ         32(SP)
-	JE           last27
+	DECQ         40(SP)
+	JE           last36
 	MOVQ         SI, R12
 	VMOVDQA32    Z0, Z10
 	VMOVDQA32    Z1, Z11
@@ -1687,9 +1743,9 @@ steps26:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	MOVQ         $+3, R12
-	JMP          steps26
+	JMP          steps35
 
-last27:
+last36:
 	VPMOVZXWD   (R13), Z10
 	VPSLLD      $0x10, Z10, Z10
 	VPMOVZXWD   32(R13), Z11
@@ -1731,9 +1787,9 @@ last27:
 	VFMADD213PS 64(R11), Z11, Z9
 	VMOVUPS     Z9, 64(R11)
 	ADDQ        CX, R11
-	IMUL3Q      $+128, 16(SP), R11
+	IMUL3Q      $+128, 24(SP), R11
 	SUBQ        R11, BX
-	IMUL3Q      $+4, 16(SP), R11
+	IMUL3Q      $+4, 24(SP), R11
 	SUBQ        R11, SI
 	ADDQ        R8, BX
 	ADDQ        CX, DX
@@ -1750,18 +1806,35 @@ last27:
 	ADDQ        R8, BX
 	ADDQ        CX, DX
 	LEAQ        (SI)(R9*4), SI
-	SUBQ        $0x05, 24(SP)
+	SUBQ        $0x05, 32(SP)
 	JMP         tiles15
 
-rows25:
+rows31:
 	CMPQ R11, $+4
-	JNE  rows28
+	JNE  rows37
 
 	// Tile of 4 rows.
-	LEAQ    (BX)(R8*2), R11
-	ADDQ    R8, R11
-	MOVQ    16(SP), R12
-	MOVQ    R12, 32(SP)
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   24(SP), R12
+	MOVQ   R12, 40(SP)
+	CMPQ   (SP), $0x00
+	JE     added38
+	MOVQ   $+4, R12
+	MOVQ   DX, R13
+	VXORPS Z0, Z0, Z0
+	TESTQ  R12, R12
+	JLE    done40
+
+loop39:
+	VMOVUPS Z0, (R13)
+	VMOVUPS Z0, 64(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop39
+
+done40:
+added38:
 	MOVQ    DX, R12
 	VMOVUPS (R12), Z0
 	VMOVUPS 64(R12), Z1
@@ -1776,7 +1849,7 @@ rows25:
 	VMOVUPS 64(R12), Z7
 	ADDQ    CX, R12
 
-block29:
+block41:
 	MOVQ         SI, R12
 	VPBROADCASTD (R12), Z8
 	VMOVDQA32    Z8, Z9
@@ -1800,7 +1873,7 @@ block29:
 	MOVQ         DI, R13
 	MOVQ         $+4, R12
 
-steps30:
+steps42:
 	VMOVDQU32    (R13), Z24
 	VMOVDQU32    64(R13), Z25
 	PREFETCHT0   (AX)
@@ -1949,7 +2022,7 @@ steps30:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	DECQ         R12
-	JNE          steps30
+	JNE          steps42
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	VPADDD       Z16, Z8, Z8
@@ -1982,8 +2055,8 @@ steps30:
 	VFMADD231PS  Z17, Z15, Z7
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
-	DECQ         32(SP)
-	JNE          block29
+	DECQ         40(SP)
+	JNE          block41
 	MOVQ         DX, R11
 	VMOVUPS      Z0, (R11)
 	VMOVUPS      Z1, 64(R11)
@@ -1997,11 +2070,11 @@ steps30:
 	VMOVUPS      Z6, (R11)
 	VMOVUPS      Z7, 64(R11)
 	ADDQ         CX, R11
-	IMUL3Q       $+4160, 16(SP), R11
+	IMUL3Q       $+4160, 24(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 16(SP), R11
+	IMUL3Q       $+128, 24(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+4, 16(SP), R11
+	IMUL3Q       $+4, 24(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -2015,16 +2088,33 @@ steps30:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x04, 24(SP)
+	SUBQ         $0x04, 32(SP)
 	JMP          tiles15
 
-rows28:
+rows37:
 	CMPQ R11, $+3
-	JNE  rows31
+	JNE  rows43
 
 	// Tile of 3 rows.
-	MOVQ    16(SP), R11
-	MOVQ    R11, 32(SP)
+	MOVQ   24(SP), R11
+	MOVQ   R11, 40(SP)
+	CMPQ   (SP), $0x00
+	JE     added44
+	MOVQ   $+3, R11
+	MOVQ   DX, R12
+	VXORPS Z0, Z0, Z0
+	TESTQ  R11, R11
+	JLE    done46
+
+loop45:
+	VMOVUPS Z0, (R12)
+	VMOVUPS Z0, 64(R12)
+	ADDQ    CX, R12
+	DECQ    R11
+	JNE     loop45
+
+done46:
+added44:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Z0
 	VMOVUPS 64(R11), Z1
@@ -2036,7 +2126,7 @@ rows28:
 	VMOVUPS 64(R11), Z5
 	ADDQ    CX, R11
 
-block32:
+block47:
 	MOVQ         SI, R11
 	VPBROADCASTD (R11), Z6
 	VMOVDQA32    Z6, Z7
@@ -2055,7 +2145,7 @@ block32:
 	MOVQ         DI, R12
 	MOVQ         $+4, R11
 
-steps33:
+steps48:
 	VMOVDQU32    (R12), Z18
 	VMOVDQU32    64(R12), Z19
 	PREFETCHT0   (AX)
@@ -2179,7 +2269,7 @@ steps33:
 	ADDQ         $+32, BX
 	ADDQ         $+1024, R12
 	DECQ         R11
-	JNE          steps33
+	JNE          steps48
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	VPADDD       Z12, Z6, Z6
@@ -2206,8 +2296,8 @@ steps33:
 	VFMADD231PS  Z13, Z11, Z5
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
-	DECQ         32(SP)
-	JNE          block32
+	DECQ         40(SP)
+	JNE          block47
 	MOVQ         DX, R11
 	VMOVUPS      Z0, (R11)
 	VMOVUPS      Z1, 64(R11)
@@ -2218,11 +2308,11 @@ steps33:
 	VMOVUPS      Z4, (R11)
 	VMOVUPS      Z5, 64(R11)
 	ADDQ         CX, R11
-	IMUL3Q       $+4160, 16(SP), R11
+	IMUL3Q       $+4160, 24(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 16(SP), R11
+	IMUL3Q       $+128, 24(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+4, 16(SP), R11
+	IMUL3Q       $+4, 24(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -2233,16 +2323,33 @@ steps33:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x03, 24(SP)
+	SUBQ         $0x03, 32(SP)
 	JMP          tiles15
 
-rows31:
+rows43:
 	CMPQ R11, $+2
-	JNE  rows34
+	JNE  rows49
 
 	// Tile of 2 rows.
-	MOVQ    16(SP), R11
-	MOVQ    R11, 32(SP)
+	MOVQ   24(SP), R11
+	MOVQ   R11, 40(SP)
+	CMPQ   (SP), $0x00
+	JE     added50
+	MOVQ   $+2, R11
+	MOVQ   DX, R12
+	VXORPS Z0, Z0, Z0
+	TESTQ  R11, R11
+	JLE    done52
+
+loop51:
+	VMOVUPS Z0, (R12)
+	VMOVUPS Z0, 64(R12)
+	ADDQ    CX, R12
+	DECQ    R11
+	JNE     loop51
+
+done52:
+added50:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Z0
 	VMOVUPS 64(R11), Z1
@@ -2251,7 +2358,7 @@ rows31:
 	VMOVUPS 64(R11), Z3
 	ADDQ    CX, R11
 
-block35:
+block53:
 	MOVQ         SI, R11
 	VPBROADCASTD (R11), Z4
 	VMOVDQA32    Z4, Z5
@@ -2265,7 +2372,7 @@ block35:
 	MOVQ         DI, R12
 	MOVQ         $+4, R11
 
-steps36:
+steps54:
 	VMOVDQU32    (R12), Z12
 	VMOVDQU32    64(R12), Z13
 	PREFETCHT0   (AX)
@@ -2365,7 +2472,7 @@ steps36:
 	ADDQ         $+32, BX
 	ADDQ         $+1024, R12
 	DECQ         R11
-	JNE          steps36
+	JNE          steps54
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	VPADDD       Z8, Z4, Z4
@@ -2386,8 +2493,8 @@ steps36:
 	VFMADD231PS  Z9, Z7, Z3
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
-	DECQ         32(SP)
-	JNE          block35
+	DECQ         40(SP)
+	JNE          block53
 	MOVQ         DX, R11
 	VMOVUPS      Z0, (R11)
 	VMOVUPS      Z1, 64(R11)
@@ -2395,11 +2502,11 @@ steps36:
 	VMOVUPS      Z2, (R11)
 	VMOVUPS      Z3, 64(R11)
 	ADDQ         CX, R11
-	IMUL3Q       $+4160, 16(SP), R11
+	IMUL3Q       $+4160, 24(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 16(SP), R11
+	IMUL3Q       $+128, 24(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+4, 16(SP), R11
+	IMUL3Q       $+4, 24(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -2407,22 +2514,39 @@ steps36:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x02, 24(SP)
+	SUBQ         $0x02, 32(SP)
 	JMP          tiles15
 
-rows34:
+rows49:
 	CMPQ R11, $+1
-	JNE  rows37
+	JNE  rows55
 
 	// Tile of 1 rows.
-	MOVQ    16(SP), R11
-	MOVQ    R11, 32(SP)
+	MOVQ   24(SP), R11
+	MOVQ   R11, 40(SP)
+	CMPQ   (SP), $0x00
+	JE     added56
+	MOVQ   $+1, R11
+	MOVQ   DX, R12
+	VXORPS Z0, Z0, Z0
+	TESTQ  R11, R11
+	JLE    done58
+
+loop57:
+	VMOVUPS Z0, (R12)
+	VMOVUPS Z0, 64(R12)
+	ADDQ    CX, R12
+	DECQ    R11
+	JNE     loop57
+
+done58:
+added56:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Z0
 	VMOVUPS 64(R11), Z1
 	ADDQ    CX, R11
 
-block38:
+block59:
 	MOVQ         SI, R11
 	VPBROADCASTD (R11), Z2
 	VMOVDQA32    Z2, Z3
@@ -2431,7 +2555,7 @@ block38:
 	MOVQ         DI, R12
 	MOVQ         $+4, R11
 
-steps39:
+steps60:
 	VMOVDQU32    (R12), Z6
 	VMOVDQU32    64(R12), Z7
 	PREFETCHT0   (AX)
@@ -2507,7 +2631,7 @@ steps39:
 	ADDQ         $+32, BX
 	ADDQ         $+1024, R12
 	DECQ         R11
-	JNE          steps39
+	JNE          steps60
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	VPADDD       Z4, Z2, Z2
@@ -2522,33 +2646,34 @@ steps39:
 	VFMADD231PS  Z5, Z3, Z1
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
-	DECQ         32(SP)
-	JNE          block38
+	DECQ         40(SP)
+	JNE          block59
 	MOVQ         DX, R11
 	VMOVUPS      Z0, (R11)
 	VMOVUPS      Z1, 64(R11)
 	ADDQ         CX, R11
-	IMUL3Q       $+4160, 16(SP), R11
+	IMUL3Q       $+4160, 24(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 16(SP), R11
+	IMUL3Q       $+128, 24(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+4, 16(SP), R11
+	IMUL3Q       $+4, 24(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x01, 24(SP)
+	SUBQ         $0x01, 32(SP)
 	JMP          tiles15
 
-rows37:
+rows55:
 done18:
-	IMUL3Q $+128, 16(SP), BX
-	ADDQ   48(SP), BX
-	IMUL3Q $+4, 16(SP), SI
-	ADDQ   56(SP), SI
-	IMUL3Q $+4160, 16(SP), DI
-	ADDQ   64(SP), DI
-	MOVQ   40(SP), R11
+	IMUL3Q $+128, 24(SP), BX
+	ADDQ   56(SP), BX
+	IMUL3Q $+4, 24(SP), SI
+	ADDQ   64(SP), SI
+	IMUL3Q $+4160, 24(SP), DI
+	ADDQ   72(SP), DI
+	MOVQ   $+0, (SP)
+	MOVQ   48(SP), R11
 	JMP    segment11
 
 done14:
