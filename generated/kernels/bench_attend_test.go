@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -19,7 +18,8 @@ import (
 )
 
 // crew runs functions on n workers at once, the caller being the first. Each run is timed from the
-// moment that all are there until all are done.
+// moment that all are there until all are done. Like a model's workers none is locked to its thread: while
+// a locked one waits and lets others run, another thread is woken for that, on a processor that is in use.
 type crew struct {
 	workers []*kernel.Worker
 	task    func(*kernel.Worker)
@@ -34,7 +34,6 @@ func newCrew(set kernel.Set, n, scratch int) *crew {
 	}
 	for _, w := range c.workers[1:] {
 		c.done.Go(func() {
-			runtime.LockOSThread()
 			for {
 				w.Sync()
 				task := c.task
