@@ -155,19 +155,22 @@ func shareEnd(w *Worker, n, u int) int {
 	return (id + 1) * n / w.N
 }
 
-// join merges the parts of a single row. Workers own query heads.
+// join merges the parts of a single row. Workers own query heads, and merge those of a kv head together.
 func (s *AttendSpec) join(w *Worker, dst Rows, partial []float32, pos int) {
 	_, segs, size := s.parts(pos)
 	group := s.group()
 	lo, hi := w.Share(s.Heads)
-	for h := lo; h < hi; h++ {
-		head := h / group
-		at, n := head*segs*size+h%group*(size/group), size/group
-		out := partial[at:][:n]
+	for h := lo; h < hi; {
+		head, first, n := h/group, h%group, size/group
+		end := min(hi-head*group, group)
+		at := partial[head*segs*size:][:segs*size]
+		out := at[first*n : end*n]
 		merged := blocksOf(shareEnd(w, s.KVHeads*segs, head)-head, s.KVHeads)
 		for seg := merged; seg < segs; seg++ {
-			w.Set.MergeParts(out, partial[at+seg*size:][:n], n)
+			w.Set.MergeParts(out, at[seg*size:][first*n:end*n], n)
 		}
-		s.dividePart(w.Set, dst.Row(0, (h+1)*s.Dim)[h*s.Dim:], out)
+		for ; len(out) > 0; h, out = h+1, out[n:] {
+			s.dividePart(w.Set, dst.Row(0, (h+1)*s.Dim)[h*s.Dim:], out[:n])
+		}
 	}
 }
