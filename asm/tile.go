@@ -61,16 +61,20 @@ func (t *tile) rows(body func(scale reg.VecVirtual)) {
 }
 
 // nextRows is up to how many rows a tile asks for the next panel's outputs. Those of more rows would leave the cache before
-// they are written, and to ask for them holds up this panel's.
-const nextRows = 48
+// they are written, and to ask for them holds up this panel's. More rows ask for outputs aheadRows further down: rows lie
+// pages apart, so that nothing else does, and stores that wait for memory one after another would hold up the tile.
+const (
+	nextRows  = 48
+	aheadRows = 32
+)
 
-// setNext lets up to nextRows rows of so many bytes ask for what lies behind them: the next panel's. More ask for their own.
+// setNext lets up to nextRows rows of so many bytes ask for what lies behind them: the next panel's. More ask for this one's.
 func (t *tile) setNext(bytes int) {
 	few := t.label("few")
 	t.next = t.literal(bytes)
 	t.CMPQ(t.arg("rows"), operand.Imm(nextRows))
 	t.JLE(operand.LabelRef(few))
-	t.XORQ(t.next, t.next)
+	t.IMUL3Q(operand.Imm(aheadRows), t.ldd, t.next)
 	t.Label(few)
 }
 

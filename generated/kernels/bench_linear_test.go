@@ -33,11 +33,29 @@ func BenchmarkLinear(b *testing.B) {
 						b.Run(fmt.Sprintf("%s/%s/n=%d/k=%d/rows=%d/workers=%d", f.name, set.Level(), m.N, m.K, rows, workers), func(b *testing.B) {
 							benchmarkLinear(b, set, &m, rows, workers, bytesPeak(bits))
 						})
+						if rows == 512 {
+							b.Run(fmt.Sprintf("%s/%s/n=%d/k=%d/rows=%d/workers=%d/quantized", f.name, set.Level(), m.N, m.K, rows, workers), func(b *testing.B) {
+								benchmarkLinear(b, quantizedSet{set}, &m, rows, workers, bytesPeak(bits))
+							})
+						}
 					}
 				}
 			}
 		}
 	}
+}
+
+// A quantizedSet does not quantize rows: what stands beside it is the products alone. Rows are still brought where the
+// products want them.
+type quantizedSet struct{ kernel.Set }
+
+func (s quantizedSet) QuantizeRow(q []int8, _ []int32, _ []float32, _, _ int) float32 {
+	if q[0] == 0 { // memory as it was made
+		for i := range q {
+			q[i] = int8(37*i%255 - 127)
+		}
+	}
+	return 1
 }
 
 func benchmarkLinear(b *testing.B, set kernel.Set, m *kernel.Matrix, rows, workers int, peak func(level string) (func(int), int)) {

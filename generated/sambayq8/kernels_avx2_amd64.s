@@ -28,10 +28,10 @@ given1:
 	LEAQ  noBias_avx2<>+0(SB), DI
 
 given2:
-	MOVQ $+256, R8
-	CMPQ rows+112(FP), $0x30
-	JLE  few3
-	XORQ R8, R8
+	MOVQ   $+256, R8
+	CMPQ   rows+112(FP), $0x30
+	JLE    few3
+	IMUL3Q $0x20, CX, R8
 
 few3:
 	MOVQ  n+120(FP), R9
@@ -251,10 +251,10 @@ given1:
 	LEAQ  noBias_avx2<>+0(SB), DI
 
 given2:
-	MOVQ $+256, R8
-	CMPQ rows+112(FP), $0x30
-	JLE  few3
-	XORQ R8, R8
+	MOVQ   $+256, R8
+	CMPQ   rows+112(FP), $0x30
+	JLE    few3
+	IMUL3Q $0x20, CX, R8
 
 few3:
 	MOVQ  n+120(FP), R9
@@ -396,10 +396,10 @@ TEXT ·tileSwiGLU_avx2(SB), NOSPLIT, $0-96
 	XORQ  BX, BX
 
 given1:
-	MOVQ $+128, DI
-	CMPQ rows+88(FP), $0x30
-	JLE  few2
-	XORQ DI, DI
+	MOVQ   $+128, DI
+	CMPQ   rows+88(FP), $0x30
+	JLE    few2
+	IMUL3Q $0x20, CX, DI
 
 few2:
 	MOVQ  rows+88(FP), R8
