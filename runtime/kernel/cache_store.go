@@ -30,7 +30,7 @@ func (s *CacheSpec) store(w *Worker, to segmentQ, k, v Rows, r *Rope, ph Phases,
 		}
 		s.round(w.Set, &q, x, m)
 		for i := range m {
-			s.putKey(to, q.row(i), q.scales[i], j+i)
+			s.putKey(to, q.token(i), q.scales[i], j+i)
 		}
 		values := v.From(row)
 		if s.Format == Q4 {
@@ -45,7 +45,7 @@ func (s *CacheSpec) store(w *Worker, to segmentQ, k, v Rows, r *Rope, ph Phases,
 			s.putValues(to, &q, j)
 		} else {
 			for i := range m {
-				s.putValue(to, q.row(i), j+i)
+				s.putValue(to, q.token(i), j+i)
 			}
 		}
 	}
@@ -66,7 +66,7 @@ type integers struct {
 	scales [storeTokens]float32
 }
 
-func (q *integers) row(i int) []byte { return q.all[i*q.size:][:q.size] }
+func (q *integers) token(i int) []byte { return q.all[i*q.size:][:q.size] }
 
 // round rounds rows of x to integers. In a cache in q4 x is [rows][Dim], and is turned; the steps of all rows are taken
 // together, since one of a row waits for the one before.
@@ -75,11 +75,11 @@ func (s *CacheSpec) round(set Set, q *integers, x Rows, rows int) {
 		s.hadamard(set, x.Data[:rows*s.Dim])
 	}
 	for i := range rows {
-		q.scales[i] = set.QuantizeRow(signed(q.row(i)), q.sum, x.Row(i, s.Dim), q.size, 0)
+		q.scales[i] = set.QuantizeRow(signed(q.token(i)), q.sum, x.Row(i, s.Dim), q.size, 0)
 	}
 	if s.Format == Q4 {
 		for i := range rows {
-			q.scales[i] = s.codesOf(q.row(i)[:s.Dim], q.scales[i])
+			q.scales[i] = s.codesOf(q.token(i)[:s.Dim], q.scales[i])
 		}
 	}
 }
