@@ -1,9 +1,13 @@
 package tests
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -12,18 +16,19 @@ import (
 )
 
 // TestCalls makes calls in any order, of several sessions of a model that fork, share beginnings and decode together.
-// Whatever came before, a session has the tokens that it should, and the logits of one that did nothing but read them.
+// Whatever came before, a session has the tokens that it should, and the logits of one that did nothing but read them: even if it
+// read a token whose embedding is no numbers, and went back over it.
 func TestCalls(t *testing.T) {
 	for i, name := range stateful {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := open(t, name)
+			m, vocab := openSpoiled(t, name)
 			steps := 60
 			if race || testing.Short() || m.Info().Dim > 64 {
 				steps = 20
 			}
 			c := &calls{
-				T: t, m: m, r: rand.New(rand.NewPCG(uint64(i), 10)), base: prompt(mostTokens, m.Info().Vocab), logits: map[string][]uint32{},
+				T: t, m: m, vocab: vocab, r: rand.New(rand.NewPCG(uint64(i), 10)), base: prompt(mostTokens, vocab), logits: map[string][]uint32{},
 				cache: rt.NewPrefixCache(4 << 20), file: filepath.Join(t.TempDir(), "session"),
 			}
 			defer c.cache.Clear()
@@ -46,6 +51,34 @@ func TestCalls(t *testing.T) {
 	}
 }
 
+// openSpoiled opens a model after making no numbers of the embedding of its last token, where embeddings are the rows of a
+// table. vocab is how many tokens are good.
+func openSpoiled(t testing.TB, name string) (m *rt.Model, vocab int) {
+	t.Helper()
+	path := packed(t, name)
+	data, err := os.ReadFile(path)
+	must(t, err)
+	end := 8 + binary.LittleEndian.Uint64(data)
+	var tensors struct {
+		Embed struct {
+			Shape  []int
+			Places [2]int `json:"data_offsets"`
+		}
+	}
+	must(t, json.Unmarshal(data[8:end], &tensors))
+	e := &tensors.Embed
+	if len(e.Shape) != 2 {
+		m = openFile(t, name, path)
+		return m, m.Info().Vocab
+	}
+	last := data[end:][e.Places[0]:e.Places[1]]
+	last = last[len(last)/e.Shape[0]*(e.Shape[0]-1):]
+	copy(last, bytes.Repeat([]byte{0xff}, len(last))) // no number in any format
+	path = filepath.Join(t.TempDir(), "spoiled")
+	must(t, os.WriteFile(path, data, 0o666))
+	return openFile(t, name, path), e.Shape[0] - 1
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -59,6 +92,7 @@ const mostTokens = 1100
 type calls struct {
 	*testing.T
 	m      *rt.Model
+	vocab  int // the token that is spoiled, and of all before it prompts are made
 	r      *rand.Rand
 	base   []int32 // what prompts mostly are a part of
 	all    []*called
@@ -87,7 +121,7 @@ func (c *calls) some(s *called, most int) []int32 {
 	tokens := slices.Clone(c.base[from:min(from+c.r.IntN(most), mostTokens)])
 	if c.r.IntN(3) == 0 {
 		for i := range tokens {
-			tokens[i] = c.r.Int32N(int32(c.m.Info().Vocab))
+			tokens[i] = c.r.Int32N(int32(c.vocab))
 		}
 	}
 	return tokens
@@ -100,7 +134,7 @@ func (c *calls) call(s *called) string {
 		ctx, cancel = context.WithCancel(ctx)
 	}
 	defer cancel()
-	switch c.r.IntN(11) {
+	switch c.r.IntN(12) {
 	case 0, 1:
 		tokens := c.some(s, 300)
 		must(c, s.Prefill(ctx, tokens))
@@ -145,6 +179,8 @@ func (c *calls) call(s *called) string {
 		must(c, s.Reset())
 		s.tokens = nil
 		return "reset"
+	case 10:
+		return c.astray(ctx, s)
 	}
 	ended, end := context.WithCancel(context.Background())
 	go end()
@@ -158,6 +194,22 @@ func (c *calls) call(s *called) string {
 	return fmt.Sprintf("a canceled prefill of %d", len(tokens))
 }
 
+// astray adds tokens, one of them spoiled, and takes them back from there on, or from before.
+func (c *calls) astray(ctx context.Context, s *called) string {
+	tokens := c.some(s, 300)
+	if len(tokens) == 0 || c.vocab == c.m.Info().Vocab {
+		return "nothing"
+	}
+	at := c.r.IntN(len(tokens))
+	held := slices.Concat(s.tokens, tokens[:at])
+	tokens[at] = int32(c.vocab)
+	must(c, s.Prefill(ctx, tokens))
+	to := len(held) - min(c.r.IntN(80), len(held))*c.r.IntN(2)
+	must(c, s.Rewind(to))
+	s.tokens = held[:to]
+	return fmt.Sprintf("rewind to %d of %d tokens that were numbers, of %d", to, len(held), len(held)-at+len(tokens))
+}
+
 // generate continues a session by tokens that repeat what stands before, so that drafts are right now and then.
 func (c *calls) generate(ctx context.Context, s *called) string {
 	const period = 30
@@ -167,7 +219,7 @@ func (c *calls) generate(ctx context.Context, s *called) string {
 	}
 	p := rt.Sampling{MaxTokens: n, Speculate: c.r.IntN(8), Choose: func([]float32) int32 {
 		if c.r.IntN(6) == 0 {
-			return c.r.Int32N(int32(c.m.Info().Vocab))
+			return c.r.Int32N(int32(c.vocab))
 		}
 		return s.tokens[len(s.tokens)-period]
 	}}
@@ -188,7 +240,7 @@ func (c *calls) batch(ctx context.Context) string {
 	var tokens []int32
 	for _, i := range c.r.Perm(len(c.all)) {
 		if s := c.all[i]; len(s.tokens) < mostTokens && c.r.IntN(3) > 0 {
-			sessions, tokens = append(sessions, s.Session), append(tokens, c.r.Int32N(int32(c.m.Info().Vocab)))
+			sessions, tokens = append(sessions, s.Session), append(tokens, c.r.Int32N(int32(c.vocab)))
 			s.tokens = append(s.tokens, tokens[len(tokens)-1])
 		}
 	}

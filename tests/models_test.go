@@ -52,12 +52,24 @@ var packing sync.Mutex
 // open opens a generated model until the test ends.
 func open(t testing.TB, name string) *rt.Model {
 	t.Helper()
+	return openFile(t, name, packed(t, name))
+}
+
+// packed is the path of a generated model's weights.
+func packed(t testing.TB, name string) string {
+	t.Helper()
 	packing.Lock()
+	defer packing.Unlock()
 	path, err := testmodel.Named(name).Weights()
-	packing.Unlock()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+// openFile is open with other weights.
+func openFile(t testing.TB, name, path string) *rt.Model {
+	t.Helper()
 	m, err := openers[name](path)
 	if err != nil {
 		t.Fatal(err)

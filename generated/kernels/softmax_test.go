@@ -187,7 +187,7 @@ func TestAttendFormats(t *testing.T) {
 }
 
 // TestAttendUnseen: of positions that no row sees, as those behind one that was gone back to, nothing reaches a result,
-// even if keys and values there are no numbers. From a cache of integers nothing reaches the rows before them either.
+// even if keys and values there are no numbers, and from a row's own position on nothing reaches those before it.
 func TestAttendUnseen(t *testing.T) {
 	const tokens, seen, heads, kvHeads, dim = 600, 470, 6, 2, 48
 	for name, format := range map[string]kernel.Format{"f32": kernel.F32, "bf16": kernel.BF16, "q8": kernel.Q8, "q4": kernel.Q4} {
@@ -221,9 +221,69 @@ func TestAttendUnseen(t *testing.T) {
 				what := fmt.Sprintf("%s, %s, %v", name, set.Level(), bad)
 				kerneltest.Same(t, what+", one row", run(seen-1, seen), one)
 				kerneltest.Same(t, what+", a chunk", run(400, seen), chunk)
-				if format >= kernel.Q8 {
-					kerneltest.Same(t, what+", rows before", run(400, tokens), whole)
+				kerneltest.Same(t, what+", rows before", run(400, tokens), whole)
+			}
+		}
+	}
+}
+
+// TestWindowUnseen: what a ring holds of positions that no row sees reaches no result, even if values there are no numbers: those
+// of tokens that it went ahead by and back, those that a window has left behind, and those of later rows of a chunk.
+func TestWindowUnseen(t *testing.T) {
+	const tokens, ahead, heads, kvHeads, dim, window = 300, 140, 6, 2, 48, 70
+	r := rand.New(rand.NewPCG(28, 1))
+	rows := func(n int) kernel.Rows {
+		x := kernel.Rows{Data: make([]float32, tokens*n), Stride: n}
+		kerneltest.Values(r, x.Data)
+		return x
+	}
+	q, k, v := rows(heads*dim), rows(kvHeads*dim), rows(kvHeads*dim)
+	astray := rows(kvHeads * dim)
+	for i := 0; i < len(astray.Data); i += 11 {
+		astray.Data[i] = float32(math.NaN())
+	}
+	v.Row(30, v.Stride)[5], v.Row(155, v.Stride)[50] = float32(math.Inf(1)), float32(math.NaN())
+	for name, format := range map[string]kernel.Format{"f32": kernel.F32, "bf16": kernel.BF16} {
+		spec := &kernel.CacheSpec{KVHeads: kvHeads, Dim: dim, Format: format, Window: window}
+		attend := &kernel.AttendSpec{Heads: heads, KVHeads: kvHeads, Dim: dim, Scale: 0.1, Window: window, Cache: spec}
+		run := func(set kernel.Set, chunk int, lost bool) []float32 {
+			cache := cacheIn(spec, bytesOf(aligned(spec.Bytes()/4)))
+			dst := kernel.Rows{Data: make([]float32, len(q.Data)), Stride: q.Stride}
+			w := kernel.NewWorker(0, 1, set, aligned(kernel.AttendScratch(heads, kvHeads, dim, chunk)), new(kernel.Barrier))
+			add := func(v kernel.Rows, from, to int) {
+				for ; from < to; from += chunk {
+					kernel.AttendWindow(w, attend, dst.From(from), q.From(from), k.From(from), v.From(from), &cache, kernel.Phases{}, from, min(chunk, to-from))
 				}
+			}
+			add(v, 0, ahead)
+			if lost {
+				end := ahead
+				for end < tokens && spec.Rewindable(end+1, ahead) {
+					end++
+				}
+				if end < ahead+50 {
+					t.Fatalf("a ring that was %d ahead does not serve", end-ahead)
+				}
+				add(astray, ahead, end)
+			}
+			add(v, ahead, tokens)
+			return dst.Data
+		}
+		want := run(reference, 1, false)
+		for pos := range tokens {
+			sees, bad := pos-30 < window && pos >= 30 || pos-155 < window && pos >= 155, false
+			for _, x := range want[pos*q.Stride:][:q.Stride] {
+				bad = bad || x-x != 0
+			}
+			if bad != sees {
+				t.Fatalf("%s, position %d: not finite is %v, want %v", name, pos, bad, sees)
+			}
+		}
+		for _, set := range Sets() {
+			for _, chunk := range []int{1, 50, 131} {
+				what := fmt.Sprintf("%s, %s, chunks of %d", name, set.Level(), chunk)
+				kerneltest.Same(t, what, run(set, chunk, false), want)
+				kerneltest.Same(t, what+", back from others", run(set, chunk, true), want)
 			}
 		}
 	}

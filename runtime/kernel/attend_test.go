@@ -158,6 +158,51 @@ func TestAttendWindowInvariance(t *testing.T) {
 	}
 }
 
+// Values that are no finite numbers reach the rows that see them and no others, however the rows are cut: not those before
+// them, and not those behind a window.
+func TestAttendNotFinite(t *testing.T) {
+	rng := rand.New(rand.NewPCG(13, 13))
+	for _, c := range append(attendCases()[:10], windowCases()...) {
+		t.Run(c.String(), func(t *testing.T) {
+			for r := c.tokens / 4; r < c.tokens; r += 1 + rng.IntN(c.tokens/2) {
+				bad := []float64{math.NaN(), math.Inf(1), math.Inf(-1)}[rng.IntN(3)]
+				c.v.Data[r*c.v.Stride+rng.IntN(c.KVHeads*c.Dim)] = float32(bad)
+			}
+			dst, _ := c.run(cut{1, 1})
+			for r := range c.tokens {
+				for h := range c.Heads {
+					sees := false
+					for pos := c.first(r); pos <= r; pos++ {
+						kv := h / c.group() * c.Dim
+						sees = sees || !allFinite(c.v.Row(pos, kv+c.Dim)[kv:])
+					}
+					if got := !allFinite(dst.Row(r, (h+1)*c.Dim)[h*c.Dim:]); got != sees {
+						t.Fatalf("position %d, head %d: not finite is %v, want %v", r, h, got, sees)
+					}
+				}
+			}
+			for _, cut := range cuts {
+				d, _ := c.run(cut)
+				same(t, cut.String()+": dst", d.Data, dst.Data)
+				if c.Window > 0 {
+					d, _ := c.ring(cut)
+					same(t, cut.String()+": ring", d.Data, dst.Data)
+				}
+			}
+		})
+	}
+}
+
+// allFinite reports whether all of x are finite numbers.
+func allFinite(x []float32) bool {
+	for _, y := range x {
+		if y-y != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // The output may take the place of the queries where a row is not split.
 func TestAttendInPlace(t *testing.T) {
 	for _, c := range windowCases()[:3] {

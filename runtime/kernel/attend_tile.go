@@ -11,7 +11,7 @@ type tile struct {
 	pos, rows int       // position of row 0; number of rows
 	group     int       // q rows a row
 	size      int       // floats of a result: [cols | m l]
-	x, y      []float32 // [Dim] each
+	x, y      []float32 // [cols], [Dim]: of queries in work, and x later of a token's values
 	of        []float32 // [heads][rows*group][Dim]: room for q of all kv heads
 	scales    []float32 // [heads][rows*group]: likewise for scale
 	sumsOf    []int32   // likewise for sums
@@ -29,7 +29,7 @@ func (s *AttendSpec) newTile(w *Worker, c *Cache, head, heads, pos, rows int) ti
 	n := rows * group
 	t := tile{
 		AttendSpec: s, w: w, c: c, pos: pos, rows: rows, group: group, size: size,
-		x: free.take(s.Dim), y: free.take(roundUp(s.Dim, 8)), of: free.take(heads * n * roundUp(s.Dim, 4)),
+		x: free.take(valueCols(s.Dim)), y: free.take(roundUp(s.Dim, 8)), of: free.take(heads * n * roundUp(s.Dim, 4)),
 		scales: free.take(heads * n), sumsOf: wordsOf(free.take(heads * n)), p: free.take(n * scoreStride),
 		part: free.take(n * size), out: free.take(n * size),
 	}
@@ -57,8 +57,8 @@ func (t *tile) queries(q Rows, gain []float32, ph Phases, r int) {
 		for h := 0; h < cols; h += t.Dim {
 			x := row[h:][:t.Dim]
 			if t.QNormEps > 0 {
-				set.RMSNorm(t.x, x, gain, t.QNormEps)
-				x = t.x
+				set.RMSNorm(t.x[:t.Dim], x, gain, t.QNormEps)
+				x = t.x[:t.Dim]
 			}
 			at := (i*cols + h) / t.Dim
 			dst := t.q[at*t.Dim:][:t.Dim]
@@ -147,7 +147,7 @@ func (t *tile) segment(seg int) {
 	for b, n := firstBlock, 0; b < endBlock; b += n {
 		var lo, hi int
 		n, lo, hi = t.run(b, endBlock)
-		t.weigh(b, n, lo*t.group, hi*t.group, b*blockTokens-start)
+		t.weigh(b, n, lo, hi, b*blockTokens-start)
 	}
 }
 
@@ -183,14 +183,35 @@ func (t *tile) scores(b, n, lo, hi, at int) {
 	}
 }
 
-// weigh adds what n blocks from b on, the first at position at of the segment, give to q rows
-// [lo, hi).
+// weigh adds what n blocks from b on, the first at position at of the segment, give to rows [lo, hi).
 func (t *tile) weigh(b, n, lo, hi, at int) {
-	set, part := t.w.Set, t.part[lo*t.size:]
 	for i := range n {
-		tokens := min(blockTokens, t.pos+hi/t.group-(b+i)*blockTokens) // that the last of the rows sees
-		t.Cache.weigh(set, t.c, t.head, b+i, tokens, part, t.size, t.p[lo*scoreStride+at+i*blockTokens:], scoreStride, hi-lo)
+		for r, m := lo, 0; r < hi; r += m {
+			var from, to int
+			m, from, to = t.together(b+i, r, hi)
+			q := r * t.group
+			t.Cache.weigh(t.w.Set, t.x, t.c, t.head, b+i, from, to, t.part[q*t.size:], t.size, t.p[q*scoreStride+at+i*blockTokens:], scoreStride, m*t.group)
+		}
 	}
+}
+
+// together returns how many rows from r to below end are multiplied by a block's values together, and the tokens [from, to)
+// of it that any of them sees. What some of them do not see has weights of zero there, but zero times what is not finite
+// is no zero: then it is one row.
+func (t *tile) together(b, r, end int) (n, from, to int) {
+	start := b * blockTokens
+	first, last := t.pos+r-start, t.pos+end-1-start // rows' own tokens
+	from, to = max(t.first(start+first)-start, 0), min(last+1, blockTokens)
+	all, seen := t.first(start+last)-start, first+1 // which the last row sees from, and the first one to
+	if end-r > 1 && (all > from && !t.finite(b, from, min(all, to)) || seen < to && !t.finite(b, max(seen, from), to)) {
+		return 1, from, min(seen, to)
+	}
+	return end - r, from, to
+}
+
+// finite reports whether what tokens [from, to) of a block hold is.
+func (t *tile) finite(b, from, to int) bool {
+	return t.Cache.finite(t.w.Set, t.x, t.c, t.head, b, from, to)
 }
 
 // merge adds a segment's results to those of the segments before it.

@@ -232,19 +232,48 @@ func (s *CacheSpec) scores(set Set, c *Cache, head, b int, dst []float32, ldd in
 	}
 }
 
-// weigh adds rows of p, ldp apart, times the first n tokens of a V block of floats to dst, rows ldd
-// apart.
-func (s *CacheSpec) weigh(set Set, c *Cache, head, b, n int, dst []float32, ldd int, p []float32, ldp, rows int) {
+// weigh adds rows of p, ldp apart, times tokens [from, to) of a V block of floats to dst, rows ldd apart. Values of other
+// tokens take no part. tmp is [valueCols].
+func (s *CacheSpec) weigh(set Set, tmp []float32, c *Cache, head, b, from, to int, dst []float32, ldd int, p []float32, ldp, rows int) {
 	v, cols := s.values(c, head, b), valueCols(s.Dim)
 	for col, width := 0, 0; col < cols; col += width {
 		width = panelWidth(cols - col)
-		from, to := col*blockTokens, (col+width)*blockTokens
+		at, end := col*blockTokens, (col+width)*blockTokens
 		if s.Format == BF16 {
-			set.GemmBF16(dst[col:], ldd, p, ldp, halvesOf(v)[from:to], width, n, rows, true)
+			weighBF16(set, tmp[:width], dst[col:], ldd, p, ldp, halvesOf(v)[at:end], width, from, to, rows)
 		} else {
-			set.GemmF32(dst[col:], ldd, p, ldp, floatsOf(v)[from:to], width, n, rows, true)
+			set.GemmF32(dst[col:], ldd, p[from:], ldp, floatsOf(v)[at+from*width:end], width, to-from, rows, true)
 		}
 	}
+}
+
+// weighBF16 is weigh with a panel. If the first token is the second one of a pair its values are widened to tmp.
+func weighBF16(set Set, tmp, dst []float32, ldd int, p []float32, ldp int, panel []uint16, width, from, to, rows int) {
+	if from%2 == 1 {
+		for i := range tmp {
+			tmp[i] = BF16ToFloat32(panel[pair(from, i, width)])
+		}
+		set.GemmF32(dst, ldd, p[from:], ldp, tmp, width, 1, rows, true)
+		from++
+	}
+	set.GemmBF16(dst, ldd, p[from:], ldp, panel[from*width:], width, to-from, rows, true)
+}
+
+// finite reports whether all values of tokens [from, to) of a V block of floats are finite; in BF16 those of another token, in
+// one pair with one of these, may count too. tmp is [valueCols].
+func (s *CacheSpec) finite(set Set, tmp []float32, c *Cache, head, b, from, to int) bool {
+	v, cols := s.values(c, head, b), valueCols(s.Dim)
+	for col, width := 0, 0; col < cols; col += width {
+		width = panelWidth(cols - col)
+		at, end := col*blockTokens, (col+width)*blockTokens
+		if s.Format == BF16 {
+			even := from &^ 1
+			set.GemmBF16(tmp[col:], cols, noWeights[:], 0, halvesOf(v)[at+even*width:end], width, to+to&1-even, 1, false)
+		} else {
+			set.GemmF32(tmp[col:], cols, noWeights[:], 0, floatsOf(v)[at+from*width:end], width, to-from, 1, false)
+		}
+	}
+	return zero(tmp)
 }
 
 // Export returns k and v, [tokens KVHeads Dim], of all pos tokens, or of the last Window in a ring.

@@ -265,10 +265,7 @@ func (t *deltaTile) solve(out, v Rows, c, width int) {
 		}
 	}
 
-	for j := 0; j < t.n; j += someRows { // p is zero past a row's own token
-		n := min(someRows, t.n-j)
-		t.set.GemmF32(o[j*width:], width, t.p[j*blockTokens:], blockTokens, block, width, t.i+j+n, n, true)
-	}
+	addSeen(t.set, t.decay, o, width, t.p, block, width, t.i, t.n)
 	if !t.gated {
 		t.set.Div(o, o, 1) // o + 0, which is else GateNorm's
 	}

@@ -78,6 +78,27 @@ func TestDeltaInvariance(t *testing.T) {
 	}
 }
 
+// Values that are no finite numbers reach no row before them.
+func TestDeltaNotFinite(t *testing.T) {
+	rng := rand.New(rand.NewPCG(23, 23))
+	for _, gated := range []bool{true, false} {
+		c := newDeltaCase(rng, 2, 2, 16, 80, 140, gated)
+		for _, bad := range []float64{math.NaN(), math.Inf(1)} {
+			c.in.v.Row(37, 160)[3] = float32(bad)
+			dst, _, _ := c.run(cut{1, 1})
+			for r := range c.tokens {
+				if got := allFinite(dst.Row(r, 160)); got != (r < 37) {
+					t.Fatalf("%s: row %d is finite: %v", fmt.Sprintf("gated %v, %v", gated, bad), r, got)
+				}
+			}
+			for _, cut := range cuts {
+				d, _, _ := c.run(cut)
+				same(t, fmt.Sprintf("gated %v, %v, %v", gated, bad, cut), d.Data, dst.Data)
+			}
+		}
+	}
+}
+
 // Decays and products that underflow, and zeros of both signs.
 func TestDeltaInvarianceOfZeros(t *testing.T) {
 	rng := rand.New(rand.NewPCG(22, 22))

@@ -115,10 +115,6 @@ func Retain(w *Worker, s *RetainSpec, dst, q, k, v, g, a Rows, st *Retention, ph
 	}
 }
 
-// someRows is how many rows of a block are multiplied by its values at once: as many tokens as the last of
-// them sees, so that fewer rows leave out more, and two of a kernel's tiles.
-const someRows = 12
-
 // retainTile is the work on n rows of one head that lie in one block.
 type retainTile struct {
 	set     Set
@@ -171,11 +167,7 @@ func (t *retainTile) query(s *RetainSpec, st *Retention, q Rows, ph Phases, r, i
 	t.set.Decay(t.p, blockTokens, st.g, i, t.n)
 	for c, width := 0, 0; c < t.cols; c += width {
 		width = panelWidth(t.cols - c)
-		panel := st.v[c*blockTokens:][:width*blockTokens]
-		for j := 0; j < t.n; j += someRows { // p is zero past a row's own token
-			n := min(someRows, t.n-j)
-			t.set.GemmF32(t.o[j*t.cols+c:], t.cols, t.p[j*blockTokens:], blockTokens, panel, width, i+j+n, n, true)
-		}
+		addSeen(t.set, t.decay, t.o[c:], t.cols, t.p, st.v[c*blockTokens:][:width*blockTokens], width, i, t.n)
 	}
 }
 

@@ -82,6 +82,27 @@ func TestRetainInvarianceOfZeros(t *testing.T) {
 	}
 }
 
+// Values that are no finite numbers reach no row before them.
+func TestRetainNotFinite(t *testing.T) {
+	rng := rand.New(rand.NewPCG(10, 10))
+	for _, dim := range []int{16, 80} {
+		c := newRetainCase(rng, 2, dim, 150, 16)
+		for _, bad := range []float64{math.NaN(), math.Inf(1)} {
+			c.v.Row(37, 2*dim)[3] = float32(bad)
+			dst, _, _ := c.run(cut{1, 1})
+			for r := range c.tokens {
+				if got := allFinite(dst.Row(r, 2*dim)); got != (r < 37) {
+					t.Fatalf("%s: row %d is finite: %v", fmt.Sprintf("dim %d, %v", dim, bad), r, got)
+				}
+			}
+			for _, cut := range cuts {
+				d, _, _ := c.run(cut)
+				same(t, fmt.Sprintf("dim %d, %v, %v", dim, bad, cut), d.Data, dst.Data)
+			}
+		}
+	}
+}
+
 // The output may take the place of any input but the gate logits.
 func TestRetainInPlace(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 9))

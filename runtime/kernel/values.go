@@ -56,6 +56,39 @@ func putValues(v, x []float32, j, cols int) {
 	}
 }
 
+// someRows is how many rows of a block are multiplied by its values at once: as many tokens as the last of
+// them sees, so that fewer rows leave out more, and two of a kernel's tiles.
+const someRows = 12
+
+// addSeen adds p, rows of weights of a block's tokens, times the values that each row sees to rows of dst, ldd apart: row j sees
+// the tokens up to i+j. p is zero behind them, but zero times what is not finite is no zero: then rows come one by one. tmp
+// is [width].
+func addSeen(set Set, tmp, dst []float32, ldd int, p, panel []float32, width, i, rows int) {
+	most := 1
+	if rows > 1 {
+		set.GemmF32(tmp, width, noWeights[:], 0, panel[(i+1)*width:], width, rows-1, 1, false)
+		if zero(tmp[:width]) {
+			most = someRows
+		}
+	}
+	for j, n := 0, 0; j < rows; j += n {
+		n = min(most, rows-j)
+		set.GemmF32(dst[j*ldd:], ldd, p[j*blockTokens:], blockTokens, panel, width, i+j+n, n, true)
+	}
+}
+
+// noWeights times values are zeros if all of them are finite: a matrix kernel finds out at the cost of a row.
+var noWeights [blockTokens]float32
+
+// zero reports whether floats are positive zeros.
+func zero(x []float32) bool {
+	all := int32(0)
+	for _, bits := range wordsOf(x) {
+		all |= bits
+	}
+	return all == 0
+}
+
 // appendFolded appends a head's matrix [dim valueDim] of a boundary with the tokens of the open block folded in,
 // before·S + Σ decay[j]·k_j·v_jᵀ, in float64 and in the order of tokens. k is [dim][blockTokens]; s and v are panels.
 func appendFolded(out, s, k, v []float32, dim, valueDim int, decay []float64, before float64) []float32 {
