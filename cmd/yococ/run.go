@@ -216,6 +216,9 @@ func stream(s *screen, w io.Writer, r *driver.Runner, codec *driver.Text, prompt
 		s.clear()
 		return stats, err
 	}
+	if err := r.Fits(len(prompt), 1); err != nil {
+		return host.GenerateStats{}, err
+	}
 	if sampling.Temperature > 0 { // else nothing is drawn
 		fmt.Fprintf(os.Stderr, "seed %d\n", sampling.Seed)
 	}

@@ -128,8 +128,8 @@ func (r *Runner) Close() error {
 	return r.Client.Close()
 }
 
-// fits returns an error if a session that was just opened has no room for a prompt and so many tokens after it.
-func (r *Runner) fits(prompt, more int) error {
+// Fits returns an error if a session that was just opened has no room for a prompt and so many tokens after it.
+func (r *Runner) Fits(prompt, more int) error {
 	limit, want := r.Info.Options.Context, r.Info.Pos+prompt+more
 	switch {
 	case want <= limit:
@@ -142,7 +142,7 @@ func (r *Runner) fits(prompt, more int) error {
 
 // Read adds a prompt to a session that was just opened, and nothing after it.
 func (r *Runner) Read(prompt []int32, p Progress) (host.GenerateStats, error) {
-	if err := r.fits(len(prompt), 0); err != nil {
+	if err := r.Fits(len(prompt), 0); err != nil {
 		return host.GenerateStats{}, err
 	}
 	took, err := r.Prefill(prompt, func(x rt.Progress) { p.tell("prompt", int64(x.Done), int64(x.Total)) })
@@ -153,7 +153,7 @@ func (r *Runner) Read(prompt []int32, p Progress) (host.GenerateStats, error) {
 // Generate adds a prompt to a session that was just opened and calls each for every token that follows it. The
 // statistics are right even with an error.
 func (r *Runner) Generate(prompt []int32, s rt.Sampling, p Progress, each func(token int32) error) (host.GenerateStats, error) {
-	if err := r.fits(len(prompt), 1); err != nil {
+	if err := r.Fits(len(prompt), 1); err != nil {
 		return host.GenerateStats{}, err
 	}
 	read, err := r.Read(prompt, p)
