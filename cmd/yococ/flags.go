@@ -95,7 +95,7 @@ func flagError(cmd *cobra.Command, err error) error {
 // the flag is not what was asked for.
 func checkNames(cmd *cobra.Command, _ []string) error {
 	for _, name := range []string{
-		"checkpoint", "output", "dump-ir", "package", "save", "restore", "text", "golden", "svg", "weights", "activations", "kv", "isa",
+		"checkpoint", "output", "dump-ir", "package", "save", "restore", "text", "golden", "svg", "html", "weights", "activations", "kv", "isa",
 	} {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
 			what, _, _ := strings.Cut(f.Usage[strings.Index(f.Usage, "`")+1:], "`")

@@ -19,6 +19,7 @@ func inspectCommand() *cobra.Command {
 	f := addModelFlags(cmd, false)
 	var contexts, batch []int
 	var asJSON bool
+	var html string
 	var threads, checkpoints int
 	fs := cmd.Flags()
 	fs.IntSliceVar(&contexts, "context", nil, "context lengths `N,...` in tokens (default the spec's)")
@@ -26,6 +27,7 @@ func inspectCommand() *cobra.Command {
 	fs.IntVar(&threads, "threads", 0, "of sessions with `N` workers (default all processors, at most 16)")
 	fs.IntVar(&checkpoints, "checkpoints", 0, "sessions that keep `N` states for Rewind, as Options.Checkpoints in a Go program")
 	fs.BoolVar(&asJSON, "json", false, "print one JSON object")
+	fs.StringVar(&html, "html", "", "write a page about the compiled model to `FILE`: programs, layouts, memory")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		for _, n := range contexts {
 			if n < 1 || n > driver.MaxContext {
@@ -53,6 +55,15 @@ func inspectCommand() *cobra.Command {
 		}
 		mem := driver.NewMemory(m, driver.Threads(threads))
 		mem.Checkpoints = checkpoints
+		if html != "" {
+			page, err := m.Page(mem, contexts, batch)
+			if err != nil {
+				return err
+			}
+			if err := driver.WriteOutput(html, page); err != nil {
+				return err
+			}
+		}
 		if asJSON {
 			return printJSON(cmd.OutOrStdout(), mem.Report(contexts, batch, m.PrefillRows()))
 		}
@@ -104,43 +115,8 @@ func printMemory(w io.Writer, m *driver.Model, mem *driver.Memory, contexts, bat
 func printRows(w io.Writer, rows []driver.PrefillRows) {
 	fmt.Fprintf(w, "\n%-36s %-28s %s\n", "prefill", "of every row", "of the last row alone")
 	for _, r := range rows {
-		line := fmt.Sprintf("%-36s %-28s %s", layersOf(r), strings.Join(r.Every, " "), strings.Join(r.Last, " "))
+		line := fmt.Sprintf("%-36s %-28s %s", r.Name(), strings.Join(r.Every, " "), strings.Join(r.Last, " "))
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}
 	fmt.Fprintf(w, "%.1f %% of the multiplications by weights are those of every row\n", 100*driver.EveryRowShare(rows))
-}
-
-// layersOf names layers: self 0-3 sliding-window, self 1, 3, … 11 gated-retention.
-func layersOf(r driver.PrefillRows) string {
-	ns := r.Layers
-	if len(ns) == 0 {
-		return r.Half
-	}
-	var parts []string
-	for i := 0; i < len(ns); {
-		j := i
-		for j+1 < len(ns) && ns[j+1] == ns[j]+1 {
-			j++
-		}
-		if i == j {
-			parts = append(parts, fmt.Sprint(ns[i]))
-		} else {
-			parts = append(parts, fmt.Sprintf("%d-%d", ns[i], ns[j]))
-		}
-		i = j + 1
-	}
-	if n := len(ns); n > 3 && evenly(ns) && ns[1] > ns[0]+1 {
-		parts = []string{parts[0], parts[1] + ", … " + parts[n-1]}
-	}
-	return fmt.Sprintf("%s %s %s", r.Half, strings.Join(parts, ", "), r.Mixer)
-}
-
-// evenly reports whether the numbers, at least two, are equally far apart.
-func evenly(ns []int) bool {
-	for i := range ns {
-		if ns[i] != ns[0]+i*(ns[1]-ns[0]) {
-			return false
-		}
-	}
-	return true
 }

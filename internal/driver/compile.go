@@ -34,16 +34,9 @@ type Formats struct {
 // after every pass, and for the plan; skip names passes to leave out. The same arguments give the
 // same bytes.
 func Compile(spec *models.Spec, f Formats, dump string, skip ...string) (*Package, error) {
-	target := passes.Target{
-		Package: spec.Name, Source: filepath.Base(spec.File()), Context: spec.Context, Self: spec.Self.Len(), Cross: spec.Cross.Len(),
-		Weights: f.Weights, Activations: f.Activations, Checkpoint: f.Checkpoint, KV: f.KV, Skip: skip,
-	}
-	for _, m := range spec.MatrixFormats() {
-		elem, err := ir.ParseElem(m.Format)
-		if err != nil {
-			return nil, err
-		}
-		target.Precision = append(target.Precision, passes.Precision{Role: string(m.Role), From: m.From, To: m.To, Elem: elem})
+	target, err := target(spec, f, skip)
+	if err != nil {
+		return nil, err
 	}
 	dumped := &dumper{dir: dump}
 	if dump != "" {
@@ -71,6 +64,22 @@ func Compile(spec *models.Spec, f Formats, dump string, skip ...string) (*Packag
 	}
 	files, err := files(p)
 	return &Package{Program: program, Plan: p, Files: files}, err
+}
+
+// target is what a spec is compiled for.
+func target(spec *models.Spec, f Formats, skip []string) (passes.Target, error) {
+	target := passes.Target{
+		Package: spec.Name, Source: filepath.Base(spec.File()), Context: spec.Context, Self: spec.Self.Len(), Cross: spec.Cross.Len(),
+		Weights: f.Weights, Activations: f.Activations, Checkpoint: f.Checkpoint, KV: f.KV, Skip: skip,
+	}
+	for _, m := range spec.MatrixFormats() {
+		elem, err := ir.ParseElem(m.Format)
+		if err != nil {
+			return target, err
+		}
+		target.Precision = append(target.Precision, passes.Precision{Role: string(m.Role), From: m.From, To: m.To, Elem: elem})
+	}
+	return target, nil
 }
 
 // files are the Go files of a plan and the assembly of every level.

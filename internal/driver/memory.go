@@ -61,16 +61,40 @@ func NewMemory(m *Model, threads int) *Memory {
 	return mem
 }
 
-// Total is the peak of a session whose context is full.
-func (m *Memory) Total(context int) int64 {
-	spans := (int64(context) + kernel.SpanTokens - 1) / kernel.SpanTokens
-	return m.Weights + int64(1+m.Checkpoints)*m.Checkpoint + m.Undo + wholeHuge(spans*m.span) + rt.CollectedHeap(spans) + m.scratch(context) + process + chooser*int64(m.plan.Vocab)
+// A MemoryPart is a part of a Memory.
+type MemoryPart struct {
+	Name  string
+	Bytes int64
+	Once  bool // in a process, whatever sessions there are
 }
+
+// Parts are what makes the peak of a session whose context is full.
+func (m *Memory) Parts(context int) []MemoryPart {
+	spans := (int64(context) + kernel.SpanTokens - 1) / kernel.SpanTokens
+	return []MemoryPart{
+		{"weights", m.Weights, true},
+		{"program, pipe and sampler", process + chooser*int64(m.plan.Vocab), true},
+		{"states", int64(1+m.Checkpoints) * m.Checkpoint, false},
+		{"undo", m.Undo, false},
+		{"caches that grow", wholeHuge(spans * m.span), false},
+		{"tokens", rt.CollectedHeap(spans), false},
+		{"scratch", m.scratch(context), false},
+	}
+}
+
+// Total is the peak of a session whose context is full.
+func (m *Memory) Total(context int) int64 { return m.Batch(context, 1) }
 
 // Batch is the peak of a process with so many sessions of a context, all full.
 func (m *Memory) Batch(context, sessions int) int64 {
-	shared := m.Weights + process + chooser*int64(m.plan.Vocab)
-	return shared + int64(sessions)*(m.Total(context)-shared)
+	var n int64
+	for _, p := range m.Parts(context) {
+		if !p.Once {
+			p.Bytes *= int64(sessions)
+		}
+		n += p.Bytes
+	}
+	return n
 }
 
 // MaxContext is the longest context that a session can have, in tokens.

@@ -40,6 +40,7 @@ type Model struct {
 	stamps  string // of files when they were opened
 	random  *uint64
 	formats Formats
+	skip    []string // passes that were left out
 }
 
 // errNoWeights is returned where weights are needed and the spec and flags name none.
@@ -52,7 +53,7 @@ func Load(path string, o Options, needed bool) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Spec: spec, random: o.Random}
+	m := &Model{Spec: spec, random: o.Random, skip: o.Skip}
 	if o.Uniform {
 		spec.Precision = nil
 	}

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -143,4 +144,39 @@ func summed(names, others []string) []string {
 		return names
 	}
 	return append(slices.DeleteFunc(slices.Clone(names), ffn), "ffn")
+}
+
+// Name is which layers they are: self 0-3 sliding-window, self 1, 3, … 11 gated-retention.
+func (r PrefillRows) Name() string {
+	ns := r.Layers
+	if len(ns) == 0 {
+		return r.Half
+	}
+	var parts []string
+	for i := 0; i < len(ns); {
+		j := i
+		for j+1 < len(ns) && ns[j+1] == ns[j]+1 {
+			j++
+		}
+		if i == j {
+			parts = append(parts, fmt.Sprint(ns[i]))
+		} else {
+			parts = append(parts, fmt.Sprintf("%d-%d", ns[i], ns[j]))
+		}
+		i = j + 1
+	}
+	if n := len(ns); n > 3 && evenly(ns) && ns[1] > ns[0]+1 {
+		parts = []string{parts[0], parts[1] + ", … " + parts[n-1]}
+	}
+	return fmt.Sprintf("%s %s %s", r.Half, strings.Join(parts, ", "), r.Mixer)
+}
+
+// evenly reports whether the numbers, at least two, are equally far apart.
+func evenly(ns []int) bool {
+	for i := range ns {
+		if ns[i] != ns[0]+i*(ns[1]-ns[0]) {
+			return false
+		}
+	}
+	return true
 }

@@ -98,6 +98,27 @@ func (s *CacheSpec) segmentBlocks() int {
 // segmentBytes is the size of a segment of a kv head.
 func (s *CacheSpec) segmentBytes() int { return s.segmentBlocks() * (s.keyBytes() + s.valueBytes()) }
 
+// A Section is a piece of a segment: of keys or values of so many tokens, or of the scales of values.
+type Section struct {
+	Name          string
+	Tokens, Bytes int
+}
+
+// Sections are what a segment of a kv head consists of, in order: all of them make segmentBytes.
+func (s *CacheSpec) Sections() (list []Section) {
+	n := s.segmentBlocks()
+	for range n {
+		list = append(list, Section{"keys", blockTokens, s.keyBytes()})
+	}
+	if s.integers() {
+		return append(list, Section{"scales", n * blockTokens, n * scaleBytes}, Section{"values", n * blockTokens, n * (s.valueBytes() - scaleBytes)})
+	}
+	for range n {
+		list = append(list, Section{"values", blockTokens, s.valueBytes()})
+	}
+	return list
+}
+
 // Bytes is the size of a ring, or what a cache that grows takes of a span. It is whole cache lines.
 func (s *CacheSpec) Bytes() int {
 	n := s.KVHeads * s.segmentBytes()
