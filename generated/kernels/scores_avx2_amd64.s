@@ -280,7 +280,7 @@ steps9:
 	VPADDD       Y6, Y5, Y5
 	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
-	DECQ         R12
+	SUBQ         $0x01, R12
 	JNE          steps9
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
@@ -331,7 +331,7 @@ steps9:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x02, R12
 
-steps10:
+steps12:
 	PREFETCHT0   8256(R11)
 	VPBROADCASTD (R13), Y6
 	VPBROADCASTD 4(R13), Y7
@@ -371,8 +371,8 @@ steps10:
 	VPADDD       Y6, Y5, Y5
 	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps10
+	SUBQ         $0x01, R12
+	JNE          steps12
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
@@ -422,7 +422,7 @@ steps10:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x02, R12
 
-steps11:
+steps15:
 	PREFETCHT0   8320(R11)
 	VPBROADCASTD (R13), Y6
 	VPBROADCASTD 4(R13), Y7
@@ -462,8 +462,8 @@ steps11:
 	VPADDD       Y6, Y5, Y5
 	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps11
+	SUBQ         $0x01, R12
+	JNE          steps15
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
@@ -513,7 +513,7 @@ steps11:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x02, R12
 
-steps12:
+steps18:
 	PREFETCHT0   8384(R11)
 	VPBROADCASTD (R13), Y6
 	VPBROADCASTD 4(R13), Y7
@@ -553,8 +553,8 @@ steps12:
 	VPADDD       Y6, Y5, Y5
 	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps12
+	SUBQ         $0x01, R12
+	JNE          steps18
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
@@ -618,7 +618,7 @@ rows2of7:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x02, R12
 
-steps13:
+steps21:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	VPBROADCASTD (R13), Y8
@@ -671,8 +671,8 @@ steps13:
 	VPADDD       Y8, Y7, Y7
 	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps13
+	SUBQ         $0x01, R12
+	JNE          steps21
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
@@ -729,7 +729,7 @@ steps13:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x02, R12
 
-steps14:
+steps24:
 	PREFETCHT0   8320(R11)
 	PREFETCHT0   8384(R11)
 	VPBROADCASTD (R13), Y8
@@ -782,8 +782,8 @@ steps14:
 	VPADDD       Y8, Y7, Y7
 	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps14
+	SUBQ         $0x01, R12
+	JNE          steps24
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
@@ -850,7 +850,7 @@ rows1of6:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x02, R12
 
-steps15:
+steps27:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	PREFETCHT0   8320(R11)
@@ -915,8 +915,8 @@ steps15:
 	VPADDD       Y8, Y7, Y7
 	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps15
+	SUBQ         $0x01, R12
+	JNE          steps27
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
@@ -1630,7 +1630,7 @@ steps9:
 	VPADDD       Y7, Y6, Y6
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
+	SUBQ         $0x01, R12
 	JNE          steps9
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
@@ -1681,7 +1681,7 @@ steps9:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x03, R12
 
-steps10:
+steps12:
 	PREFETCHT0   8256(R11)
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
@@ -1767,8 +1767,8 @@ steps10:
 	VPADDD       Y7, Y6, Y6
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps10
+	SUBQ         $0x01, R12
+	JNE          steps12
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
@@ -1818,7 +1818,7 @@ steps10:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x03, R12
 
-steps11:
+steps15:
 	PREFETCHT0   8320(R11)
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
@@ -1904,8 +1904,8 @@ steps11:
 	VPADDD       Y7, Y6, Y6
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps11
+	SUBQ         $0x01, R12
+	JNE          steps15
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
@@ -1955,7 +1955,7 @@ steps11:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x03, R12
 
-steps12:
+steps18:
 	PREFETCHT0   8384(R11)
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
@@ -2041,8 +2041,8 @@ steps12:
 	VPADDD       Y7, Y6, Y6
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps12
+	SUBQ         $0x01, R12
+	JNE          steps18
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
@@ -2106,7 +2106,7 @@ rows2of7:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x03, R12
 
-steps13:
+steps21:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	VPBROADCASTD (R13), Y9
@@ -2227,8 +2227,8 @@ steps13:
 	VPADDD       Y9, Y8, Y8
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps13
+	SUBQ         $0x01, R12
+	JNE          steps21
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
@@ -2285,7 +2285,7 @@ steps13:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x03, R12
 
-steps14:
+steps24:
 	PREFETCHT0   8320(R11)
 	PREFETCHT0   8384(R11)
 	VPBROADCASTD (R13), Y9
@@ -2406,8 +2406,8 @@ steps14:
 	VPADDD       Y9, Y8, Y8
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps14
+	SUBQ         $0x01, R12
+	JNE          steps24
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
@@ -2474,7 +2474,7 @@ rows1of6:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x03, R12
 
-steps15:
+steps27:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	PREFETCHT0   8320(R11)
@@ -2637,8 +2637,8 @@ steps15:
 	VPADDD       Y9, Y8, Y8
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps15
+	SUBQ         $0x01, R12
+	JNE          steps27
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13

@@ -79,10 +79,10 @@ rows6of11:
 	ADDQ   BX, R14
 
 steps12:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
-	PREFETCHT0   8320(R11)
-	PREFETCHT0   8384(R11)
+	PREFETCHT0   4096(R11)
+	PREFETCHT0   4160(R11)
+	PREFETCHT0   4224(R11)
+	PREFETCHT0   4288(R11)
 	VMOVDQU32    (R11), Z24
 	VMOVDQU32    64(R11), Z25
 	VMOVDQU32    128(R11), Z26
@@ -117,10 +117,48 @@ steps12:
 	VPDPBUSD     Z25, Z28, Z21
 	VPDPBUSD     Z26, Z28, Z22
 	VPDPBUSD     Z27, Z28, Z23
-	ADDQ         $0x08, R13
-	ADDQ         $0x08, R14
-	ADDQ         $+256, R11
-	DECQ         R12
+	PREFETCHT0   4352(R11)
+	PREFETCHT0   4416(R11)
+	PREFETCHT0   4480(R11)
+	PREFETCHT0   4544(R11)
+	VMOVDQU32    256(R11), Z24
+	VMOVDQU32    320(R11), Z25
+	VMOVDQU32    384(R11), Z26
+	VMOVDQU32    448(R11), Z27
+	VPBROADCASTD 76(R13), Z28
+	VPDPBUSD     Z24, Z28, Z0
+	VPDPBUSD     Z25, Z28, Z1
+	VPDPBUSD     Z26, Z28, Z2
+	VPDPBUSD     Z27, Z28, Z3
+	VPBROADCASTD 76(R13)(BX*1), Z28
+	VPDPBUSD     Z24, Z28, Z4
+	VPDPBUSD     Z25, Z28, Z5
+	VPDPBUSD     Z26, Z28, Z6
+	VPDPBUSD     Z27, Z28, Z7
+	VPBROADCASTD 76(R13)(BX*2), Z28
+	VPDPBUSD     Z24, Z28, Z8
+	VPDPBUSD     Z25, Z28, Z9
+	VPDPBUSD     Z26, Z28, Z10
+	VPDPBUSD     Z27, Z28, Z11
+	VPBROADCASTD 76(R14), Z28
+	VPDPBUSD     Z24, Z28, Z12
+	VPDPBUSD     Z25, Z28, Z13
+	VPDPBUSD     Z26, Z28, Z14
+	VPDPBUSD     Z27, Z28, Z15
+	VPBROADCASTD 76(R14)(BX*1), Z28
+	VPDPBUSD     Z24, Z28, Z16
+	VPDPBUSD     Z25, Z28, Z17
+	VPDPBUSD     Z26, Z28, Z18
+	VPDPBUSD     Z27, Z28, Z19
+	VPBROADCASTD 76(R14)(BX*2), Z28
+	VPDPBUSD     Z24, Z28, Z20
+	VPDPBUSD     Z25, Z28, Z21
+	VPDPBUSD     Z26, Z28, Z22
+	VPDPBUSD     Z27, Z28, Z23
+	ADDQ         $0x10, R13
+	ADDQ         $0x10, R14
+	ADDQ         $+512, R11
+	SUBQ         $0x02, R12
 	JNE          steps12
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
@@ -197,11 +235,11 @@ rows5of10:
 	LEAQ   (R13)(BX*2), R14
 	ADDQ   BX, R14
 
-steps13:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
-	PREFETCHT0   8320(R11)
-	PREFETCHT0   8384(R11)
+steps15:
+	PREFETCHT0   4096(R11)
+	PREFETCHT0   4160(R11)
+	PREFETCHT0   4224(R11)
+	PREFETCHT0   4288(R11)
 	VMOVDQU32    (R11), Z20
 	VMOVDQU32    64(R11), Z21
 	VMOVDQU32    128(R11), Z22
@@ -231,11 +269,44 @@ steps13:
 	VPDPBUSD     Z21, Z24, Z17
 	VPDPBUSD     Z22, Z24, Z18
 	VPDPBUSD     Z23, Z24, Z19
-	ADDQ         $0x08, R13
-	ADDQ         $0x08, R14
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps13
+	PREFETCHT0   4352(R11)
+	PREFETCHT0   4416(R11)
+	PREFETCHT0   4480(R11)
+	PREFETCHT0   4544(R11)
+	VMOVDQU32    256(R11), Z20
+	VMOVDQU32    320(R11), Z21
+	VMOVDQU32    384(R11), Z22
+	VMOVDQU32    448(R11), Z23
+	VPBROADCASTD 76(R13), Z24
+	VPDPBUSD     Z20, Z24, Z0
+	VPDPBUSD     Z21, Z24, Z1
+	VPDPBUSD     Z22, Z24, Z2
+	VPDPBUSD     Z23, Z24, Z3
+	VPBROADCASTD 76(R13)(BX*1), Z24
+	VPDPBUSD     Z20, Z24, Z4
+	VPDPBUSD     Z21, Z24, Z5
+	VPDPBUSD     Z22, Z24, Z6
+	VPDPBUSD     Z23, Z24, Z7
+	VPBROADCASTD 76(R13)(BX*2), Z24
+	VPDPBUSD     Z20, Z24, Z8
+	VPDPBUSD     Z21, Z24, Z9
+	VPDPBUSD     Z22, Z24, Z10
+	VPDPBUSD     Z23, Z24, Z11
+	VPBROADCASTD 76(R14), Z24
+	VPDPBUSD     Z20, Z24, Z12
+	VPDPBUSD     Z21, Z24, Z13
+	VPDPBUSD     Z22, Z24, Z14
+	VPDPBUSD     Z23, Z24, Z15
+	VPBROADCASTD 76(R14)(BX*1), Z24
+	VPDPBUSD     Z20, Z24, Z16
+	VPDPBUSD     Z21, Z24, Z17
+	VPDPBUSD     Z22, Z24, Z18
+	VPDPBUSD     Z23, Z24, Z19
+	ADDQ         $0x10, R13
+	ADDQ         $0x10, R14
+	ADDQ         $+512, R11
+	SUBQ         $0x02, R12
+	JNE          steps15
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
 	VMOVDQU32    Z1, 64(R11)
@@ -300,11 +371,11 @@ rows4of9:
 	LEAQ   (R13)(BX*2), R14
 	ADDQ   BX, R14
 
-steps14:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
-	PREFETCHT0   8320(R11)
-	PREFETCHT0   8384(R11)
+steps18:
+	PREFETCHT0   4096(R11)
+	PREFETCHT0   4160(R11)
+	PREFETCHT0   4224(R11)
+	PREFETCHT0   4288(R11)
 	VMOVDQU32    (R11), Z16
 	VMOVDQU32    64(R11), Z17
 	VMOVDQU32    128(R11), Z18
@@ -329,11 +400,39 @@ steps14:
 	VPDPBUSD     Z17, Z20, Z13
 	VPDPBUSD     Z18, Z20, Z14
 	VPDPBUSD     Z19, Z20, Z15
-	ADDQ         $0x08, R13
-	ADDQ         $0x08, R14
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps14
+	PREFETCHT0   4352(R11)
+	PREFETCHT0   4416(R11)
+	PREFETCHT0   4480(R11)
+	PREFETCHT0   4544(R11)
+	VMOVDQU32    256(R11), Z16
+	VMOVDQU32    320(R11), Z17
+	VMOVDQU32    384(R11), Z18
+	VMOVDQU32    448(R11), Z19
+	VPBROADCASTD 76(R13), Z20
+	VPDPBUSD     Z16, Z20, Z0
+	VPDPBUSD     Z17, Z20, Z1
+	VPDPBUSD     Z18, Z20, Z2
+	VPDPBUSD     Z19, Z20, Z3
+	VPBROADCASTD 76(R13)(BX*1), Z20
+	VPDPBUSD     Z16, Z20, Z4
+	VPDPBUSD     Z17, Z20, Z5
+	VPDPBUSD     Z18, Z20, Z6
+	VPDPBUSD     Z19, Z20, Z7
+	VPBROADCASTD 76(R13)(BX*2), Z20
+	VPDPBUSD     Z16, Z20, Z8
+	VPDPBUSD     Z17, Z20, Z9
+	VPDPBUSD     Z18, Z20, Z10
+	VPDPBUSD     Z19, Z20, Z11
+	VPBROADCASTD 76(R14), Z20
+	VPDPBUSD     Z16, Z20, Z12
+	VPDPBUSD     Z17, Z20, Z13
+	VPDPBUSD     Z18, Z20, Z14
+	VPDPBUSD     Z19, Z20, Z15
+	ADDQ         $0x10, R13
+	ADDQ         $0x10, R14
+	ADDQ         $+512, R11
+	SUBQ         $0x02, R12
+	JNE          steps18
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
 	VMOVDQU32    Z1, 64(R11)
@@ -385,11 +484,11 @@ rows3of8:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x04, R12
 
-steps15:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
-	PREFETCHT0   8320(R11)
-	PREFETCHT0   8384(R11)
+steps21:
+	PREFETCHT0   4096(R11)
+	PREFETCHT0   4160(R11)
+	PREFETCHT0   4224(R11)
+	PREFETCHT0   4288(R11)
 	VMOVDQU32    (R11), Z12
 	VMOVDQU32    64(R11), Z13
 	VMOVDQU32    128(R11), Z14
@@ -409,10 +508,33 @@ steps15:
 	VPDPBUSD     Z13, Z16, Z9
 	VPDPBUSD     Z14, Z16, Z10
 	VPDPBUSD     Z15, Z16, Z11
-	ADDQ         $0x08, R13
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps15
+	PREFETCHT0   4352(R11)
+	PREFETCHT0   4416(R11)
+	PREFETCHT0   4480(R11)
+	PREFETCHT0   4544(R11)
+	VMOVDQU32    256(R11), Z12
+	VMOVDQU32    320(R11), Z13
+	VMOVDQU32    384(R11), Z14
+	VMOVDQU32    448(R11), Z15
+	VPBROADCASTD 76(R13), Z16
+	VPDPBUSD     Z12, Z16, Z0
+	VPDPBUSD     Z13, Z16, Z1
+	VPDPBUSD     Z14, Z16, Z2
+	VPDPBUSD     Z15, Z16, Z3
+	VPBROADCASTD 76(R13)(BX*1), Z16
+	VPDPBUSD     Z12, Z16, Z4
+	VPDPBUSD     Z13, Z16, Z5
+	VPDPBUSD     Z14, Z16, Z6
+	VPDPBUSD     Z15, Z16, Z7
+	VPBROADCASTD 76(R13)(BX*2), Z16
+	VPDPBUSD     Z12, Z16, Z8
+	VPDPBUSD     Z13, Z16, Z9
+	VPDPBUSD     Z14, Z16, Z10
+	VPDPBUSD     Z15, Z16, Z11
+	ADDQ         $0x10, R13
+	ADDQ         $+512, R11
+	SUBQ         $0x02, R12
+	JNE          steps21
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
 	VMOVDQU32    Z1, 64(R11)
@@ -453,11 +575,11 @@ rows2of7:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x04, R12
 
-steps16:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
-	PREFETCHT0   8320(R11)
-	PREFETCHT0   8384(R11)
+steps24:
+	PREFETCHT0   4096(R11)
+	PREFETCHT0   4160(R11)
+	PREFETCHT0   4224(R11)
+	PREFETCHT0   4288(R11)
 	VMOVDQU32    (R11), Z8
 	VMOVDQU32    64(R11), Z9
 	VMOVDQU32    128(R11), Z10
@@ -472,10 +594,28 @@ steps16:
 	VPDPBUSD     Z9, Z12, Z5
 	VPDPBUSD     Z10, Z12, Z6
 	VPDPBUSD     Z11, Z12, Z7
-	ADDQ         $0x08, R13
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps16
+	PREFETCHT0   4352(R11)
+	PREFETCHT0   4416(R11)
+	PREFETCHT0   4480(R11)
+	PREFETCHT0   4544(R11)
+	VMOVDQU32    256(R11), Z8
+	VMOVDQU32    320(R11), Z9
+	VMOVDQU32    384(R11), Z10
+	VMOVDQU32    448(R11), Z11
+	VPBROADCASTD 76(R13), Z12
+	VPDPBUSD     Z8, Z12, Z0
+	VPDPBUSD     Z9, Z12, Z1
+	VPDPBUSD     Z10, Z12, Z2
+	VPDPBUSD     Z11, Z12, Z3
+	VPBROADCASTD 76(R13)(BX*1), Z12
+	VPDPBUSD     Z8, Z12, Z4
+	VPDPBUSD     Z9, Z12, Z5
+	VPDPBUSD     Z10, Z12, Z6
+	VPDPBUSD     Z11, Z12, Z7
+	ADDQ         $0x10, R13
+	ADDQ         $+512, R11
+	SUBQ         $0x02, R12
+	JNE          steps24
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
 	VMOVDQU32    Z1, 64(R11)
@@ -505,11 +645,11 @@ rows1of6:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x04, R12
 
-steps17:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
-	PREFETCHT0   8320(R11)
-	PREFETCHT0   8384(R11)
+steps27:
+	PREFETCHT0   4096(R11)
+	PREFETCHT0   4160(R11)
+	PREFETCHT0   4224(R11)
+	PREFETCHT0   4288(R11)
 	VMOVDQU32    (R11), Z4
 	VMOVDQU32    64(R11), Z5
 	VMOVDQU32    128(R11), Z6
@@ -519,10 +659,23 @@ steps17:
 	VPDPBUSD     Z5, Z8, Z1
 	VPDPBUSD     Z6, Z8, Z2
 	VPDPBUSD     Z7, Z8, Z3
-	ADDQ         $0x08, R13
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps17
+	PREFETCHT0   4352(R11)
+	PREFETCHT0   4416(R11)
+	PREFETCHT0   4480(R11)
+	PREFETCHT0   4544(R11)
+	VMOVDQU32    256(R11), Z4
+	VMOVDQU32    320(R11), Z5
+	VMOVDQU32    384(R11), Z6
+	VMOVDQU32    448(R11), Z7
+	VPBROADCASTD 76(R13), Z8
+	VPDPBUSD     Z4, Z8, Z0
+	VPDPBUSD     Z5, Z8, Z1
+	VPDPBUSD     Z6, Z8, Z2
+	VPDPBUSD     Z7, Z8, Z3
+	ADDQ         $0x10, R13
+	ADDQ         $+512, R11
+	SUBQ         $0x02, R12
+	JNE          steps27
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
 	VMOVDQU32    Z1, 64(R11)
@@ -538,9 +691,9 @@ done4:
 	MOVQ  p_base+32(FP), DX
 	MOVQ  rows+144(FP), DI
 	TESTQ DI, DI
-	JLE   done19
+	JLE   done31
 
-loop18:
+loop30:
 	MOVQ   SI, R13
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -548,9 +701,9 @@ loop18:
 	VXORPS Z3, Z3, Z3
 	MOVQ   (DX), R11
 	TESTQ  R11, R11
-	JE     quads21
+	JE     quads33
 
-quad20:
+quad32:
 	TZCNTQ       R11, R12
 	VPBROADCASTD 64(DX)(R12*8), Z4
 	SHLQ         $0x08, R12
@@ -559,15 +712,15 @@ quad20:
 	VPDPBUSD     128(R13)(R12*1), Z4, Z2
 	VPDPBUSD     192(R13)(R12*1), Z4, Z3
 	BLSRQ        R11, R11
-	JNE          quad20
+	JNE          quad32
 
-quads21:
+quads33:
 	ADDQ  $+16384, R13
 	MOVQ  8(DX), R11
 	TESTQ R11, R11
-	JE    quads23
+	JE    quads35
 
-quad22:
+quad34:
 	TZCNTQ       R11, R12
 	VPBROADCASTD 576(DX)(R12*8), Z4
 	SHLQ         $0x08, R12
@@ -576,9 +729,9 @@ quad22:
 	VPDPBUSD     128(R13)(R12*1), Z4, Z2
 	VPDPBUSD     192(R13)(R12*1), Z4, Z3
 	BLSRQ        R11, R11
-	JNE          quad22
+	JNE          quad34
 
-quads23:
+quads35:
 	VPSLLD       $0x08, Z0, Z0
 	VPSLLD       $0x08, Z1, Z1
 	VPSLLD       $0x08, Z2, Z2
@@ -605,9 +758,9 @@ quads23:
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	DECQ         DI
-	JNE          loop18
+	JNE          loop30
 
-done19:
+done31:
 	ADDQ   $+256, R9
 	MOVQ   tokens+120(FP), AX
 	IMUL3Q $+64, AX, AX
@@ -616,38 +769,38 @@ done19:
 	JMP    panels1
 
 narrower2:
-panels24:
+panels36:
 	CMPQ  R10, $0x20
-	JLT   narrower25
+	JLT   narrower37
 	MOVQ  R9, AX
 	MOVQ  p_base+32(FP), DX
 	MOVQ  scale_base+64(FP), R8
 	MOVQ  rows+144(FP), DI
 	TESTQ DI, DI
-	JE    done27
+	JE    done39
 
-rows26:
+rows38:
 	CMPQ DI, $0x0c
-	JGE  rows6of34
+	JGE  rows6of46
 	MOVQ DI, R11
 	CMPQ DI, $0x06
-	JLE  choose28
+	JLE  choose40
 	INCQ R11
 	SHRQ $0x01, R11
 
-choose28:
+choose40:
 	CMPQ R11, $0x01
-	JEQ  rows1of29
+	JEQ  rows1of41
 	CMPQ R11, $0x02
-	JEQ  rows2of30
+	JEQ  rows2of42
 	CMPQ R11, $0x03
-	JEQ  rows3of31
+	JEQ  rows3of43
 	CMPQ R11, $0x04
-	JEQ  rows4of32
+	JEQ  rows4of44
 	CMPQ R11, $0x05
-	JEQ  rows5of33
+	JEQ  rows5of45
 
-rows6of34:
+rows6of46:
 	// Tile of 6 rows, panel of 32 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -668,9 +821,9 @@ rows6of34:
 	LEAQ   (R13)(BX*2), R14
 	ADDQ   BX, R14
 
-steps35:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
+steps47:
+	PREFETCHT0   4096(R11)
+	PREFETCHT0   4160(R11)
 	VMOVDQU32    (R11), Z12
 	VMOVDQU32    64(R11), Z13
 	VPBROADCASTD 68(R13), Z14
@@ -691,11 +844,33 @@ steps35:
 	VPBROADCASTD 68(R14)(BX*2), Z14
 	VPDPBUSD     Z12, Z14, Z10
 	VPDPBUSD     Z13, Z14, Z11
-	ADDQ         $0x08, R13
-	ADDQ         $0x08, R14
-	ADDQ         $+128, R11
-	DECQ         R12
-	JNE          steps35
+	PREFETCHT0   4224(R11)
+	PREFETCHT0   4288(R11)
+	VMOVDQU32    128(R11), Z12
+	VMOVDQU32    192(R11), Z13
+	VPBROADCASTD 76(R13), Z14
+	VPDPBUSD     Z12, Z14, Z0
+	VPDPBUSD     Z13, Z14, Z1
+	VPBROADCASTD 76(R13)(BX*1), Z14
+	VPDPBUSD     Z12, Z14, Z2
+	VPDPBUSD     Z13, Z14, Z3
+	VPBROADCASTD 76(R13)(BX*2), Z14
+	VPDPBUSD     Z12, Z14, Z4
+	VPDPBUSD     Z13, Z14, Z5
+	VPBROADCASTD 76(R14), Z14
+	VPDPBUSD     Z12, Z14, Z6
+	VPDPBUSD     Z13, Z14, Z7
+	VPBROADCASTD 76(R14)(BX*1), Z14
+	VPDPBUSD     Z12, Z14, Z8
+	VPDPBUSD     Z13, Z14, Z9
+	VPBROADCASTD 76(R14)(BX*2), Z14
+	VPDPBUSD     Z12, Z14, Z10
+	VPDPBUSD     Z13, Z14, Z11
+	ADDQ         $0x10, R13
+	ADDQ         $0x10, R14
+	ADDQ         $+256, R11
+	SUBQ         $0x02, R12
+	JNE          steps47
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
 	VMOVDQU32    Z1, 64(R11)
@@ -727,10 +902,10 @@ steps35:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x06, DI
-	JNE          rows26
-	JMP          done27
+	JNE          rows38
+	JMP          done39
 
-rows5of33:
+rows5of45:
 	// Tile of 5 rows, panel of 32 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -749,9 +924,9 @@ rows5of33:
 	LEAQ   (R13)(BX*2), R14
 	ADDQ   BX, R14
 
-steps36:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
+steps50:
+	PREFETCHT0   4096(R11)
+	PREFETCHT0   4160(R11)
 	VMOVDQU32    (R11), Z10
 	VMOVDQU32    64(R11), Z11
 	VPBROADCASTD 68(R13), Z12
@@ -769,11 +944,30 @@ steps36:
 	VPBROADCASTD 68(R14)(BX*1), Z12
 	VPDPBUSD     Z10, Z12, Z8
 	VPDPBUSD     Z11, Z12, Z9
-	ADDQ         $0x08, R13
-	ADDQ         $0x08, R14
-	ADDQ         $+128, R11
-	DECQ         R12
-	JNE          steps36
+	PREFETCHT0   4224(R11)
+	PREFETCHT0   4288(R11)
+	VMOVDQU32    128(R11), Z10
+	VMOVDQU32    192(R11), Z11
+	VPBROADCASTD 76(R13), Z12
+	VPDPBUSD     Z10, Z12, Z0
+	VPDPBUSD     Z11, Z12, Z1
+	VPBROADCASTD 76(R13)(BX*1), Z12
+	VPDPBUSD     Z10, Z12, Z2
+	VPDPBUSD     Z11, Z12, Z3
+	VPBROADCASTD 76(R13)(BX*2), Z12
+	VPDPBUSD     Z10, Z12, Z4
+	VPDPBUSD     Z11, Z12, Z5
+	VPBROADCASTD 76(R14), Z12
+	VPDPBUSD     Z10, Z12, Z6
+	VPDPBUSD     Z11, Z12, Z7
+	VPBROADCASTD 76(R14)(BX*1), Z12
+	VPDPBUSD     Z10, Z12, Z8
+	VPDPBUSD     Z11, Z12, Z9
+	ADDQ         $0x10, R13
+	ADDQ         $0x10, R14
+	ADDQ         $+256, R11
+	SUBQ         $0x02, R12
+	JNE          steps50
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
 	VMOVDQU32    Z1, 64(R11)
@@ -800,10 +994,10 @@ steps36:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x05, DI
-	JNE          rows26
-	JMP          done27
+	JNE          rows38
+	JMP          done39
 
-rows4of32:
+rows4of44:
 	// Tile of 4 rows, panel of 32 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -820,9 +1014,9 @@ rows4of32:
 	LEAQ   (R13)(BX*2), R14
 	ADDQ   BX, R14
 
-steps37:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
+steps53:
+	PREFETCHT0   4096(R11)
+	PREFETCHT0   4160(R11)
 	VMOVDQU32    (R11), Z8
 	VMOVDQU32    64(R11), Z9
 	VPBROADCASTD 68(R13), Z10
@@ -837,11 +1031,27 @@ steps37:
 	VPBROADCASTD 68(R14), Z10
 	VPDPBUSD     Z8, Z10, Z6
 	VPDPBUSD     Z9, Z10, Z7
-	ADDQ         $0x08, R13
-	ADDQ         $0x08, R14
-	ADDQ         $+128, R11
-	DECQ         R12
-	JNE          steps37
+	PREFETCHT0   4224(R11)
+	PREFETCHT0   4288(R11)
+	VMOVDQU32    128(R11), Z8
+	VMOVDQU32    192(R11), Z9
+	VPBROADCASTD 76(R13), Z10
+	VPDPBUSD     Z8, Z10, Z0
+	VPDPBUSD     Z9, Z10, Z1
+	VPBROADCASTD 76(R13)(BX*1), Z10
+	VPDPBUSD     Z8, Z10, Z2
+	VPDPBUSD     Z9, Z10, Z3
+	VPBROADCASTD 76(R13)(BX*2), Z10
+	VPDPBUSD     Z8, Z10, Z4
+	VPDPBUSD     Z9, Z10, Z5
+	VPBROADCASTD 76(R14), Z10
+	VPDPBUSD     Z8, Z10, Z6
+	VPDPBUSD     Z9, Z10, Z7
+	ADDQ         $0x10, R13
+	ADDQ         $0x10, R14
+	ADDQ         $+256, R11
+	SUBQ         $0x02, R12
+	JNE          steps53
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
 	VMOVDQU32    Z1, 64(R11)
@@ -863,10 +1073,10 @@ steps37:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x04, DI
-	JNE          rows26
-	JMP          done27
+	JNE          rows38
+	JMP          done39
 
-rows3of31:
+rows3of43:
 	// Tile of 3 rows, panel of 32 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -879,9 +1089,9 @@ rows3of31:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x04, R12
 
-steps38:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
+steps56:
+	PREFETCHT0   4096(R11)
+	PREFETCHT0   4160(R11)
 	VMOVDQU32    (R11), Z6
 	VMOVDQU32    64(R11), Z7
 	VPBROADCASTD 68(R13), Z8
@@ -893,10 +1103,23 @@ steps38:
 	VPBROADCASTD 68(R13)(BX*2), Z8
 	VPDPBUSD     Z6, Z8, Z4
 	VPDPBUSD     Z7, Z8, Z5
-	ADDQ         $0x08, R13
-	ADDQ         $+128, R11
-	DECQ         R12
-	JNE          steps38
+	PREFETCHT0   4224(R11)
+	PREFETCHT0   4288(R11)
+	VMOVDQU32    128(R11), Z6
+	VMOVDQU32    192(R11), Z7
+	VPBROADCASTD 76(R13), Z8
+	VPDPBUSD     Z6, Z8, Z0
+	VPDPBUSD     Z7, Z8, Z1
+	VPBROADCASTD 76(R13)(BX*1), Z8
+	VPDPBUSD     Z6, Z8, Z2
+	VPDPBUSD     Z7, Z8, Z3
+	VPBROADCASTD 76(R13)(BX*2), Z8
+	VPDPBUSD     Z6, Z8, Z4
+	VPDPBUSD     Z7, Z8, Z5
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	SUBQ         $0x02, R12
+	JNE          steps56
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
 	VMOVDQU32    Z1, 64(R11)
@@ -913,10 +1136,10 @@ steps38:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x03, DI
-	JNE          rows26
-	JMP          done27
+	JNE          rows38
+	JMP          done39
 
-rows2of30:
+rows2of42:
 	// Tile of 2 rows, panel of 32 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -927,9 +1150,9 @@ rows2of30:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x04, R12
 
-steps39:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
+steps59:
+	PREFETCHT0   4096(R11)
+	PREFETCHT0   4160(R11)
 	VMOVDQU32    (R11), Z4
 	VMOVDQU32    64(R11), Z5
 	VPBROADCASTD 68(R13), Z6
@@ -938,10 +1161,20 @@ steps39:
 	VPBROADCASTD 68(R13)(BX*1), Z6
 	VPDPBUSD     Z4, Z6, Z2
 	VPDPBUSD     Z5, Z6, Z3
-	ADDQ         $0x08, R13
-	ADDQ         $+128, R11
-	DECQ         R12
-	JNE          steps39
+	PREFETCHT0   4224(R11)
+	PREFETCHT0   4288(R11)
+	VMOVDQU32    128(R11), Z4
+	VMOVDQU32    192(R11), Z5
+	VPBROADCASTD 76(R13), Z6
+	VPDPBUSD     Z4, Z6, Z0
+	VPDPBUSD     Z5, Z6, Z1
+	VPBROADCASTD 76(R13)(BX*1), Z6
+	VPDPBUSD     Z4, Z6, Z2
+	VPDPBUSD     Z5, Z6, Z3
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	SUBQ         $0x02, R12
+	JNE          steps59
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
 	VMOVDQU32    Z1, 64(R11)
@@ -953,10 +1186,10 @@ steps39:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x02, DI
-	JNE          rows26
-	JMP          done27
+	JNE          rows38
+	JMP          done39
 
-rows1of29:
+rows1of41:
 	// Tile of 1 rows, panel of 32 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -965,66 +1198,73 @@ rows1of29:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x04, R12
 
-steps40:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
+steps62:
+	PREFETCHT0   4096(R11)
+	PREFETCHT0   4160(R11)
 	VMOVDQU32    (R11), Z2
 	VMOVDQU32    64(R11), Z3
 	VPBROADCASTD 68(R13), Z4
 	VPDPBUSD     Z2, Z4, Z0
 	VPDPBUSD     Z3, Z4, Z1
-	ADDQ         $0x08, R13
-	ADDQ         $+128, R11
-	DECQ         R12
-	JNE          steps40
+	PREFETCHT0   4224(R11)
+	PREFETCHT0   4288(R11)
+	VMOVDQU32    128(R11), Z2
+	VMOVDQU32    192(R11), Z3
+	VPBROADCASTD 76(R13), Z4
+	VPDPBUSD     Z2, Z4, Z0
+	VPDPBUSD     Z3, Z4, Z1
+	ADDQ         $0x10, R13
+	ADDQ         $+256, R11
+	SUBQ         $0x02, R12
+	JNE          steps62
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
 	VMOVDQU32    Z1, 64(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x01, DI
-	JNE          rows26
+	JNE          rows38
 
-done27:
+done39:
 	MOVQ  R9, AX
 	MOVQ  p_base+32(FP), DX
 	MOVQ  rows+144(FP), DI
 	TESTQ DI, DI
-	JLE   done42
+	JLE   done66
 
-loop41:
+loop65:
 	MOVQ   SI, R13
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	MOVQ   (DX), R11
 	TESTQ  R11, R11
-	JE     quads44
+	JE     quads68
 
-quad43:
+quad67:
 	TZCNTQ       R11, R12
 	VPBROADCASTD 64(DX)(R12*8), Z2
 	SHLQ         $0x07, R12
 	VPDPBUSD     (R13)(R12*1), Z2, Z0
 	VPDPBUSD     64(R13)(R12*1), Z2, Z1
 	BLSRQ        R11, R11
-	JNE          quad43
+	JNE          quad67
 
-quads44:
+quads68:
 	ADDQ  $+8192, R13
 	MOVQ  8(DX), R11
 	TESTQ R11, R11
-	JE    quads46
+	JE    quads70
 
-quad45:
+quad69:
 	TZCNTQ       R11, R12
 	VPBROADCASTD 576(DX)(R12*8), Z2
 	SHLQ         $0x07, R12
 	VPDPBUSD     (R13)(R12*1), Z2, Z0
 	VPDPBUSD     64(R13)(R12*1), Z2, Z1
 	BLSRQ        R11, R11
-	JNE          quad45
+	JNE          quad69
 
-quads46:
+quads70:
 	VPSLLD       $0x08, Z0, Z0
 	VPSLLD       $0x08, Z1, Z1
 	VPADDD       (AX), Z0, Z0
@@ -1041,49 +1281,49 @@ quads46:
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	DECQ         DI
-	JNE          loop41
+	JNE          loop65
 
-done42:
+done66:
 	ADDQ   $+128, R9
 	MOVQ   tokens+120(FP), AX
 	IMUL3Q $+32, AX, AX
 	ADDQ   AX, SI
 	SUBQ   $0x20, R10
-	JMP    panels24
+	JMP    panels36
 
-narrower25:
-panels47:
+narrower37:
+panels71:
 	CMPQ  R10, $0x10
-	JLT   narrower48
+	JLT   narrower72
 	MOVQ  R9, AX
 	MOVQ  p_base+32(FP), DX
 	MOVQ  scale_base+64(FP), R8
 	MOVQ  rows+144(FP), DI
 	TESTQ DI, DI
-	JE    done50
+	JE    done74
 
-rows49:
+rows73:
 	CMPQ DI, $0x0c
-	JGE  rows6of57
+	JGE  rows6of81
 	MOVQ DI, R11
 	CMPQ DI, $0x06
-	JLE  choose51
+	JLE  choose75
 	INCQ R11
 	SHRQ $0x01, R11
 
-choose51:
+choose75:
 	CMPQ R11, $0x01
-	JEQ  rows1of52
+	JEQ  rows1of76
 	CMPQ R11, $0x02
-	JEQ  rows2of53
+	JEQ  rows2of77
 	CMPQ R11, $0x03
-	JEQ  rows3of54
+	JEQ  rows3of78
 	CMPQ R11, $0x04
-	JEQ  rows4of55
+	JEQ  rows4of79
 	CMPQ R11, $0x05
-	JEQ  rows5of56
+	JEQ  rows5of80
 
-rows6of57:
+rows6of81:
 	// Tile of 6 rows, panel of 16 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -1098,8 +1338,8 @@ rows6of57:
 	LEAQ   (R13)(BX*2), R14
 	ADDQ   BX, R14
 
-steps58:
-	PREFETCHT0   8192(R11)
+steps82:
+	PREFETCHT0   4096(R11)
 	VMOVDQU32    (R11), Z6
 	VPBROADCASTD 68(R13), Z7
 	VPDPBUSD     Z6, Z7, Z0
@@ -1113,11 +1353,25 @@ steps58:
 	VPDPBUSD     Z6, Z7, Z4
 	VPBROADCASTD 68(R14)(BX*2), Z7
 	VPDPBUSD     Z6, Z7, Z5
-	ADDQ         $0x08, R13
-	ADDQ         $0x08, R14
-	ADDQ         $+64, R11
-	DECQ         R12
-	JNE          steps58
+	PREFETCHT0   4160(R11)
+	VMOVDQU32    64(R11), Z6
+	VPBROADCASTD 76(R13), Z7
+	VPDPBUSD     Z6, Z7, Z0
+	VPBROADCASTD 76(R13)(BX*1), Z7
+	VPDPBUSD     Z6, Z7, Z1
+	VPBROADCASTD 76(R13)(BX*2), Z7
+	VPDPBUSD     Z6, Z7, Z2
+	VPBROADCASTD 76(R14), Z7
+	VPDPBUSD     Z6, Z7, Z3
+	VPBROADCASTD 76(R14)(BX*1), Z7
+	VPDPBUSD     Z6, Z7, Z4
+	VPBROADCASTD 76(R14)(BX*2), Z7
+	VPDPBUSD     Z6, Z7, Z5
+	ADDQ         $0x10, R13
+	ADDQ         $0x10, R14
+	ADDQ         $+128, R11
+	SUBQ         $0x02, R12
+	JNE          steps82
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
 	ADDQ         CX, R11
@@ -1143,10 +1397,10 @@ steps58:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x06, DI
-	JNE          rows49
-	JMP          done50
+	JNE          rows73
+	JMP          done74
 
-rows5of56:
+rows5of80:
 	// Tile of 5 rows, panel of 16 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -1160,8 +1414,8 @@ rows5of56:
 	LEAQ   (R13)(BX*2), R14
 	ADDQ   BX, R14
 
-steps59:
-	PREFETCHT0   8192(R11)
+steps85:
+	PREFETCHT0   4096(R11)
 	VMOVDQU32    (R11), Z5
 	VPBROADCASTD 68(R13), Z6
 	VPDPBUSD     Z5, Z6, Z0
@@ -1173,11 +1427,23 @@ steps59:
 	VPDPBUSD     Z5, Z6, Z3
 	VPBROADCASTD 68(R14)(BX*1), Z6
 	VPDPBUSD     Z5, Z6, Z4
-	ADDQ         $0x08, R13
-	ADDQ         $0x08, R14
-	ADDQ         $+64, R11
-	DECQ         R12
-	JNE          steps59
+	PREFETCHT0   4160(R11)
+	VMOVDQU32    64(R11), Z5
+	VPBROADCASTD 76(R13), Z6
+	VPDPBUSD     Z5, Z6, Z0
+	VPBROADCASTD 76(R13)(BX*1), Z6
+	VPDPBUSD     Z5, Z6, Z1
+	VPBROADCASTD 76(R13)(BX*2), Z6
+	VPDPBUSD     Z5, Z6, Z2
+	VPBROADCASTD 76(R14), Z6
+	VPDPBUSD     Z5, Z6, Z3
+	VPBROADCASTD 76(R14)(BX*1), Z6
+	VPDPBUSD     Z5, Z6, Z4
+	ADDQ         $0x10, R13
+	ADDQ         $0x10, R14
+	ADDQ         $+128, R11
+	SUBQ         $0x02, R12
+	JNE          steps85
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
 	ADDQ         CX, R11
@@ -1199,10 +1465,10 @@ steps59:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x05, DI
-	JNE          rows49
-	JMP          done50
+	JNE          rows73
+	JMP          done74
 
-rows4of55:
+rows4of79:
 	// Tile of 4 rows, panel of 16 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -1215,8 +1481,8 @@ rows4of55:
 	LEAQ   (R13)(BX*2), R14
 	ADDQ   BX, R14
 
-steps60:
-	PREFETCHT0   8192(R11)
+steps88:
+	PREFETCHT0   4096(R11)
 	VMOVDQU32    (R11), Z4
 	VPBROADCASTD 68(R13), Z5
 	VPDPBUSD     Z4, Z5, Z0
@@ -1226,11 +1492,21 @@ steps60:
 	VPDPBUSD     Z4, Z5, Z2
 	VPBROADCASTD 68(R14), Z5
 	VPDPBUSD     Z4, Z5, Z3
-	ADDQ         $0x08, R13
-	ADDQ         $0x08, R14
-	ADDQ         $+64, R11
-	DECQ         R12
-	JNE          steps60
+	PREFETCHT0   4160(R11)
+	VMOVDQU32    64(R11), Z4
+	VPBROADCASTD 76(R13), Z5
+	VPDPBUSD     Z4, Z5, Z0
+	VPBROADCASTD 76(R13)(BX*1), Z5
+	VPDPBUSD     Z4, Z5, Z1
+	VPBROADCASTD 76(R13)(BX*2), Z5
+	VPDPBUSD     Z4, Z5, Z2
+	VPBROADCASTD 76(R14), Z5
+	VPDPBUSD     Z4, Z5, Z3
+	ADDQ         $0x10, R13
+	ADDQ         $0x10, R14
+	ADDQ         $+128, R11
+	SUBQ         $0x02, R12
+	JNE          steps88
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
 	ADDQ         CX, R11
@@ -1248,10 +1524,10 @@ steps60:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x04, DI
-	JNE          rows49
-	JMP          done50
+	JNE          rows73
+	JMP          done74
 
-rows3of54:
+rows3of78:
 	// Tile of 3 rows, panel of 16 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -1261,8 +1537,8 @@ rows3of54:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x04, R12
 
-steps61:
-	PREFETCHT0   8192(R11)
+steps91:
+	PREFETCHT0   4096(R11)
 	VMOVDQU32    (R11), Z3
 	VPBROADCASTD 68(R13), Z4
 	VPDPBUSD     Z3, Z4, Z0
@@ -1270,10 +1546,18 @@ steps61:
 	VPDPBUSD     Z3, Z4, Z1
 	VPBROADCASTD 68(R13)(BX*2), Z4
 	VPDPBUSD     Z3, Z4, Z2
-	ADDQ         $0x08, R13
-	ADDQ         $+64, R11
-	DECQ         R12
-	JNE          steps61
+	PREFETCHT0   4160(R11)
+	VMOVDQU32    64(R11), Z3
+	VPBROADCASTD 76(R13), Z4
+	VPDPBUSD     Z3, Z4, Z0
+	VPBROADCASTD 76(R13)(BX*1), Z4
+	VPDPBUSD     Z3, Z4, Z1
+	VPBROADCASTD 76(R13)(BX*2), Z4
+	VPDPBUSD     Z3, Z4, Z2
+	ADDQ         $0x10, R13
+	ADDQ         $+128, R11
+	SUBQ         $0x02, R12
+	JNE          steps91
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
 	ADDQ         CX, R11
@@ -1287,10 +1571,10 @@ steps61:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x03, DI
-	JNE          rows49
-	JMP          done50
+	JNE          rows73
+	JMP          done74
 
-rows2of53:
+rows2of77:
 	// Tile of 2 rows, panel of 16 columns.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -1299,17 +1583,23 @@ rows2of53:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x04, R12
 
-steps62:
-	PREFETCHT0   8192(R11)
+steps94:
+	PREFETCHT0   4096(R11)
 	VMOVDQU32    (R11), Z2
 	VPBROADCASTD 68(R13), Z3
 	VPDPBUSD     Z2, Z3, Z0
 	VPBROADCASTD 68(R13)(BX*1), Z3
 	VPDPBUSD     Z2, Z3, Z1
-	ADDQ         $0x08, R13
-	ADDQ         $+64, R11
-	DECQ         R12
-	JNE          steps62
+	PREFETCHT0   4160(R11)
+	VMOVDQU32    64(R11), Z2
+	VPBROADCASTD 76(R13), Z3
+	VPDPBUSD     Z2, Z3, Z0
+	VPBROADCASTD 76(R13)(BX*1), Z3
+	VPDPBUSD     Z2, Z3, Z1
+	ADDQ         $0x10, R13
+	ADDQ         $+128, R11
+	SUBQ         $0x02, R12
+	JNE          steps94
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
 	ADDQ         CX, R11
@@ -1319,10 +1609,10 @@ steps62:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x02, DI
-	JNE          rows49
-	JMP          done50
+	JNE          rows73
+	JMP          done74
 
-rows1of52:
+rows1of76:
 	// Tile of 1 rows, panel of 16 columns.
 	VXORPS Z0, Z0, Z0
 	MOVQ   SI, R11
@@ -1330,59 +1620,63 @@ rows1of52:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x04, R12
 
-steps63:
-	PREFETCHT0   8192(R11)
+steps97:
+	PREFETCHT0   4096(R11)
 	VMOVDQU32    (R11), Z1
 	VPBROADCASTD 68(R13), Z2
 	VPDPBUSD     Z1, Z2, Z0
-	ADDQ         $0x08, R13
-	ADDQ         $+64, R11
-	DECQ         R12
-	JNE          steps63
+	PREFETCHT0   4160(R11)
+	VMOVDQU32    64(R11), Z1
+	VPBROADCASTD 76(R13), Z2
+	VPDPBUSD     Z1, Z2, Z0
+	ADDQ         $0x10, R13
+	ADDQ         $+128, R11
+	SUBQ         $0x02, R12
+	JNE          steps97
 	MOVQ         AX, R11
 	VMOVDQU32    Z0, (R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x01, DI
-	JNE          rows49
+	JNE          rows73
 
-done50:
+done74:
 	MOVQ  R9, AX
 	MOVQ  p_base+32(FP), DX
 	MOVQ  rows+144(FP), DI
 	TESTQ DI, DI
-	JLE   done65
+	JLE   done101
 
-loop64:
+loop100:
 	MOVQ   SI, R13
 	VXORPS Z0, Z0, Z0
 	MOVQ   (DX), R11
 	TESTQ  R11, R11
-	JE     quads67
+	JE     quads103
 
-quad66:
+quad102:
 	TZCNTQ       R11, R12
 	VPBROADCASTD 64(DX)(R12*8), Z1
 	SHLQ         $0x06, R12
 	VPDPBUSD     (R13)(R12*1), Z1, Z0
 	BLSRQ        R11, R11
-	JNE          quad66
+	JNE          quad102
 
-quads67:
+quads103:
 	ADDQ  $+4096, R13
 	MOVQ  8(DX), R11
 	TESTQ R11, R11
-	JE    quads69
+	JE    quads105
 
-quad68:
+quad104:
 	TZCNTQ       R11, R12
 	VPBROADCASTD 576(DX)(R12*8), Z1
 	SHLQ         $0x06, R12
 	VPDPBUSD     (R13)(R12*1), Z1, Z0
 	BLSRQ        R11, R11
-	JNE          quad68
+	JNE          quad104
 
-quads69:
+quads105:
 	VPSLLD       $0x08, Z0, Z0
 	VPADDD       (AX), Z0, Z0
 	VBROADCASTSS (R8), Z1
@@ -1394,16 +1688,16 @@ quads69:
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	DECQ         DI
-	JNE          loop64
+	JNE          loop100
 
-done65:
+done101:
 	ADDQ   $+64, R9
 	MOVQ   tokens+120(FP), AX
 	IMUL3Q $+16, AX, AX
 	ADDQ   AX, SI
 	SUBQ   $0x10, R10
-	JMP    panels47
+	JMP    panels71
 
-narrower48:
+narrower72:
 	VZEROUPPER
 	RET

@@ -830,7 +830,7 @@ steps9:
 	VPADDD       Y7, Y6, Y6
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
+	SUBQ         $0x01, R12
 	JNE          steps9
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
@@ -881,7 +881,7 @@ steps9:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x03, R12
 
-steps10:
+steps12:
 	PREFETCHT0   8256(R11)
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
@@ -967,8 +967,8 @@ steps10:
 	VPADDD       Y7, Y6, Y6
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps10
+	SUBQ         $0x01, R12
+	JNE          steps12
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
@@ -1018,7 +1018,7 @@ steps10:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x03, R12
 
-steps11:
+steps15:
 	PREFETCHT0   8320(R11)
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
@@ -1104,8 +1104,8 @@ steps11:
 	VPADDD       Y7, Y6, Y6
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps11
+	SUBQ         $0x01, R12
+	JNE          steps15
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
@@ -1155,7 +1155,7 @@ steps11:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x03, R12
 
-steps12:
+steps18:
 	PREFETCHT0   8384(R11)
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
@@ -1241,8 +1241,8 @@ steps12:
 	VPADDD       Y7, Y6, Y6
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps12
+	SUBQ         $0x01, R12
+	JNE          steps18
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
@@ -1306,7 +1306,7 @@ rows2of7:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x03, R12
 
-steps13:
+steps21:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	VPBROADCASTD (R13), Y9
@@ -1427,8 +1427,8 @@ steps13:
 	VPADDD       Y9, Y8, Y8
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps13
+	SUBQ         $0x01, R12
+	JNE          steps21
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
@@ -1485,7 +1485,7 @@ steps13:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x03, R12
 
-steps14:
+steps24:
 	PREFETCHT0   8320(R11)
 	PREFETCHT0   8384(R11)
 	VPBROADCASTD (R13), Y9
@@ -1606,8 +1606,8 @@ steps14:
 	VPADDD       Y9, Y8, Y8
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps14
+	SUBQ         $0x01, R12
+	JNE          steps24
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13
@@ -1674,7 +1674,7 @@ rows1of6:
 	MOVQ         dim+136(FP), R12
 	SHRQ         $0x03, R12
 
-steps15:
+steps27:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	PREFETCHT0   8320(R11)
@@ -1837,8 +1837,8 @@ steps15:
 	VPADDD       Y9, Y8, Y8
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps15
+	SUBQ         $0x01, R12
+	JNE          steps27
 	MOVQ         dim+136(FP), R11
 	MOVQ         scale_base+64(FP), R12
 	MOVQ         AX, R13

@@ -143,7 +143,7 @@ steps9:
 	VPADDD       Y7, Y6, Y6
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
+	SUBQ         $0x01, R12
 	JNE          steps9
 	MOVQ         AX, R11
 	MOVQ         R8, R12
@@ -184,7 +184,7 @@ steps9:
 	MOVQ         blocks+136(FP), R12
 	SHLQ         $0x03, R12
 
-steps10:
+steps12:
 	PREFETCHT0   8256(R11)
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
@@ -274,8 +274,8 @@ steps10:
 	VPADDD       Y7, Y6, Y6
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps10
+	SUBQ         $0x01, R12
+	JNE          steps12
 	MOVQ         AX, R11
 	MOVQ         R8, R12
 	MOVQ         lds+88(FP), R13
@@ -315,7 +315,7 @@ steps10:
 	MOVQ         blocks+136(FP), R12
 	SHLQ         $0x03, R12
 
-steps11:
+steps15:
 	PREFETCHT0   8320(R11)
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
@@ -405,8 +405,8 @@ steps11:
 	VPADDD       Y7, Y6, Y6
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps11
+	SUBQ         $0x01, R12
+	JNE          steps15
 	MOVQ         AX, R11
 	MOVQ         R8, R12
 	MOVQ         lds+88(FP), R13
@@ -446,7 +446,7 @@ steps11:
 	MOVQ         blocks+136(FP), R12
 	SHLQ         $0x03, R12
 
-steps12:
+steps18:
 	PREFETCHT0   8384(R11)
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
@@ -536,8 +536,8 @@ steps12:
 	VPADDD       Y7, Y6, Y6
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps12
+	SUBQ         $0x01, R12
+	JNE          steps18
 	MOVQ         AX, R11
 	MOVQ         R8, R12
 	MOVQ         lds+88(FP), R13
@@ -595,7 +595,7 @@ rows2of7:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x03, R12
 
-steps13:
+steps21:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	VPBROADCASTD (R13), Y9
@@ -724,8 +724,8 @@ steps13:
 	VPADDD       Y9, Y8, Y8
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps13
+	SUBQ         $0x01, R12
+	JNE          steps21
 	MOVQ         AX, R11
 	MOVQ         R8, R12
 	MOVQ         lds+88(FP), R13
@@ -770,7 +770,7 @@ steps13:
 	MOVQ         blocks+136(FP), R12
 	SHLQ         $0x03, R12
 
-steps14:
+steps24:
 	PREFETCHT0   8320(R11)
 	PREFETCHT0   8384(R11)
 	VPBROADCASTD (R13), Y9
@@ -899,8 +899,8 @@ steps14:
 	VPADDD       Y9, Y8, Y8
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps14
+	SUBQ         $0x01, R12
+	JNE          steps24
 	MOVQ         AX, R11
 	MOVQ         R8, R12
 	MOVQ         lds+88(FP), R13
@@ -958,7 +958,7 @@ rows1of6:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x03, R12
 
-steps15:
+steps27:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	PREFETCHT0   8320(R11)
@@ -1137,8 +1137,8 @@ steps15:
 	VPADDD       Y9, Y8, Y8
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps15
+	SUBQ         $0x01, R12
+	JNE          steps27
 	MOVQ         AX, R11
 	MOVQ         R8, R12
 	MOVQ         lds+88(FP), R13
@@ -1183,32 +1183,32 @@ done4:
 	JMP    panels1
 
 narrower2:
-panels16:
+panels30:
 	CMPQ  R10, $0x20
-	JLT   narrower17
+	JLT   narrower31
 	MOVQ  R9, AX
 	MOVQ  p_base+32(FP), DX
 	MOVQ  scale_base+64(FP), R8
 	MOVQ  rows+144(FP), DI
 	TESTQ DI, DI
-	JE    done19
+	JE    done33
 
-rows18:
+rows32:
 	CMPQ DI, $0x06
-	JGE  rows3of23
+	JGE  rows3of37
 	MOVQ DI, R11
 	CMPQ DI, $0x03
-	JLE  choose20
+	JLE  choose34
 	INCQ R11
 	SHRQ $0x01, R11
 
-choose20:
+choose34:
 	CMPQ R11, $0x01
-	JEQ  rows1of21
+	JEQ  rows1of35
 	CMPQ R11, $0x02
-	JEQ  rows2of22
+	JEQ  rows2of36
 
-rows3of23:
+rows3of37:
 	// Tile of 3 rows, panel of 32 columns.
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1221,7 +1221,7 @@ rows3of23:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x03, R12
 
-steps24:
+steps38:
 	PREFETCHT0   8192(R11)
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
@@ -1311,8 +1311,8 @@ steps24:
 	VPADDD       Y7, Y6, Y6
 	ADDQ         $0x10, R13
 	ADDQ         $+128, R11
-	DECQ         R12
-	JNE          steps24
+	SUBQ         $0x01, R12
+	JNE          steps38
 	MOVQ         AX, R11
 	MOVQ         R8, R12
 	MOVQ         lds+88(FP), R13
@@ -1352,7 +1352,7 @@ steps24:
 	MOVQ         blocks+136(FP), R12
 	SHLQ         $0x03, R12
 
-steps25:
+steps41:
 	PREFETCHT0   8256(R11)
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
@@ -1442,8 +1442,8 @@ steps25:
 	VPADDD       Y7, Y6, Y6
 	ADDQ         $0x10, R13
 	ADDQ         $+128, R11
-	DECQ         R12
-	JNE          steps25
+	SUBQ         $0x01, R12
+	JNE          steps41
 	MOVQ         AX, R11
 	MOVQ         R8, R12
 	MOVQ         lds+88(FP), R13
@@ -1483,10 +1483,10 @@ steps25:
 	LEAQ         (R8)(R11*4), R8
 	LEAQ         (R8)(R11*4), R8
 	SUBQ         $0x03, DI
-	JNE          rows18
-	JMP          done19
+	JNE          rows32
+	JMP          done33
 
-rows2of22:
+rows2of36:
 	// Tile of 2 rows, panel of 32 columns.
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1501,7 +1501,7 @@ rows2of22:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x03, R12
 
-steps26:
+steps44:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	VPBROADCASTD (R13), Y9
@@ -1630,8 +1630,8 @@ steps26:
 	VPADDD       Y9, Y8, Y8
 	ADDQ         $0x10, R13
 	ADDQ         $+128, R11
-	DECQ         R12
-	JNE          steps26
+	SUBQ         $0x01, R12
+	JNE          steps44
 	MOVQ         AX, R11
 	MOVQ         R8, R12
 	MOVQ         lds+88(FP), R13
@@ -1671,10 +1671,10 @@ steps26:
 	LEAQ         (R8)(R11*4), R8
 	LEAQ         (R8)(R11*4), R8
 	SUBQ         $0x02, DI
-	JNE          rows18
-	JMP          done19
+	JNE          rows32
+	JMP          done33
 
-rows1of21:
+rows1of35:
 	// Tile of 1 rows, panel of 32 columns.
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1685,7 +1685,7 @@ rows1of21:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x03, R12
 
-steps27:
+steps47:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	VPBROADCASTD (R13), Y5
@@ -1778,8 +1778,8 @@ steps27:
 	VPADDD       Y5, Y4, Y4
 	ADDQ         $0x10, R13
 	ADDQ         $+128, R11
-	DECQ         R12
-	JNE          steps27
+	SUBQ         $0x01, R12
+	JNE          steps47
 	MOVQ         AX, R11
 	MOVQ         R8, R12
 	MOVQ         lds+88(FP), R13
@@ -1801,43 +1801,43 @@ steps27:
 	MOVQ         lds+88(FP), R11
 	LEAQ         (R8)(R11*4), R8
 	SUBQ         $0x01, DI
-	JNE          rows18
+	JNE          rows32
 
-done19:
+done33:
 	ADDQ   $+128, R9
 	MOVQ   tokens+120(FP), AX
 	IMUL3Q $+16, AX, AX
 	ADDQ   AX, SI
 	SUBQ   $0x20, R10
-	JMP    panels16
+	JMP    panels30
 
-narrower17:
-panels28:
+narrower31:
+panels50:
 	CMPQ  R10, $0x10
-	JLT   narrower29
+	JLT   narrower51
 	MOVQ  R9, AX
 	MOVQ  p_base+32(FP), DX
 	MOVQ  scale_base+64(FP), R8
 	MOVQ  rows+144(FP), DI
 	TESTQ DI, DI
-	JE    done31
+	JE    done53
 
-rows30:
+rows52:
 	CMPQ DI, $0x06
-	JGE  rows3of35
+	JGE  rows3of57
 	MOVQ DI, R11
 	CMPQ DI, $0x03
-	JLE  choose32
+	JLE  choose54
 	INCQ R11
 	SHRQ $0x01, R11
 
-choose32:
+choose54:
 	CMPQ R11, $0x01
-	JEQ  rows1of33
+	JEQ  rows1of55
 	CMPQ R11, $0x02
-	JEQ  rows2of34
+	JEQ  rows2of56
 
-rows3of35:
+rows3of57:
 	// Tile of 3 rows, panel of 16 columns.
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1850,7 +1850,7 @@ rows3of35:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x03, R12
 
-steps36:
+steps58:
 	PREFETCHT0   8192(R11)
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
@@ -1940,8 +1940,8 @@ steps36:
 	VPADDD       Y7, Y6, Y6
 	ADDQ         $0x10, R13
 	ADDQ         $+64, R11
-	DECQ         R12
-	JNE          steps36
+	SUBQ         $0x01, R12
+	JNE          steps58
 	MOVQ         AX, R11
 	MOVQ         R8, R12
 	MOVQ         lds+88(FP), R13
@@ -1981,10 +1981,10 @@ steps36:
 	LEAQ         (R8)(R11*4), R8
 	LEAQ         (R8)(R11*4), R8
 	SUBQ         $0x03, DI
-	JNE          rows30
-	JMP          done31
+	JNE          rows52
+	JMP          done53
 
-rows2of34:
+rows2of56:
 	// Tile of 2 rows, panel of 16 columns.
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1995,7 +1995,7 @@ rows2of34:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x03, R12
 
-steps37:
+steps61:
 	PREFETCHT0   8192(R11)
 	VPBROADCASTD (R13), Y5
 	VPBROADCASTD 4(R13), Y6
@@ -2065,8 +2065,8 @@ steps37:
 	VPADDD       Y5, Y4, Y4
 	ADDQ         $0x10, R13
 	ADDQ         $+64, R11
-	DECQ         R12
-	JNE          steps37
+	SUBQ         $0x01, R12
+	JNE          steps61
 	MOVQ         AX, R11
 	MOVQ         R8, R12
 	MOVQ         lds+88(FP), R13
@@ -2094,10 +2094,10 @@ steps37:
 	LEAQ         (R8)(R11*4), R8
 	LEAQ         (R8)(R11*4), R8
 	SUBQ         $0x02, DI
-	JNE          rows30
-	JMP          done31
+	JNE          rows52
+	JMP          done53
 
-rows1of33:
+rows1of55:
 	// Tile of 1 rows, panel of 16 columns.
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2106,7 +2106,7 @@ rows1of33:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x03, R12
 
-steps38:
+steps64:
 	PREFETCHT0   8192(R11)
 	VPBROADCASTD (R13), Y3
 	VPBROADCASTD 4(R13), Y4
@@ -2156,8 +2156,8 @@ steps38:
 	VPADDD       Y3, Y2, Y2
 	ADDQ         $0x10, R13
 	ADDQ         $+64, R11
-	DECQ         R12
-	JNE          steps38
+	SUBQ         $0x01, R12
+	JNE          steps64
 	MOVQ         AX, R11
 	MOVQ         R8, R12
 	MOVQ         lds+88(FP), R13
@@ -2173,17 +2173,17 @@ steps38:
 	MOVQ         lds+88(FP), R11
 	LEAQ         (R8)(R11*4), R8
 	SUBQ         $0x01, DI
-	JNE          rows30
+	JNE          rows52
 
-done31:
+done53:
 	ADDQ   $+64, R9
 	MOVQ   tokens+120(FP), AX
 	IMUL3Q $+8, AX, AX
 	ADDQ   AX, SI
 	SUBQ   $0x10, R10
-	JMP    panels28
+	JMP    panels50
 
-narrower29:
+narrower51:
 	VZEROUPPER
 	RET
 

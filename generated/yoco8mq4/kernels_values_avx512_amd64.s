@@ -168,7 +168,7 @@ steps12:
 	ADDQ         $0x10, R13
 	ADDQ         $0x10, R14
 	ADDQ         $+256, R11
-	DECQ         R12
+	SUBQ         $0x01, R12
 	JNE          steps12
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
@@ -245,7 +245,7 @@ rows5of10:
 	LEAQ   (R13)(BX*2), R14
 	ADDQ   BX, R14
 
-steps13:
+steps15:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	PREFETCHT0   8320(R11)
@@ -323,8 +323,8 @@ steps13:
 	ADDQ         $0x10, R13
 	ADDQ         $0x10, R14
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps13
+	SUBQ         $0x01, R12
+	JNE          steps15
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
 	VMOVDQU32    Z3, 64(R11)
@@ -389,7 +389,7 @@ rows4of9:
 	LEAQ   (R13)(BX*2), R14
 	ADDQ   BX, R14
 
-steps14:
+steps18:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	PREFETCHT0   8320(R11)
@@ -457,8 +457,8 @@ steps14:
 	ADDQ         $0x10, R13
 	ADDQ         $0x10, R14
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps14
+	SUBQ         $0x01, R12
+	JNE          steps18
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
 	VMOVDQU32    Z3, 64(R11)
@@ -510,7 +510,7 @@ rows3of8:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x03, R12
 
-steps15:
+steps21:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	PREFETCHT0   8320(R11)
@@ -567,8 +567,8 @@ steps15:
 	VPDPBUSD     Z17, Z18, Z13
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps15
+	SUBQ         $0x01, R12
+	JNE          steps21
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
 	VMOVDQU32    Z3, 64(R11)
@@ -609,7 +609,7 @@ rows2of7:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x03, R12
 
-steps16:
+steps24:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	PREFETCHT0   8320(R11)
@@ -656,8 +656,8 @@ steps16:
 	VPDPBUSD     Z13, Z14, Z9
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps16
+	SUBQ         $0x01, R12
+	JNE          steps24
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
 	VMOVDQU32    Z3, 64(R11)
@@ -687,7 +687,7 @@ rows1of6:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x03, R12
 
-steps17:
+steps27:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	PREFETCHT0   8320(R11)
@@ -724,8 +724,8 @@ steps17:
 	VPDPBUSD     Z9, Z10, Z5
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
-	DECQ         R12
-	JNE          steps17
+	SUBQ         $0x01, R12
+	JNE          steps27
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
 	VMOVDQU32    Z3, 64(R11)
@@ -741,9 +741,9 @@ done4:
 	MOVQ  p_base+32(FP), DX
 	MOVQ  rows+144(FP), DI
 	TESTQ DI, DI
-	JLE   done19
+	JLE   done31
 
-loop18:
+loop30:
 	MOVQ   SI, R13
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -751,9 +751,9 @@ loop18:
 	VXORPS Z5, Z5, Z5
 	MOVQ   (DX), R11
 	TESTQ  R11, R11
-	JE     quads21
+	JE     quads33
 
-quad20:
+quad32:
 	TZCNTQ       R11, R12
 	VPBROADCASTD 64(DX)(R12*8), Z6
 	MOVQ         R12, R14
@@ -783,15 +783,15 @@ quad20:
 	VPSHUFB      Z8, Z1, Z8
 	VPDPBUSD     Z8, Z6, Z5
 	BLSRQ        R11, R11
-	JNE          quad20
+	JNE          quad32
 
-quads21:
+quads33:
 	ADDQ  $+8192, R13
 	MOVQ  8(DX), R11
 	TESTQ R11, R11
-	JE    quads23
+	JE    quads35
 
-quad22:
+quad34:
 	TZCNTQ       R11, R12
 	VPBROADCASTD 576(DX)(R12*8), Z6
 	MOVQ         R12, R14
@@ -821,9 +821,9 @@ quad22:
 	VPSHUFB      Z8, Z1, Z8
 	VPDPBUSD     Z8, Z6, Z5
 	BLSRQ        R11, R11
-	JNE          quad22
+	JNE          quad34
 
-quads23:
+quads35:
 	VPSLLD       $0x08, Z2, Z2
 	VPSLLD       $0x08, Z3, Z3
 	VPSLLD       $0x08, Z4, Z4
@@ -850,9 +850,9 @@ quads23:
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	DECQ         DI
-	JNE          loop18
+	JNE          loop30
 
-done19:
+done31:
 	ADDQ   $+256, R9
 	MOVQ   tokens+120(FP), AX
 	IMUL3Q $+32, AX, AX
@@ -861,38 +861,38 @@ done19:
 	JMP    panels1
 
 narrower2:
-panels24:
+panels36:
 	CMPQ  R10, $0x20
-	JLT   narrower25
+	JLT   narrower37
 	MOVQ  R9, AX
 	MOVQ  p_base+32(FP), DX
 	MOVQ  scale_base+64(FP), R8
 	MOVQ  rows+144(FP), DI
 	TESTQ DI, DI
-	JE    done27
+	JE    done39
 
-rows26:
+rows38:
 	CMPQ DI, $0x0c
-	JGE  rows6of34
+	JGE  rows6of46
 	MOVQ DI, R11
 	CMPQ DI, $0x06
-	JLE  choose28
+	JLE  choose40
 	INCQ R11
 	SHRQ $0x01, R11
 
-choose28:
+choose40:
 	CMPQ R11, $0x01
-	JEQ  rows1of29
+	JEQ  rows1of41
 	CMPQ R11, $0x02
-	JEQ  rows2of30
+	JEQ  rows2of42
 	CMPQ R11, $0x03
-	JEQ  rows3of31
+	JEQ  rows3of43
 	CMPQ R11, $0x04
-	JEQ  rows4of32
+	JEQ  rows4of44
 	CMPQ R11, $0x05
-	JEQ  rows5of33
+	JEQ  rows5of45
 
-rows6of34:
+rows6of46:
 	// Tile of 6 rows, panel of 32 columns.
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -913,7 +913,7 @@ rows6of34:
 	LEAQ   (R13)(BX*2), R14
 	ADDQ   BX, R14
 
-steps35:
+steps47:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	VPANDD       (R11), Z0, Z14
@@ -965,8 +965,8 @@ steps35:
 	ADDQ         $0x10, R13
 	ADDQ         $0x10, R14
 	ADDQ         $+128, R11
-	DECQ         R12
-	JNE          steps35
+	SUBQ         $0x01, R12
+	JNE          steps47
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
 	VMOVDQU32    Z3, 64(R11)
@@ -998,10 +998,10 @@ steps35:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x06, DI
-	JNE          rows26
-	JMP          done27
+	JNE          rows38
+	JMP          done39
 
-rows5of33:
+rows5of45:
 	// Tile of 5 rows, panel of 32 columns.
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -1020,7 +1020,7 @@ rows5of33:
 	LEAQ   (R13)(BX*2), R14
 	ADDQ   BX, R14
 
-steps36:
+steps50:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	VPANDD       (R11), Z0, Z12
@@ -1066,8 +1066,8 @@ steps36:
 	ADDQ         $0x10, R13
 	ADDQ         $0x10, R14
 	ADDQ         $+128, R11
-	DECQ         R12
-	JNE          steps36
+	SUBQ         $0x01, R12
+	JNE          steps50
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
 	VMOVDQU32    Z3, 64(R11)
@@ -1094,10 +1094,10 @@ steps36:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x05, DI
-	JNE          rows26
-	JMP          done27
+	JNE          rows38
+	JMP          done39
 
-rows4of32:
+rows4of44:
 	// Tile of 4 rows, panel of 32 columns.
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -1114,7 +1114,7 @@ rows4of32:
 	LEAQ   (R13)(BX*2), R14
 	ADDQ   BX, R14
 
-steps37:
+steps53:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	VPANDD       (R11), Z0, Z10
@@ -1154,8 +1154,8 @@ steps37:
 	ADDQ         $0x10, R13
 	ADDQ         $0x10, R14
 	ADDQ         $+128, R11
-	DECQ         R12
-	JNE          steps37
+	SUBQ         $0x01, R12
+	JNE          steps53
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
 	VMOVDQU32    Z3, 64(R11)
@@ -1177,10 +1177,10 @@ steps37:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x04, DI
-	JNE          rows26
-	JMP          done27
+	JNE          rows38
+	JMP          done39
 
-rows3of31:
+rows3of43:
 	// Tile of 3 rows, panel of 32 columns.
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -1193,7 +1193,7 @@ rows3of31:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x03, R12
 
-steps38:
+steps56:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	VPANDD       (R11), Z0, Z8
@@ -1226,8 +1226,8 @@ steps38:
 	VPDPBUSD     Z9, Z10, Z7
 	ADDQ         $0x10, R13
 	ADDQ         $+128, R11
-	DECQ         R12
-	JNE          steps38
+	SUBQ         $0x01, R12
+	JNE          steps56
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
 	VMOVDQU32    Z3, 64(R11)
@@ -1244,10 +1244,10 @@ steps38:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x03, DI
-	JNE          rows26
-	JMP          done27
+	JNE          rows38
+	JMP          done39
 
-rows2of30:
+rows2of42:
 	// Tile of 2 rows, panel of 32 columns.
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -1258,7 +1258,7 @@ rows2of30:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x03, R12
 
-steps39:
+steps59:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	VPANDD       (R11), Z0, Z6
@@ -1285,8 +1285,8 @@ steps39:
 	VPDPBUSD     Z7, Z8, Z5
 	ADDQ         $0x10, R13
 	ADDQ         $+128, R11
-	DECQ         R12
-	JNE          steps39
+	SUBQ         $0x01, R12
+	JNE          steps59
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
 	VMOVDQU32    Z3, 64(R11)
@@ -1298,10 +1298,10 @@ steps39:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x02, DI
-	JNE          rows26
-	JMP          done27
+	JNE          rows38
+	JMP          done39
 
-rows1of29:
+rows1of41:
 	// Tile of 1 rows, panel of 32 columns.
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -1310,7 +1310,7 @@ rows1of29:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x03, R12
 
-steps40:
+steps62:
 	PREFETCHT0   8192(R11)
 	PREFETCHT0   8256(R11)
 	VPANDD       (R11), Z0, Z4
@@ -1331,32 +1331,32 @@ steps40:
 	VPDPBUSD     Z5, Z6, Z3
 	ADDQ         $0x10, R13
 	ADDQ         $+128, R11
-	DECQ         R12
-	JNE          steps40
+	SUBQ         $0x01, R12
+	JNE          steps62
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
 	VMOVDQU32    Z3, 64(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x01, DI
-	JNE          rows26
+	JNE          rows38
 
-done27:
+done39:
 	MOVQ  R9, AX
 	MOVQ  p_base+32(FP), DX
 	MOVQ  rows+144(FP), DI
 	TESTQ DI, DI
-	JLE   done42
+	JLE   done66
 
-loop41:
+loop65:
 	MOVQ   SI, R13
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	MOVQ   (DX), R11
 	TESTQ  R11, R11
-	JE     quads44
+	JE     quads68
 
-quad43:
+quad67:
 	TZCNTQ       R11, R12
 	VPBROADCASTD 64(DX)(R12*8), Z4
 	MOVQ         R12, R14
@@ -1376,15 +1376,15 @@ quad43:
 	VPSHUFB      Z6, Z1, Z6
 	VPDPBUSD     Z6, Z4, Z3
 	BLSRQ        R11, R11
-	JNE          quad43
+	JNE          quad67
 
-quads44:
+quads68:
 	ADDQ  $+4096, R13
 	MOVQ  8(DX), R11
 	TESTQ R11, R11
-	JE    quads46
+	JE    quads70
 
-quad45:
+quad69:
 	TZCNTQ       R11, R12
 	VPBROADCASTD 576(DX)(R12*8), Z4
 	MOVQ         R12, R14
@@ -1404,9 +1404,9 @@ quad45:
 	VPSHUFB      Z6, Z1, Z6
 	VPDPBUSD     Z6, Z4, Z3
 	BLSRQ        R11, R11
-	JNE          quad45
+	JNE          quad69
 
-quads46:
+quads70:
 	VPSLLD       $0x08, Z2, Z2
 	VPSLLD       $0x08, Z3, Z3
 	VPADDD       (AX), Z2, Z2
@@ -1423,49 +1423,49 @@ quads46:
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	DECQ         DI
-	JNE          loop41
+	JNE          loop65
 
-done42:
+done66:
 	ADDQ   $+128, R9
 	MOVQ   tokens+120(FP), AX
 	IMUL3Q $+16, AX, AX
 	ADDQ   AX, SI
 	SUBQ   $0x20, R10
-	JMP    panels24
+	JMP    panels36
 
-narrower25:
-panels47:
+narrower37:
+panels71:
 	CMPQ  R10, $0x10
-	JLT   narrower48
+	JLT   narrower72
 	MOVQ  R9, AX
 	MOVQ  p_base+32(FP), DX
 	MOVQ  scale_base+64(FP), R8
 	MOVQ  rows+144(FP), DI
 	TESTQ DI, DI
-	JE    done50
+	JE    done74
 
-rows49:
+rows73:
 	CMPQ DI, $0x0c
-	JGE  rows6of57
+	JGE  rows6of81
 	MOVQ DI, R11
 	CMPQ DI, $0x06
-	JLE  choose51
+	JLE  choose75
 	INCQ R11
 	SHRQ $0x01, R11
 
-choose51:
+choose75:
 	CMPQ R11, $0x01
-	JEQ  rows1of52
+	JEQ  rows1of76
 	CMPQ R11, $0x02
-	JEQ  rows2of53
+	JEQ  rows2of77
 	CMPQ R11, $0x03
-	JEQ  rows3of54
+	JEQ  rows3of78
 	CMPQ R11, $0x04
-	JEQ  rows4of55
+	JEQ  rows4of79
 	CMPQ R11, $0x05
-	JEQ  rows5of56
+	JEQ  rows5of80
 
-rows6of57:
+rows6of81:
 	// Tile of 6 rows, panel of 16 columns.
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -1480,7 +1480,7 @@ rows6of57:
 	LEAQ   (R13)(BX*2), R14
 	ADDQ   BX, R14
 
-steps58:
+steps82:
 	PREFETCHT0   8192(R11)
 	VPANDD       (R11), Z0, Z8
 	VPSHUFB      Z8, Z1, Z8
@@ -1514,8 +1514,8 @@ steps58:
 	ADDQ         $0x10, R13
 	ADDQ         $0x10, R14
 	ADDQ         $+64, R11
-	DECQ         R12
-	JNE          steps58
+	SUBQ         $0x01, R12
+	JNE          steps82
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
 	ADDQ         CX, R11
@@ -1541,10 +1541,10 @@ steps58:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x06, DI
-	JNE          rows49
-	JMP          done50
+	JNE          rows73
+	JMP          done74
 
-rows5of56:
+rows5of80:
 	// Tile of 5 rows, panel of 16 columns.
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -1558,7 +1558,7 @@ rows5of56:
 	LEAQ   (R13)(BX*2), R14
 	ADDQ   BX, R14
 
-steps59:
+steps85:
 	PREFETCHT0   8192(R11)
 	VPANDD       (R11), Z0, Z7
 	VPSHUFB      Z7, Z1, Z7
@@ -1588,8 +1588,8 @@ steps59:
 	ADDQ         $0x10, R13
 	ADDQ         $0x10, R14
 	ADDQ         $+64, R11
-	DECQ         R12
-	JNE          steps59
+	SUBQ         $0x01, R12
+	JNE          steps85
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
 	ADDQ         CX, R11
@@ -1611,10 +1611,10 @@ steps59:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x05, DI
-	JNE          rows49
-	JMP          done50
+	JNE          rows73
+	JMP          done74
 
-rows4of55:
+rows4of79:
 	// Tile of 4 rows, panel of 16 columns.
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -1627,7 +1627,7 @@ rows4of55:
 	LEAQ   (R13)(BX*2), R14
 	ADDQ   BX, R14
 
-steps60:
+steps88:
 	PREFETCHT0   8192(R11)
 	VPANDD       (R11), Z0, Z6
 	VPSHUFB      Z6, Z1, Z6
@@ -1653,8 +1653,8 @@ steps60:
 	ADDQ         $0x10, R13
 	ADDQ         $0x10, R14
 	ADDQ         $+64, R11
-	DECQ         R12
-	JNE          steps60
+	SUBQ         $0x01, R12
+	JNE          steps88
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
 	ADDQ         CX, R11
@@ -1672,10 +1672,10 @@ steps60:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x04, DI
-	JNE          rows49
-	JMP          done50
+	JNE          rows73
+	JMP          done74
 
-rows3of54:
+rows3of78:
 	// Tile of 3 rows, panel of 16 columns.
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -1685,7 +1685,7 @@ rows3of54:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x03, R12
 
-steps61:
+steps91:
 	PREFETCHT0   8192(R11)
 	VPANDD       (R11), Z0, Z5
 	VPSHUFB      Z5, Z1, Z5
@@ -1706,8 +1706,8 @@ steps61:
 	VPDPBUSD     Z5, Z6, Z4
 	ADDQ         $0x10, R13
 	ADDQ         $+64, R11
-	DECQ         R12
-	JNE          steps61
+	SUBQ         $0x01, R12
+	JNE          steps91
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
 	ADDQ         CX, R11
@@ -1721,10 +1721,10 @@ steps61:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x03, DI
-	JNE          rows49
-	JMP          done50
+	JNE          rows73
+	JMP          done74
 
-rows2of53:
+rows2of77:
 	// Tile of 2 rows, panel of 16 columns.
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -1733,7 +1733,7 @@ rows2of53:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x03, R12
 
-steps62:
+steps94:
 	PREFETCHT0   8192(R11)
 	VPANDD       (R11), Z0, Z4
 	VPSHUFB      Z4, Z1, Z4
@@ -1750,8 +1750,8 @@ steps62:
 	VPDPBUSD     Z4, Z5, Z3
 	ADDQ         $0x10, R13
 	ADDQ         $+64, R11
-	DECQ         R12
-	JNE          steps62
+	SUBQ         $0x01, R12
+	JNE          steps94
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
 	ADDQ         CX, R11
@@ -1761,10 +1761,10 @@ steps62:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x02, DI
-	JNE          rows49
-	JMP          done50
+	JNE          rows73
+	JMP          done74
 
-rows1of52:
+rows1of76:
 	// Tile of 1 rows, panel of 16 columns.
 	VXORPS Z2, Z2, Z2
 	MOVQ   SI, R11
@@ -1772,7 +1772,7 @@ rows1of52:
 	MOVQ   blocks+136(FP), R12
 	SHLQ   $0x03, R12
 
-steps63:
+steps97:
 	PREFETCHT0   8192(R11)
 	VPANDD       (R11), Z0, Z3
 	VPSHUFB      Z3, Z1, Z3
@@ -1785,30 +1785,30 @@ steps63:
 	VPDPBUSD     Z3, Z4, Z2
 	ADDQ         $0x10, R13
 	ADDQ         $+64, R11
-	DECQ         R12
-	JNE          steps63
+	SUBQ         $0x01, R12
+	JNE          steps97
 	MOVQ         AX, R11
 	VMOVDQU32    Z2, (R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	SUBQ         $0x01, DI
-	JNE          rows49
+	JNE          rows73
 
-done50:
+done74:
 	MOVQ  R9, AX
 	MOVQ  p_base+32(FP), DX
 	MOVQ  rows+144(FP), DI
 	TESTQ DI, DI
-	JLE   done65
+	JLE   done101
 
-loop64:
+loop100:
 	MOVQ   SI, R13
 	VXORPS Z2, Z2, Z2
 	MOVQ   (DX), R11
 	TESTQ  R11, R11
-	JE     quads67
+	JE     quads103
 
-quad66:
+quad102:
 	TZCNTQ       R11, R12
 	VPBROADCASTD 64(DX)(R12*8), Z3
 	MOVQ         R12, R14
@@ -1823,15 +1823,15 @@ quad66:
 	VPSHUFB      Z5, Z1, Z5
 	VPDPBUSD     Z5, Z3, Z2
 	BLSRQ        R11, R11
-	JNE          quad66
+	JNE          quad102
 
-quads67:
+quads103:
 	ADDQ  $+2048, R13
 	MOVQ  8(DX), R11
 	TESTQ R11, R11
-	JE    quads69
+	JE    quads105
 
-quad68:
+quad104:
 	TZCNTQ       R11, R12
 	VPBROADCASTD 576(DX)(R12*8), Z3
 	MOVQ         R12, R14
@@ -1846,9 +1846,9 @@ quad68:
 	VPSHUFB      Z5, Z1, Z5
 	VPDPBUSD     Z5, Z3, Z2
 	BLSRQ        R11, R11
-	JNE          quad68
+	JNE          quad104
 
-quads69:
+quads105:
 	VPSLLD       $0x08, Z2, Z2
 	VPADDD       (AX), Z2, Z2
 	VBROADCASTSS (R8), Z3
@@ -1860,17 +1860,17 @@ quads69:
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	DECQ         DI
-	JNE          loop64
+	JNE          loop100
 
-done65:
+done101:
 	ADDQ   $+64, R9
 	MOVQ   tokens+120(FP), AX
 	IMUL3Q $+8, AX, AX
 	ADDQ   AX, SI
 	SUBQ   $0x10, R10
-	JMP    panels47
+	JMP    panels71
 
-narrower48:
+narrower72:
 	VZEROUPPER
 	RET
 

@@ -163,7 +163,7 @@ func (t *tile) segmentQ(seg int) {
 	t.Cache.scoreQ(t.w.Set, p, bytesOf(t.q)[first*n:], t.scale[first:], t.sums[first:], x, blocks, rows)
 	var ahead []byte
 	if t.rows == 1 {
-		ahead = x.values[min(aheadQ8-segmentTokens*4, len(x.values)):]
+		ahead = t.Cache.aheadQ(x)
 	}
 	for r, n := lo, 0; r < hi; r += n {
 		var from, to int

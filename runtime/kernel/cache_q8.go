@@ -29,7 +29,8 @@ const (
 	queryMax  = 127     // of a query's element, of either sign
 	weightSum = 1 << 14 // of a segment's weights but for their rounding, and thus the most that one may be
 
-	aheadQ8 = 8 << 10 // what WeighQ8 and ScoreQ8 fetch behind what they read
+	aheadQ8 = 4 << 10 // what WeighQ8 and ScoreQ8 fetch behind what they read, or some levels' more
+	aheadQ4 = 8 << 10 // likewise WeighQ4 and ScoreQ4
 
 	scaleBytes = 4 * blockTokens // of the scales of a block
 )
@@ -79,6 +80,15 @@ func (s *CacheSpec) atQ8(x segmentQ, j, d int) (k, v float32) {
 	k = float32(int(block[quadAt(d, at, blockTokens)])-q8Zero) * f32At(block[blockTokens*s.keyRows():], at)
 	v = float32(int8(x.values[col*segmentTokens+quadAt(j, d-col, width)])) * f32At(x.scales, j)
 	return k, v
+}
+
+// aheadQ are the bytes of a segment's values that are to be fetched next, once its scores are done.
+func (s *CacheSpec) aheadQ(x segmentQ) []byte {
+	fetched := aheadQ8
+	if s.Format == Q4 {
+		fetched = aheadQ4
+	}
+	return x.values[min(fetched-segmentTokens*4, len(x.values)):] // of which the scales are the first
 }
 
 // queryBytes is the size of a split query.
