@@ -72,6 +72,7 @@ type gemmQuant struct {
 	blocks    operand.Mem // of the segment
 	todo      operand.Mem // blocks that the tile has to do
 	fresh     operand.Mem // whether dst is to be written, not added to
+	next      operand.Mem // what the caller will write to for the tile's rows, if it is time to ask for it
 
 	ahead, stride reg.GPVirtual      // the next prefetch, and the bytes to the one after
 	sparse        operand.Mem        // whether full tiles ask only once in sparseSteps steps; not for formats without pipeline
@@ -116,7 +117,7 @@ func (g *gemmQuant) segments() {
 	e.Label(single)
 
 	loop, whole, asked, done := e.label("segment"), e.label("whole"), e.label("asked"), e.label("done")
-	g.blocks, g.left, g.todo = e.AllocLocal(8), e.AllocLocal(8), e.AllocLocal(8)
+	g.blocks, g.left, g.todo, g.next = e.AllocLocal(8), e.AllocLocal(8), e.AllocLocal(8), e.AllocLocal(8)
 	left := e.AllocLocal(8)
 	e.MOVQ(n, left)
 	e.Label(loop)
@@ -153,6 +154,7 @@ func (g *gemmQuant) segments() {
 		g.unpack()
 	}
 	e.Load(e.Param("dst").Base(), g.dst)
+	g.setNext(left)
 	rows := e.integer("rows")
 	e.MOVQ(rows, g.left)
 	g.tiles()
@@ -245,6 +247,36 @@ func (g *gemmQuant) prefetch(n int) {
 	}
 }
 
+// setNext lets tiles of the last segment ask for what the caller will write next.
+func (g *gemmQuant) setNext(left operand.Mem) {
+	next, none := g.GP64(), g.label("none")
+	g.XORL(next.As32(), next.As32())
+	g.CMPQ(left, operand.Imm(0))
+	g.JNE(operand.LabelRef(none))
+	g.CMPQ(g.length("next"), operand.Imm(0))
+	g.JE(operand.LabelRef(none))
+	g.Load(g.Param("next").Base(), next)
+	g.Label(none)
+	g.MOVQ(next, g.next)
+}
+
+// askNext asks for it, the rows of a tile.
+func (g *gemmQuant) askNext(rows int) {
+	none := g.label("asked")
+	g.CMPQ(g.next, operand.Imm(0))
+	g.JE(operand.LabelRef(none))
+	next, ldn := g.GP64(), g.integer("ldn")
+	g.MOVQ(g.next, next)
+	for range rows {
+		for at := 0; at < 4*halfCols; at += cacheLine {
+			g.PREFETCHT0(operand.Mem{Base: next, Disp: at})
+		}
+		g.LEAQ(operand.Mem{Base: next, Index: ldn, Scale: 4}, next)
+	}
+	g.MOVQ(next, g.next)
+	g.Label(none)
+}
+
 // tiles writes the product of all rows and a segment.
 func (g *gemmQuant) tiles() {
 	loop, one, two, done := g.label("tiles"), g.label("one"), g.label("two"), g.label("done")
@@ -300,6 +332,7 @@ func (g *gemmQuant) rowTile(rows, every int) {
 	g.JE(operand.LabelRef(added))
 	g.clear(g.literal(rows)) // where it is used next, in the nearest cache
 	g.Label(added)
+	g.askNext(rows)
 	switch {
 	case g.keep && rows > splitRows:
 		g.pipeline(x, rows, every)

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func gemmQ8_avx512(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool)
+// func gemmQ8_avx512(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, next []float32, ldn int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VNNI, MMX+
-TEXT ·gemmQ8_avx512(SB), NOSPLIT, $80-137
+TEXT ·gemmQ8_avx512(SB), NOSPLIT, $88-176
 	MOVQ    dst_base+0(FP), DX
 	MOVQ    rows+128(FP), AX
 	MOVQ    ldd+24(FP), CX
@@ -100,7 +100,7 @@ none10:
 	MOVQ AX, 16(SP)
 
 single8:
-	MOVQ R11, 48(SP)
+	MOVQ R11, 56(SP)
 
 segment11:
 	TESTQ R11, R11
@@ -111,7 +111,7 @@ segment11:
 
 whole12:
 	MOVQ   R11, 24(SP)
-	SUBQ   R11, 48(SP)
+	SUBQ   R11, 56(SP)
 	MOVQ   $+8192, AX
 	CMPQ   rows+128(FP), $0x06
 	JLE    asked13
@@ -119,33 +119,43 @@ whole12:
 
 asked13:
 	ADDQ DI, AX
-	MOVQ BX, 56(SP)
-	MOVQ SI, 64(SP)
-	MOVQ DI, 72(SP)
+	MOVQ BX, 64(SP)
+	MOVQ SI, 72(SP)
+	MOVQ DI, 80(SP)
 	MOVQ dst_base+0(FP), DX
+	XORL R11, R11
+	CMPQ 56(SP), $0x00
+	JNE  none15
+	MOVQ next_len+152(FP), R12
+	CMPQ R12, $0x00
+	JE   none15
+	MOVQ next_base+144(FP), R11
+
+none15:
+	MOVQ R11, 48(SP)
 	MOVQ rows+128(FP), R11
 	MOVQ R11, 32(SP)
 
-tiles15:
+tiles16:
 	MOVQ  32(SP), R11
 	TESTQ R11, R11
-	JLE   done18
+	JLE   done19
 	CMPQ  R11, $0x06
-	JLE   one16
+	JLE   one17
 	CMPQ  R11, $0x0c
-	JLE   two17
+	JLE   two18
 	MOVQ  $+6, R11
-	JMP   one16
+	JMP   one17
 
-two17:
+two18:
 	INCQ R11
 	SHRQ $0x01, R11
 
-one16:
+one17:
 	CMPQ R11, $+6
-	JNE  rows19
+	JNE  rows20
 	CMPQ 8(SP), $0x00
-	JE   dense20
+	JE   dense21
 
 	// Tile of 6 rows, one of many.
 	LEAQ   (BX)(R8*2), R11
@@ -153,22 +163,47 @@ one16:
 	MOVQ   24(SP), R12
 	MOVQ   R12, 40(SP)
 	CMPQ   (SP), $0x00
-	JE     added21
+	JE     added22
 	MOVQ   $+6, R12
 	MOVQ   DX, R13
 	VXORPS Z0, Z0, Z0
 	TESTQ  R12, R12
-	JLE    done23
+	JLE    done24
 
-loop22:
+loop23:
 	VMOVUPS Z0, (R13)
 	VMOVUPS Z0, 64(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop22
+	JNE     loop23
 
-done23:
-added21:
+done24:
+added22:
+	CMPQ       48(SP), $0x00
+	JE         asked25
+	MOVQ       ldn+168(FP), R13
+	MOVQ       48(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 48(SP)
+
+asked25:
 	MOVQ         SI, R12
 	VPBROADCASTD (R12), Z0
 	VMOVDQA32    Z0, Z1
@@ -190,7 +225,7 @@ added21:
 	MOVQ         DI, R13
 	MOVQ         $+4, R12
 
-steps24:
+steps26:
 	VMOVDQU32    (R13), Z12
 	VMOVDQU32    64(R13), Z13
 	PREFETCHT0   (AX)
@@ -359,10 +394,10 @@ steps24:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	DECQ         R12
-	JNE          steps24
+	JNE          steps26
 	ADDQ         $0x04, SI
 	DECQ         40(SP)
-	JE           last25
+	JE           last27
 	MOVQ         SI, R12
 	VMOVDQA32    Z0, Z12
 	VMOVDQA32    Z1, Z13
@@ -609,9 +644,9 @@ steps24:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	MOVQ         $+3, R12
-	JMP          steps24
+	JMP          steps26
 
-last25:
+last27:
 	VPMOVZXWD   (R13), Z12
 	VPSLLD      $0x10, Z12, Z12
 	VPMOVZXWD   32(R13), Z13
@@ -683,31 +718,56 @@ last25:
 	ADDQ        CX, DX
 	LEAQ        (SI)(R9*4), SI
 	SUBQ        $0x06, 32(SP)
-	JMP         tiles15
+	JMP         tiles16
 
-dense20:
+dense21:
 	// Tile of 6 rows.
 	LEAQ   (BX)(R8*2), R11
 	ADDQ   R8, R11
 	MOVQ   24(SP), R12
 	MOVQ   R12, 40(SP)
 	CMPQ   (SP), $0x00
-	JE     added26
+	JE     added28
 	MOVQ   $+6, R12
 	MOVQ   DX, R13
 	VXORPS Z0, Z0, Z0
 	TESTQ  R12, R12
-	JLE    done28
+	JLE    done30
 
-loop27:
+loop29:
 	VMOVUPS Z0, (R13)
 	VMOVUPS Z0, 64(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop27
+	JNE     loop29
 
-done28:
-added26:
+done30:
+added28:
+	CMPQ       48(SP), $0x00
+	JE         asked31
+	MOVQ       ldn+168(FP), R13
+	MOVQ       48(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 48(SP)
+
+asked31:
 	MOVQ         SI, R12
 	VPBROADCASTD (R12), Z0
 	VMOVDQA32    Z0, Z1
@@ -729,7 +789,7 @@ added26:
 	MOVQ         DI, R13
 	MOVQ         $+4, R12
 
-steps29:
+steps32:
 	VMOVDQU32    (R13), Z12
 	VMOVDQU32    64(R13), Z13
 	PREFETCHT0   (AX)
@@ -926,12 +986,12 @@ steps29:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	DECQ         R12
-	JNE          steps29
+	JNE          steps32
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	ADDQ         $0x04, SI
 	DECQ         40(SP)
-	JE           last30
+	JE           last33
 	MOVQ         SI, R12
 	VMOVDQA32    Z0, Z12
 	VMOVDQA32    Z1, Z13
@@ -1206,9 +1266,9 @@ steps29:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	MOVQ         $+3, R12
-	JMP          steps29
+	JMP          steps32
 
-last30:
+last33:
 	VPMOVZXWD   (R13), Z12
 	VPSLLD      $0x10, Z12, Z12
 	VPMOVZXWD   32(R13), Z13
@@ -1280,11 +1340,11 @@ last30:
 	ADDQ        CX, DX
 	LEAQ        (SI)(R9*4), SI
 	SUBQ        $0x06, 32(SP)
-	JMP         tiles15
+	JMP         tiles16
 
-rows19:
+rows20:
 	CMPQ R11, $+5
-	JNE  rows31
+	JNE  rows34
 
 	// Tile of 5 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -1292,22 +1352,44 @@ rows19:
 	MOVQ   24(SP), R12
 	MOVQ   R12, 40(SP)
 	CMPQ   (SP), $0x00
-	JE     added32
+	JE     added35
 	MOVQ   $+5, R12
 	MOVQ   DX, R13
 	VXORPS Z0, Z0, Z0
 	TESTQ  R12, R12
-	JLE    done34
+	JLE    done37
 
-loop33:
+loop36:
 	VMOVUPS Z0, (R13)
 	VMOVUPS Z0, 64(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop33
+	JNE     loop36
 
-done34:
-added32:
+done37:
+added35:
+	CMPQ       48(SP), $0x00
+	JE         asked38
+	MOVQ       ldn+168(FP), R13
+	MOVQ       48(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 48(SP)
+
+asked38:
 	MOVQ         SI, R12
 	VPBROADCASTD (R12), Z0
 	VMOVDQA32    Z0, Z1
@@ -1326,7 +1408,7 @@ added32:
 	MOVQ         DI, R13
 	MOVQ         $+4, R12
 
-steps35:
+steps39:
 	VMOVDQU32    (R13), Z10
 	VMOVDQU32    64(R13), Z11
 	PREFETCHT0   (AX)
@@ -1499,12 +1581,12 @@ steps35:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	DECQ         R12
-	JNE          steps35
+	JNE          steps39
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	ADDQ         $0x04, SI
 	DECQ         40(SP)
-	JE           last36
+	JE           last40
 	MOVQ         SI, R12
 	VMOVDQA32    Z0, Z10
 	VMOVDQA32    Z1, Z11
@@ -1743,9 +1825,9 @@ steps35:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	MOVQ         $+3, R12
-	JMP          steps35
+	JMP          steps39
 
-last36:
+last40:
 	VPMOVZXWD   (R13), Z10
 	VPSLLD      $0x10, Z10, Z10
 	VPMOVZXWD   32(R13), Z11
@@ -1807,11 +1889,11 @@ last36:
 	ADDQ        CX, DX
 	LEAQ        (SI)(R9*4), SI
 	SUBQ        $0x05, 32(SP)
-	JMP         tiles15
+	JMP         tiles16
 
-rows31:
+rows34:
 	CMPQ R11, $+4
-	JNE  rows37
+	JNE  rows41
 
 	// Tile of 4 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -1819,22 +1901,41 @@ rows31:
 	MOVQ   24(SP), R12
 	MOVQ   R12, 40(SP)
 	CMPQ   (SP), $0x00
-	JE     added38
+	JE     added42
 	MOVQ   $+4, R12
 	MOVQ   DX, R13
 	VXORPS Z0, Z0, Z0
 	TESTQ  R12, R12
-	JLE    done40
+	JLE    done44
 
-loop39:
+loop43:
 	VMOVUPS Z0, (R13)
 	VMOVUPS Z0, 64(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop39
+	JNE     loop43
 
-done40:
-added38:
+done44:
+added42:
+	CMPQ       48(SP), $0x00
+	JE         asked45
+	MOVQ       ldn+168(FP), R13
+	MOVQ       48(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 48(SP)
+
+asked45:
 	MOVQ    DX, R12
 	VMOVUPS (R12), Z0
 	VMOVUPS 64(R12), Z1
@@ -1849,7 +1950,7 @@ added38:
 	VMOVUPS 64(R12), Z7
 	ADDQ    CX, R12
 
-block41:
+block46:
 	MOVQ         SI, R12
 	VPBROADCASTD (R12), Z8
 	VMOVDQA32    Z8, Z9
@@ -1873,7 +1974,7 @@ block41:
 	MOVQ         DI, R13
 	MOVQ         $+4, R12
 
-steps42:
+steps47:
 	VMOVDQU32    (R13), Z24
 	VMOVDQU32    64(R13), Z25
 	PREFETCHT0   (AX)
@@ -2022,7 +2123,7 @@ steps42:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	DECQ         R12
-	JNE          steps42
+	JNE          steps47
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	VPADDD       Z16, Z8, Z8
@@ -2056,7 +2157,7 @@ steps42:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         40(SP)
-	JNE          block41
+	JNE          block46
 	MOVQ         DX, R11
 	VMOVUPS      Z0, (R11)
 	VMOVUPS      Z1, 64(R11)
@@ -2089,32 +2190,48 @@ steps42:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x04, 32(SP)
-	JMP          tiles15
+	JMP          tiles16
 
-rows37:
+rows41:
 	CMPQ R11, $+3
-	JNE  rows43
+	JNE  rows48
 
 	// Tile of 3 rows.
 	MOVQ   24(SP), R11
 	MOVQ   R11, 40(SP)
 	CMPQ   (SP), $0x00
-	JE     added44
+	JE     added49
 	MOVQ   $+3, R11
 	MOVQ   DX, R12
 	VXORPS Z0, Z0, Z0
 	TESTQ  R11, R11
-	JLE    done46
+	JLE    done51
 
-loop45:
+loop50:
 	VMOVUPS Z0, (R12)
 	VMOVUPS Z0, 64(R12)
 	ADDQ    CX, R12
 	DECQ    R11
-	JNE     loop45
+	JNE     loop50
 
-done46:
-added44:
+done51:
+added49:
+	CMPQ       48(SP), $0x00
+	JE         asked52
+	MOVQ       ldn+168(FP), R12
+	MOVQ       48(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, 48(SP)
+
+asked52:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Z0
 	VMOVUPS 64(R11), Z1
@@ -2126,7 +2243,7 @@ added44:
 	VMOVUPS 64(R11), Z5
 	ADDQ    CX, R11
 
-block47:
+block53:
 	MOVQ         SI, R11
 	VPBROADCASTD (R11), Z6
 	VMOVDQA32    Z6, Z7
@@ -2145,7 +2262,7 @@ block47:
 	MOVQ         DI, R12
 	MOVQ         $+4, R11
 
-steps48:
+steps54:
 	VMOVDQU32    (R12), Z18
 	VMOVDQU32    64(R12), Z19
 	PREFETCHT0   (AX)
@@ -2269,7 +2386,7 @@ steps48:
 	ADDQ         $+32, BX
 	ADDQ         $+1024, R12
 	DECQ         R11
-	JNE          steps48
+	JNE          steps54
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	VPADDD       Z12, Z6, Z6
@@ -2297,7 +2414,7 @@ steps48:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         40(SP)
-	JNE          block47
+	JNE          block53
 	MOVQ         DX, R11
 	VMOVUPS      Z0, (R11)
 	VMOVUPS      Z1, 64(R11)
@@ -2324,32 +2441,45 @@ steps48:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x03, 32(SP)
-	JMP          tiles15
+	JMP          tiles16
 
-rows43:
+rows48:
 	CMPQ R11, $+2
-	JNE  rows49
+	JNE  rows55
 
 	// Tile of 2 rows.
 	MOVQ   24(SP), R11
 	MOVQ   R11, 40(SP)
 	CMPQ   (SP), $0x00
-	JE     added50
+	JE     added56
 	MOVQ   $+2, R11
 	MOVQ   DX, R12
 	VXORPS Z0, Z0, Z0
 	TESTQ  R11, R11
-	JLE    done52
+	JLE    done58
 
-loop51:
+loop57:
 	VMOVUPS Z0, (R12)
 	VMOVUPS Z0, 64(R12)
 	ADDQ    CX, R12
 	DECQ    R11
-	JNE     loop51
+	JNE     loop57
 
-done52:
-added50:
+done58:
+added56:
+	CMPQ       48(SP), $0x00
+	JE         asked59
+	MOVQ       ldn+168(FP), R12
+	MOVQ       48(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, 48(SP)
+
+asked59:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Z0
 	VMOVUPS 64(R11), Z1
@@ -2358,7 +2488,7 @@ added50:
 	VMOVUPS 64(R11), Z3
 	ADDQ    CX, R11
 
-block53:
+block60:
 	MOVQ         SI, R11
 	VPBROADCASTD (R11), Z4
 	VMOVDQA32    Z4, Z5
@@ -2372,7 +2502,7 @@ block53:
 	MOVQ         DI, R12
 	MOVQ         $+4, R11
 
-steps54:
+steps61:
 	VMOVDQU32    (R12), Z12
 	VMOVDQU32    64(R12), Z13
 	PREFETCHT0   (AX)
@@ -2472,7 +2602,7 @@ steps54:
 	ADDQ         $+32, BX
 	ADDQ         $+1024, R12
 	DECQ         R11
-	JNE          steps54
+	JNE          steps61
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	VPADDD       Z8, Z4, Z4
@@ -2494,7 +2624,7 @@ steps54:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         40(SP)
-	JNE          block53
+	JNE          block60
 	MOVQ         DX, R11
 	VMOVUPS      Z0, (R11)
 	VMOVUPS      Z1, 64(R11)
@@ -2515,38 +2645,48 @@ steps54:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x02, 32(SP)
-	JMP          tiles15
+	JMP          tiles16
 
-rows49:
+rows55:
 	CMPQ R11, $+1
-	JNE  rows55
+	JNE  rows62
 
 	// Tile of 1 rows.
 	MOVQ   24(SP), R11
 	MOVQ   R11, 40(SP)
 	CMPQ   (SP), $0x00
-	JE     added56
+	JE     added63
 	MOVQ   $+1, R11
 	MOVQ   DX, R12
 	VXORPS Z0, Z0, Z0
 	TESTQ  R11, R11
-	JLE    done58
+	JLE    done65
 
-loop57:
+loop64:
 	VMOVUPS Z0, (R12)
 	VMOVUPS Z0, 64(R12)
 	ADDQ    CX, R12
 	DECQ    R11
-	JNE     loop57
+	JNE     loop64
 
-done58:
-added56:
+done65:
+added63:
+	CMPQ       48(SP), $0x00
+	JE         asked66
+	MOVQ       ldn+168(FP), R12
+	MOVQ       48(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, 48(SP)
+
+asked66:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Z0
 	VMOVUPS 64(R11), Z1
 	ADDQ    CX, R11
 
-block59:
+block67:
 	MOVQ         SI, R11
 	VPBROADCASTD (R11), Z2
 	VMOVDQA32    Z2, Z3
@@ -2555,7 +2695,7 @@ block59:
 	MOVQ         DI, R12
 	MOVQ         $+4, R11
 
-steps60:
+steps68:
 	VMOVDQU32    (R12), Z6
 	VMOVDQU32    64(R12), Z7
 	PREFETCHT0   (AX)
@@ -2631,7 +2771,7 @@ steps60:
 	ADDQ         $+32, BX
 	ADDQ         $+1024, R12
 	DECQ         R11
-	JNE          steps60
+	JNE          steps68
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	VPADDD       Z4, Z2, Z2
@@ -2647,7 +2787,7 @@ steps60:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         40(SP)
-	JNE          block59
+	JNE          block67
 	MOVQ         DX, R11
 	VMOVUPS      Z0, (R11)
 	VMOVUPS      Z1, 64(R11)
@@ -2662,18 +2802,18 @@ steps60:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x01, 32(SP)
-	JMP          tiles15
+	JMP          tiles16
 
-rows55:
-done18:
+rows62:
+done19:
 	IMUL3Q $+128, 24(SP), BX
-	ADDQ   56(SP), BX
+	ADDQ   64(SP), BX
 	IMUL3Q $+4, 24(SP), SI
-	ADDQ   64(SP), SI
+	ADDQ   72(SP), SI
 	IMUL3Q $+4160, 24(SP), DI
-	ADDQ   72(SP), DI
+	ADDQ   80(SP), DI
 	MOVQ   $+0, (SP)
-	MOVQ   48(SP), R11
+	MOVQ   56(SP), R11
 	JMP    segment11
 
 done14:

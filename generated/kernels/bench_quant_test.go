@@ -96,7 +96,7 @@ func BenchmarkGemmQuant(b *testing.B) {
 									n := min(step, k-from)
 									for h := range 2 {
 										gemm(dst[h*halfCols:], kernel.PanelCols, x[from:], k+64, sums[from/quantBlock*f.sums:], k/quantBlock*f.sums+16,
-											w[h*half+half*from/k:], n/quantBlock, rows, from > 0)
+											w[h*half+half*from/k:], n/quantBlock, rows, from > 0, nil, 0)
 									}
 								}
 							})
@@ -139,7 +139,7 @@ func BenchmarkGemmStream(b *testing.B) {
 					}
 					mul := func(w []byte) {
 						for h := range len(w) / half {
-							gemm(dst[h%2*halfCols:], kernel.PanelCols, x, k+64, sums, k/quantBlock*f.sums+16, w[h*half:], k/quantBlock, rows, false)
+							gemm(dst[h%2*halfCols:], kernel.PanelCols, x, k+64, sums, k/quantBlock*f.sums+16, w[h*half:], k/quantBlock, rows, false, nil, 0)
 						}
 					}
 					hot := w[:half]

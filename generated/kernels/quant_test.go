@@ -18,7 +18,7 @@ const halfCols = kernel.PanelCols / 2
 const quantBlock = kernel.Q8Block
 
 // gemmOf is a quantized product, with scratch of its own.
-type gemmOf func(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool)
+type gemmOf func(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, next []float32, ldn int)
 
 // A quantFormat is a format of quantized weights.
 type quantFormat struct {
@@ -55,8 +55,8 @@ var formats = []quantFormat{
 			kernel.PutQ4(dst, k, n, b, q, kernel.Q4Scales(kernel.BF16ToFloat32(scale&0x7ff8), factors))
 		},
 		func(s kernel.Set, tmp []byte) gemmOf {
-			return func(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool) {
-				s.GemmQ4(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, tmp)
+			return func(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, next []float32, ldn int) {
+				s.GemmQ4(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, next, ldn, tmp)
 			}
 		},
 		kernel.Set.GemvQ4,
@@ -154,7 +154,7 @@ func (g gemmQuant) testRow(t testing.TB, set kernel.Set, r *rand.Rand, halves in
 		dst.set(slices.Repeat([]float32{3}, len(each)))
 		f.gemv(reference, dst.want, x, sums, w, g.blocks, nil)
 		for h := range halves {
-			f.gemm(reference, nil)(each[h*halfCols:], halfCols, x, 0, sums, 0, w[h*len(w)/halves:], g.blocks, 1, false)
+			f.gemm(reference, nil)(each[h*halfCols:], halfCols, x, 0, sums, 0, w[h*len(w)/halves:], g.blocks, 1, false, nil, 0)
 		}
 		kerneltest.Same(t, fmt.Sprintf("reference of %s %+v, %d halves", f.name, g, halves), dst.want, each)
 		xs, ss, ws, tmp := guarded(t, x), guarded(t, sums), guarded(t, w), guarded(t, make([]byte, kernel.Q4Scratch))
@@ -176,10 +176,10 @@ func (g gemmQuant) test(t testing.TB, set kernel.Set, r *rand.Rand) {
 		dst, before := newArrays(t, size(ldd, halfCols)), make([]float32, size(ldd, halfCols))
 		fills[r.IntN(2)].fill(r, before)
 		dst.set(before)
-		f.gemm(reference, nil)(dst.want, ldd, x, ldx, sums, lds, w, g.blocks, g.rows, g.acc)
+		f.gemm(reference, nil)(dst.want, ldd, x, ldx, sums, lds, w, g.blocks, g.rows, g.acc, nil, 0)
 		xs, ss, ws, tmp := guarded(t, x), guarded(t, sums), guarded(t, w), guarded(t, make([]byte, kernel.Q4Scratch))
 		for i, out := range [][]float32{dst.start, dst.end} {
-			f.gemm(set, tmp[i])(out, ldd, xs[i], ldx, ss[i], lds, ws[i], g.blocks, g.rows, g.acc)
+			f.gemm(set, tmp[i])(out, ldd, xs[i], ldx, ss[i], lds, ws[i], g.blocks, g.rows, g.acc, [][]float32{nil, out}[i], ldd)
 		}
 		dst.same(t, fmt.Sprintf("%s %+v", f.name, g))
 	}

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func gemmQ8_avx2(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool)
+// func gemmQ8_avx2(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, next []float32, ldn int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·gemmQ8_avx2(SB), NOSPLIT, $72-137
+TEXT ·gemmQ8_avx2(SB), NOSPLIT, $80-176
 	MOVQ    dst_base+0(FP), DX
 	MOVQ    rows+128(FP), AX
 	MOVQ    ldd+24(FP), CX
@@ -85,7 +85,7 @@ none8:
 	MOVQ AX, 8(SP)
 
 single6:
-	MOVQ R11, 40(SP)
+	MOVQ R11, 48(SP)
 
 segment9:
 	TESTQ R11, R11
@@ -96,7 +96,7 @@ segment9:
 
 whole10:
 	MOVQ   R11, 16(SP)
-	SUBQ   R11, 40(SP)
+	SUBQ   R11, 48(SP)
 	MOVQ   $+8192, AX
 	CMPQ   rows+128(FP), $0x08
 	JLE    asked11
@@ -104,31 +104,41 @@ whole10:
 
 asked11:
 	ADDQ DI, AX
-	MOVQ BX, 48(SP)
-	MOVQ SI, 56(SP)
-	MOVQ DI, 64(SP)
+	MOVQ BX, 56(SP)
+	MOVQ SI, 64(SP)
+	MOVQ DI, 72(SP)
 	MOVQ dst_base+0(FP), DX
+	XORL R11, R11
+	CMPQ 48(SP), $0x00
+	JNE  none13
+	MOVQ next_len+152(FP), R12
+	CMPQ R12, $0x00
+	JE   none13
+	MOVQ next_base+144(FP), R11
+
+none13:
+	MOVQ R11, 40(SP)
 	MOVQ rows+128(FP), R11
 	MOVQ R11, 24(SP)
 
-tiles13:
+tiles14:
 	MOVQ  24(SP), R11
 	TESTQ R11, R11
-	JLE   done16
+	JLE   done17
 	CMPQ  R11, $0x08
-	JLE   one14
+	JLE   one15
 	CMPQ  R11, $0x10
-	JLE   two15
+	JLE   two16
 	MOVQ  $+8, R11
-	JMP   one14
+	JMP   one15
 
-two15:
+two16:
 	INCQ R11
 	SHRQ $0x01, R11
 
-one14:
+one15:
 	CMPQ R11, $+8
-	JNE  rows17
+	JNE  rows18
 
 	// Tile of 8 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -138,28 +148,59 @@ one14:
 	MOVQ   16(SP), R13
 	MOVQ   R13, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added18
+	JE     added19
 	MOVQ   $+8, R13
 	MOVQ   DX, R14
 	VXORPS Y0, Y0, Y0
 	TESTQ  R13, R13
-	JLE    done20
+	JLE    done21
 
-loop19:
+loop20:
 	VMOVUPS Y0, (R14)
 	VMOVUPS Y0, 32(R14)
 	VMOVUPS Y0, 64(R14)
 	VMOVUPS Y0, 96(R14)
 	ADDQ    CX, R14
 	DECQ    R13
-	JNE     loop19
+	JNE     loop20
 
-done20:
-added18:
-block21:
+done21:
+added19:
+	CMPQ       40(SP), $0x00
+	JE         asked22
+	MOVQ       ldn+168(FP), R14
+	MOVQ       40(SP), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	LEAQ       (R13)(R14*4), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	LEAQ       (R13)(R14*4), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	LEAQ       (R13)(R14*4), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	LEAQ       (R13)(R14*4), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	LEAQ       (R13)(R14*4), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	LEAQ       (R13)(R14*4), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	LEAQ       (R13)(R14*4), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	LEAQ       (R13)(R14*4), R13
+	MOVQ       R13, 40(SP)
+
+asked22:
+block23:
 	XORQ R13, R13
 
-strip22:
+strip24:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -173,7 +214,7 @@ strip22:
 	LEAQ    (DI)(R13*2), R14
 	MOVQ    $+16, R15
 
-steps23:
+steps25:
 	VPXOR        (R14), Y8, Y10
 	VPABSB       Y10, Y11
 	VPBROADCASTD (BX), Y12
@@ -265,7 +306,7 @@ steps23:
 	ADDQ         $+8, R12
 	ADDQ         $+256, R14
 	DECQ         R15
-	JNE          steps23
+	JNE          steps25
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	ADDQ         $-128, R12
@@ -305,7 +346,7 @@ steps23:
 	VMOVUPS      Y7, (R14)
 	ADDQ         $+16, R13
 	CMPQ         R13, $0x40
-	JLT          strip22
+	JLT          strip24
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	ADDQ         $+128, R12
@@ -314,7 +355,7 @@ steps23:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         32(SP)
-	JNE          block21
+	JNE          block23
 	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -346,11 +387,11 @@ steps23:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x08, 24(SP)
-	JMP          tiles13
+	JMP          tiles14
 
-rows17:
+rows18:
 	CMPQ R11, $+7
-	JNE  rows24
+	JNE  rows26
 
 	// Tile of 7 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -360,28 +401,56 @@ rows17:
 	MOVQ   16(SP), R13
 	MOVQ   R13, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added25
+	JE     added27
 	MOVQ   $+7, R13
 	MOVQ   DX, R14
 	VXORPS Y0, Y0, Y0
 	TESTQ  R13, R13
-	JLE    done27
+	JLE    done29
 
-loop26:
+loop28:
 	VMOVUPS Y0, (R14)
 	VMOVUPS Y0, 32(R14)
 	VMOVUPS Y0, 64(R14)
 	VMOVUPS Y0, 96(R14)
 	ADDQ    CX, R14
 	DECQ    R13
-	JNE     loop26
+	JNE     loop28
 
-done27:
-added25:
-block28:
+done29:
+added27:
+	CMPQ       40(SP), $0x00
+	JE         asked30
+	MOVQ       ldn+168(FP), R14
+	MOVQ       40(SP), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	LEAQ       (R13)(R14*4), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	LEAQ       (R13)(R14*4), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	LEAQ       (R13)(R14*4), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	LEAQ       (R13)(R14*4), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	LEAQ       (R13)(R14*4), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	LEAQ       (R13)(R14*4), R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	LEAQ       (R13)(R14*4), R13
+	MOVQ       R13, 40(SP)
+
+asked30:
+block31:
 	XORQ R13, R13
 
-strip29:
+strip32:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -394,7 +463,7 @@ strip29:
 	LEAQ    (DI)(R13*2), R14
 	MOVQ    $+16, R15
 
-steps30:
+steps33:
 	VPXOR        (R14), Y7, Y9
 	VPABSB       Y9, Y10
 	VPBROADCASTD (BX), Y11
@@ -476,7 +545,7 @@ steps30:
 	ADDQ         $+8, R12
 	ADDQ         $+256, R14
 	DECQ         R15
-	JNE          steps30
+	JNE          steps33
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	ADDQ         $-128, R12
@@ -512,7 +581,7 @@ steps30:
 	VMOVUPS      Y6, (R14)
 	ADDQ         $+16, R13
 	CMPQ         R13, $0x40
-	JLT          strip29
+	JLT          strip32
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	ADDQ         $+128, R12
@@ -521,7 +590,7 @@ steps30:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         32(SP)
-	JNE          block28
+	JNE          block31
 	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -550,11 +619,11 @@ steps30:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x07, 24(SP)
-	JMP          tiles13
+	JMP          tiles14
 
-rows24:
+rows26:
 	CMPQ R11, $+6
-	JNE  rows31
+	JNE  rows34
 
 	// Tile of 6 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -562,28 +631,53 @@ rows24:
 	MOVQ   16(SP), R12
 	MOVQ   R12, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added32
+	JE     added35
 	MOVQ   $+6, R12
 	MOVQ   DX, R13
 	VXORPS Y0, Y0, Y0
 	TESTQ  R12, R12
-	JLE    done34
+	JLE    done37
 
-loop33:
+loop36:
 	VMOVUPS Y0, (R13)
 	VMOVUPS Y0, 32(R13)
 	VMOVUPS Y0, 64(R13)
 	VMOVUPS Y0, 96(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop33
+	JNE     loop36
 
-done34:
-added32:
-block35:
+done37:
+added35:
+	CMPQ       40(SP), $0x00
+	JE         asked38
+	MOVQ       ldn+168(FP), R13
+	MOVQ       40(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 40(SP)
+
+asked38:
+block39:
 	XORQ R12, R12
 
-strip36:
+strip40:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -595,7 +689,7 @@ strip36:
 	LEAQ    (DI)(R12*2), R13
 	MOVQ    $+16, R14
 
-steps37:
+steps41:
 	VPXOR        (R13), Y6, Y8
 	VPABSB       Y8, Y9
 	VPBROADCASTD (BX), Y10
@@ -666,7 +760,7 @@ steps37:
 	ADDQ         $+8, R11
 	ADDQ         $+256, R13
 	DECQ         R14
-	JNE          steps37
+	JNE          steps41
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	VPMOVZXWD    4096(DI)(R12*1), Y6
@@ -697,7 +791,7 @@ steps37:
 	VMOVUPS      Y5, (R13)
 	ADDQ         $+16, R12
 	CMPQ         R12, $0x40
-	JLT          strip36
+	JLT          strip40
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -705,7 +799,7 @@ steps37:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         32(SP)
-	JNE          block35
+	JNE          block39
 	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -731,11 +825,11 @@ steps37:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x06, 24(SP)
-	JMP          tiles13
+	JMP          tiles14
 
-rows31:
+rows34:
 	CMPQ R11, $+5
-	JNE  rows38
+	JNE  rows42
 
 	// Tile of 5 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -743,28 +837,50 @@ rows31:
 	MOVQ   16(SP), R12
 	MOVQ   R12, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added39
+	JE     added43
 	MOVQ   $+5, R12
 	MOVQ   DX, R13
 	VXORPS Y0, Y0, Y0
 	TESTQ  R12, R12
-	JLE    done41
+	JLE    done45
 
-loop40:
+loop44:
 	VMOVUPS Y0, (R13)
 	VMOVUPS Y0, 32(R13)
 	VMOVUPS Y0, 64(R13)
 	VMOVUPS Y0, 96(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop40
+	JNE     loop44
 
-done41:
-added39:
-block42:
+done45:
+added43:
+	CMPQ       40(SP), $0x00
+	JE         asked46
+	MOVQ       ldn+168(FP), R13
+	MOVQ       40(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 40(SP)
+
+asked46:
+block47:
 	XORQ R12, R12
 
-strip43:
+strip48:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -780,7 +896,7 @@ strip43:
 	LEAQ    (DI)(R12*2), R13
 	MOVQ    $+16, R14
 
-steps44:
+steps49:
 	VPXOR        (R13), Y10, Y12
 	VPABSB       Y12, Y13
 	VPBROADCASTD (BX), Y14
@@ -897,7 +1013,7 @@ steps44:
 	ADDQ         $+8, R11
 	ADDQ         $+256, R13
 	DECQ         R14
-	JNE          steps44
+	JNE          steps49
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	VPMOVZXWD    4096(DI)(R12*1), Y10
@@ -941,7 +1057,7 @@ steps44:
 	VMOVUPS      Y9, 32(R13)
 	ADDQ         $+32, R12
 	CMPQ         R12, $0x40
-	JLT          strip43
+	JLT          strip48
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -949,7 +1065,7 @@ steps44:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         32(SP)
-	JNE          block42
+	JNE          block47
 	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -972,11 +1088,11 @@ steps44:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x05, 24(SP)
-	JMP          tiles13
+	JMP          tiles14
 
-rows38:
+rows42:
 	CMPQ R11, $+4
-	JNE  rows45
+	JNE  rows50
 
 	// Tile of 4 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -984,28 +1100,47 @@ rows38:
 	MOVQ   16(SP), R12
 	MOVQ   R12, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added46
+	JE     added51
 	MOVQ   $+4, R12
 	MOVQ   DX, R13
 	VXORPS Y0, Y0, Y0
 	TESTQ  R12, R12
-	JLE    done48
+	JLE    done53
 
-loop47:
+loop52:
 	VMOVUPS Y0, (R13)
 	VMOVUPS Y0, 32(R13)
 	VMOVUPS Y0, 64(R13)
 	VMOVUPS Y0, 96(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop47
+	JNE     loop52
 
-done48:
-added46:
-block49:
+done53:
+added51:
+	CMPQ       40(SP), $0x00
+	JE         asked54
+	MOVQ       ldn+168(FP), R13
+	MOVQ       40(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 40(SP)
+
+asked54:
+block55:
 	XORQ R12, R12
 
-strip50:
+strip56:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -1019,7 +1154,7 @@ strip50:
 	LEAQ    (DI)(R12*2), R13
 	MOVQ    $+16, R14
 
-steps51:
+steps57:
 	VPXOR        (R13), Y8, Y10
 	VPABSB       Y10, Y11
 	VPBROADCASTD (BX), Y12
@@ -1116,7 +1251,7 @@ steps51:
 	ADDQ         $+8, R11
 	ADDQ         $+256, R13
 	DECQ         R14
-	JNE          steps51
+	JNE          steps57
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	VPMOVZXWD    4096(DI)(R12*1), Y8
@@ -1153,7 +1288,7 @@ steps51:
 	VMOVUPS      Y7, 32(R13)
 	ADDQ         $+32, R12
 	CMPQ         R12, $0x40
-	JLT          strip50
+	JLT          strip56
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -1161,7 +1296,7 @@ steps51:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         32(SP)
-	JNE          block49
+	JNE          block55
 	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -1181,38 +1316,54 @@ steps51:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x04, 24(SP)
-	JMP          tiles13
+	JMP          tiles14
 
-rows45:
+rows50:
 	CMPQ R11, $+3
-	JNE  rows52
+	JNE  rows58
 
 	// Tile of 3 rows.
 	MOVQ   16(SP), R11
 	MOVQ   R11, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added53
+	JE     added59
 	MOVQ   $+3, R11
 	MOVQ   DX, R12
 	VXORPS Y0, Y0, Y0
 	TESTQ  R11, R11
-	JLE    done55
+	JLE    done61
 
-loop54:
+loop60:
 	VMOVUPS Y0, (R12)
 	VMOVUPS Y0, 32(R12)
 	VMOVUPS Y0, 64(R12)
 	VMOVUPS Y0, 96(R12)
 	ADDQ    CX, R12
 	DECQ    R11
-	JNE     loop54
+	JNE     loop60
 
-done55:
-added53:
-block56:
+done61:
+added59:
+	CMPQ       40(SP), $0x00
+	JE         asked62
+	MOVQ       ldn+168(FP), R12
+	MOVQ       40(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, 40(SP)
+
+asked62:
+block63:
 	XORQ R11, R11
 
-strip57:
+strip64:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -1224,7 +1375,7 @@ strip57:
 	LEAQ    (DI)(R11*2), R12
 	MOVQ    $+16, R13
 
-steps58:
+steps65:
 	VPXOR        (R12), Y6, Y8
 	VPABSB       Y8, Y9
 	VPBROADCASTD (BX), Y10
@@ -1300,7 +1451,7 @@ steps58:
 	ADDQ         $+8, BX
 	ADDQ         $+256, R12
 	DECQ         R13
-	JNE          steps58
+	JNE          steps65
 	ADDQ         $-128, BX
 	VPMOVZXWD    4096(DI)(R11*1), Y6
 	VPSLLD       $0x10, Y6, Y6
@@ -1329,14 +1480,14 @@ steps58:
 	VMOVUPS      Y5, 32(R12)
 	ADDQ         $+32, R11
 	CMPQ         R11, $0x40
-	JLT          strip57
+	JLT          strip64
 	ADDQ         $+128, BX
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         32(SP)
-	JNE          block56
+	JNE          block63
 	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -1353,35 +1504,48 @@ steps58:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x03, 24(SP)
-	JMP          tiles13
+	JMP          tiles14
 
-rows52:
+rows58:
 	CMPQ R11, $+2
-	JNE  rows59
+	JNE  rows66
 
 	// Tile of 2 rows.
 	MOVQ   16(SP), R11
 	MOVQ   R11, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added60
+	JE     added67
 	MOVQ   $+2, R11
 	MOVQ   DX, R12
 	VXORPS Y0, Y0, Y0
 	TESTQ  R11, R11
-	JLE    done62
+	JLE    done69
 
-loop61:
+loop68:
 	VMOVUPS Y0, (R12)
 	VMOVUPS Y0, 32(R12)
 	VMOVUPS Y0, 64(R12)
 	VMOVUPS Y0, 96(R12)
 	ADDQ    CX, R12
 	DECQ    R11
-	JNE     loop61
+	JNE     loop68
 
-done62:
-added60:
-block63:
+done69:
+added67:
+	CMPQ       40(SP), $0x00
+	JE         asked70
+	MOVQ       ldn+168(FP), R12
+	MOVQ       40(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, 40(SP)
+
+asked70:
+block71:
 	XORQ    R11, R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1396,7 +1560,7 @@ block63:
 	LEAQ    (DI)(R11*2), R12
 	MOVQ    $+16, R13
 
-steps65:
+steps73:
 	VPXOR        (R12), Y8, Y10
 	VPABSB       Y10, Y11
 	VPBROADCASTD (BX), Y12
@@ -1504,7 +1668,7 @@ steps65:
 	ADDQ         $+8, BX
 	ADDQ         $+256, R12
 	DECQ         R13
-	JNE          steps65
+	JNE          steps73
 	ADDQ         $-128, BX
 	VPMOVZXWD    4096(DI)(R11*1), Y8
 	VPSLLD       $0x10, Y8, Y8
@@ -1546,7 +1710,7 @@ steps65:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         32(SP)
-	JNE          block63
+	JNE          block71
 	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -1560,35 +1724,45 @@ steps65:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x02, 24(SP)
-	JMP          tiles13
+	JMP          tiles14
 
-rows59:
+rows66:
 	CMPQ R11, $+1
-	JNE  rows66
+	JNE  rows74
 
 	// Tile of 1 rows.
 	MOVQ   16(SP), R11
 	MOVQ   R11, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added67
+	JE     added75
 	MOVQ   $+1, R11
 	MOVQ   DX, R12
 	VXORPS Y0, Y0, Y0
 	TESTQ  R11, R11
-	JLE    done69
+	JLE    done77
 
-loop68:
+loop76:
 	VMOVUPS Y0, (R12)
 	VMOVUPS Y0, 32(R12)
 	VMOVUPS Y0, 64(R12)
 	VMOVUPS Y0, 96(R12)
 	ADDQ    CX, R12
 	DECQ    R11
-	JNE     loop68
+	JNE     loop76
 
-done69:
-added67:
-block70:
+done77:
+added75:
+	CMPQ       40(SP), $0x00
+	JE         asked78
+	MOVQ       ldn+168(FP), R12
+	MOVQ       40(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, 40(SP)
+
+asked78:
+block79:
 	XORQ    R11, R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1599,7 +1773,7 @@ block70:
 	LEAQ    (DI)(R11*2), R12
 	MOVQ    $+16, R13
 
-steps72:
+steps81:
 	VPXOR        (R12), Y4, Y6
 	VPABSB       Y6, Y7
 	VPBROADCASTD (BX), Y8
@@ -1667,7 +1841,7 @@ steps72:
 	ADDQ         $+8, BX
 	ADDQ         $+256, R12
 	DECQ         R13
-	JNE          steps72
+	JNE          steps81
 	ADDQ         $-128, BX
 	VPMOVZXWD    4096(DI)(R11*1), Y4
 	VPSLLD       $0x10, Y4, Y4
@@ -1696,7 +1870,7 @@ steps72:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         32(SP)
-	JNE          block70
+	JNE          block79
 	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -1707,18 +1881,18 @@ steps72:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x01, 24(SP)
-	JMP          tiles13
+	JMP          tiles14
 
-rows66:
-done16:
+rows74:
+done17:
 	IMUL3Q $+128, 16(SP), BX
-	ADDQ   48(SP), BX
+	ADDQ   56(SP), BX
 	IMUL3Q $+4, 16(SP), SI
-	ADDQ   56(SP), SI
+	ADDQ   64(SP), SI
 	IMUL3Q $+4160, 16(SP), DI
-	ADDQ   64(SP), DI
+	ADDQ   72(SP), DI
 	MOVQ   $+0, (SP)
-	MOVQ   40(SP), R11
+	MOVQ   48(SP), R11
 	JMP    segment9
 
 done12:

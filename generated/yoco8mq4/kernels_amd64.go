@@ -33,8 +33,8 @@ func (avx2Kernels) GemmF32(dst []float32, ldd int, x []float32, ldx int, w []flo
 }
 
 // GemmQ4 multiplies rows of quantized x by half a panel of 4-bit blocks.
-func (avx2Kernels) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, tmp []byte) {
-	gemmQ4_avx2(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, tmp)
+func (avx2Kernels) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, next []float32, ldn int, tmp []byte) {
+	gemmQ4_avx2(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, next, ldn, tmp)
 }
 
 // GemvQ4 multiplies one row of quantized x by halves of panels of 4-bit blocks.
@@ -158,8 +158,8 @@ func (avx512Kernels) GemmF32(dst []float32, ldd int, x []float32, ldx int, w []f
 }
 
 // GemmQ4 multiplies rows of quantized x by half a panel of 4-bit blocks.
-func (avx512Kernels) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, tmp []byte) {
-	gemmQ4_avx512(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, tmp)
+func (avx512Kernels) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, next []float32, ldn int, tmp []byte) {
+	gemmQ4_avx512(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, next, ldn, tmp)
 }
 
 // GemvQ4 multiplies one row of quantized x by halves of panels of 4-bit blocks.

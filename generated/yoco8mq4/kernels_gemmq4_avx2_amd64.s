@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func gemmQ4_avx2(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, tmp []byte)
+// func gemmQ4_avx2(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, next []float32, ldn int, tmp []byte)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·gemmQ4_avx2(SB), NOSPLIT, $296-168
+TEXT ·gemmQ4_avx2(SB), NOSPLIT, $312-200
 	MOVQ    dst_base+0(FP), DX
 	MOVQ    rows+128(FP), AX
 	MOVQ    ldd+24(FP), CX
@@ -87,7 +87,7 @@ none10:
 	MOVQ AX, 8(SP)
 
 single8:
-	MOVQ R11, 40(SP)
+	MOVQ R11, 48(SP)
 
 segment11:
 	TESTQ R11, R11
@@ -98,7 +98,7 @@ segment11:
 
 whole12:
 	MOVQ   R11, 16(SP)
-	SUBQ   R11, 40(SP)
+	SUBQ   R11, 48(SP)
 	MOVQ   $+8192, AX
 	CMPQ   rows+128(FP), $0x01
 	JLE    asked13
@@ -109,31 +109,41 @@ whole12:
 
 asked13:
 	ADDQ DI, AX
-	MOVQ BX, 48(SP)
-	MOVQ SI, 56(SP)
-	MOVQ DI, 64(SP)
+	MOVQ BX, 56(SP)
+	MOVQ SI, 64(SP)
+	MOVQ DI, 72(SP)
 	MOVQ dst_base+0(FP), DX
+	XORL R11, R11
+	CMPQ 48(SP), $0x00
+	JNE  none15
+	MOVQ next_len+152(FP), R12
+	CMPQ R12, $0x00
+	JE   none15
+	MOVQ next_base+144(FP), R11
+
+none15:
+	MOVQ R11, 40(SP)
 	MOVQ rows+128(FP), R11
 	MOVQ R11, 24(SP)
 
-tiles15:
+tiles16:
 	MOVQ  24(SP), R11
 	TESTQ R11, R11
-	JLE   done18
+	JLE   done19
 	CMPQ  R11, $0x06
-	JLE   one16
+	JLE   one17
 	CMPQ  R11, $0x0c
-	JLE   two17
+	JLE   two18
 	MOVQ  $+6, R11
-	JMP   one16
+	JMP   one17
 
-two17:
+two18:
 	INCQ R11
 	SHRQ $0x01, R11
 
-one16:
+one17:
 	CMPQ R11, $+6
-	JNE  rows19
+	JNE  rows20
 
 	// Tile of 6 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -141,26 +151,51 @@ one16:
 	MOVQ   16(SP), R12
 	MOVQ   R12, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added20
+	JE     added21
 	MOVQ   $+6, R12
 	MOVQ   DX, R13
 	VXORPS Y0, Y0, Y0
 	TESTQ  R12, R12
-	JLE    done22
+	JLE    done23
 
-loop21:
+loop22:
 	VMOVUPS Y0, (R13)
 	VMOVUPS Y0, 32(R13)
 	VMOVUPS Y0, 64(R13)
 	VMOVUPS Y0, 96(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop21
+	JNE     loop22
 
-done22:
-added20:
-block23:
-	MOVQ    tmp_base+144(FP), R12
+done23:
+added21:
+	CMPQ       40(SP), $0x00
+	JE         asked24
+	MOVQ       ldn+168(FP), R13
+	MOVQ       40(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 40(SP)
+
+asked24:
+block25:
+	MOVQ    tmp_base+176(FP), R12
 	VMOVDQU (DI), Y0
 	VPSLLD  $0x1b, Y0, Y1
 	VPSRAD  $0x1b, Y1, Y1
@@ -241,10 +276,10 @@ block23:
 	VPSRLD  $0x01, Y0, Y0
 	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
 	VMOVDQU Y0, 608(R12)
-	MOVQ    $+0, 72(SP)
+	MOVQ    $+0, 80(SP)
 
-strip24:
-	MOVQ    tmp_base+144(FP), R12
+strip26:
+	MOVQ    tmp_base+176(FP), R12
 	VXORPS  Y0, Y0, Y0
 	VMOVDQU Y0, 19456(R12)
 	VMOVDQU Y0, 19488(R12)
@@ -258,13 +293,13 @@ strip24:
 	VMOVDQU Y0, 19744(R12)
 	VMOVDQU Y0, 19776(R12)
 	VMOVDQU Y0, 19808(R12)
-	MOVQ    72(SP), R13
+	MOVQ    80(SP), R13
 	LEAQ    128(DI)(R13*1), R12
-	MOVQ    tmp_base+144(FP), R14
+	MOVQ    tmp_base+176(FP), R14
 	LEAQ    (R14)(R13*1), R13
-	MOVQ    $+4, 80(SP)
+	MOVQ    $+4, 88(SP)
 
-part25:
+part27:
 	MOVQ         SI, R14
 	VPBROADCASTD 4(R14), Y0
 	VPSLLD       $0x10, Y0, Y0
@@ -580,7 +615,7 @@ part25:
 	ADDQ         $+32, BX
 	ADDQ         $+32, R11
 	ADDQ         $+512, R12
-	MOVQ         tmp_base+144(FP), R14
+	MOVQ         tmp_base+176(FP), R14
 	VPMADDWD     (R13), Y0, Y0
 	VPADDD       19456(R14), Y0, Y0
 	VMOVDQU      Y0, 19456(R14)
@@ -619,17 +654,17 @@ part25:
 	VMOVDQU      Y11, 19808(R14)
 	ADDQ         $+128, R13
 	ADDQ         $0x04, SI
-	DECQ         80(SP)
-	JNE          part25
+	DECQ         88(SP)
+	JNE          part27
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	SUBQ         $0x10, SI
-	MOVQ         tmp_base+144(FP), R13
-	MOVQ         72(SP), R14
+	MOVQ         tmp_base+176(FP), R13
+	MOVQ         80(SP), R14
 	LEAQ         (DX)(R14*1), R12
-	MOVQ         tmp_base+144(FP), R15
+	MOVQ         tmp_base+176(FP), R15
 	VMOVUPS      512(R15)(R14*1), Y0
-	MOVQ         tmp_base+144(FP), R15
+	MOVQ         tmp_base+176(FP), R15
 	VMOVUPS      544(R15)(R14*1), Y1
 	VCVTDQ2PS    19456(R13), Y2
 	VFMADD213PS  (R12), Y0, Y2
@@ -672,9 +707,9 @@ part25:
 	VCVTDQ2PS    19808(R13), Y0
 	VFMADD213PS  32(R12), Y1, Y0
 	VMOVUPS      Y0, 32(R12)
-	ADDQ         $+64, 72(SP)
-	CMPQ         72(SP), $+128
-	JLT          strip24
+	ADDQ         $+64, 80(SP)
+	CMPQ         80(SP), $+128
+	JLT          strip26
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -684,7 +719,7 @@ part25:
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
 	DECQ         32(SP)
-	JNE          block23
+	JNE          block25
 	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -710,11 +745,11 @@ part25:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x06, 24(SP)
-	JMP          tiles15
+	JMP          tiles16
 
-rows19:
+rows20:
 	CMPQ R11, $+5
-	JNE  rows26
+	JNE  rows28
 
 	// Tile of 5 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -722,26 +757,48 @@ rows19:
 	MOVQ   16(SP), R12
 	MOVQ   R12, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added27
+	JE     added29
 	MOVQ   $+5, R12
 	MOVQ   DX, R13
 	VXORPS Y0, Y0, Y0
 	TESTQ  R12, R12
-	JLE    done29
+	JLE    done31
 
-loop28:
+loop30:
 	VMOVUPS Y0, (R13)
 	VMOVUPS Y0, 32(R13)
 	VMOVUPS Y0, 64(R13)
 	VMOVUPS Y0, 96(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop28
+	JNE     loop30
 
-done29:
-added27:
-block30:
-	MOVQ    tmp_base+144(FP), R12
+done31:
+added29:
+	CMPQ       40(SP), $0x00
+	JE         asked32
+	MOVQ       ldn+168(FP), R13
+	MOVQ       40(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 40(SP)
+
+asked32:
+block33:
+	MOVQ    tmp_base+176(FP), R12
 	VMOVDQU (DI), Y0
 	VPSLLD  $0x1b, Y0, Y1
 	VPSRAD  $0x1b, Y1, Y1
@@ -822,10 +879,10 @@ block30:
 	VPSRLD  $0x01, Y0, Y0
 	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
 	VMOVDQU Y0, 608(R12)
-	MOVQ    $+0, 88(SP)
+	MOVQ    $+0, 96(SP)
 
-strip31:
-	MOVQ    tmp_base+144(FP), R12
+strip34:
+	MOVQ    tmp_base+176(FP), R12
 	VXORPS  Y0, Y0, Y0
 	VMOVDQU Y0, 19456(R12)
 	VMOVDQU Y0, 19488(R12)
@@ -837,13 +894,13 @@ strip31:
 	VMOVDQU Y0, 19680(R12)
 	VMOVDQU Y0, 19712(R12)
 	VMOVDQU Y0, 19744(R12)
-	MOVQ    88(SP), R13
+	MOVQ    96(SP), R13
 	LEAQ    128(DI)(R13*1), R12
-	MOVQ    tmp_base+144(FP), R14
+	MOVQ    tmp_base+176(FP), R14
 	LEAQ    (R14)(R13*1), R13
-	MOVQ    $+4, 96(SP)
+	MOVQ    $+4, 104(SP)
 
-part32:
+part35:
 	MOVQ         SI, R14
 	VPBROADCASTD 4(R14), Y0
 	VPSLLD       $0x10, Y0, Y0
@@ -1107,7 +1164,7 @@ part32:
 	ADDQ         $+32, BX
 	ADDQ         $+32, R11
 	ADDQ         $+512, R12
-	MOVQ         tmp_base+144(FP), R14
+	MOVQ         tmp_base+176(FP), R14
 	VPMADDWD     (R13), Y0, Y0
 	VPADDD       19456(R14), Y0, Y0
 	VMOVDQU      Y0, 19456(R14)
@@ -1140,17 +1197,17 @@ part32:
 	VMOVDQU      Y9, 19744(R14)
 	ADDQ         $+128, R13
 	ADDQ         $0x04, SI
-	DECQ         96(SP)
-	JNE          part32
+	DECQ         104(SP)
+	JNE          part35
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	SUBQ         $0x10, SI
-	MOVQ         tmp_base+144(FP), R13
-	MOVQ         88(SP), R14
+	MOVQ         tmp_base+176(FP), R13
+	MOVQ         96(SP), R14
 	LEAQ         (DX)(R14*1), R12
-	MOVQ         tmp_base+144(FP), R15
+	MOVQ         tmp_base+176(FP), R15
 	VMOVUPS      512(R15)(R14*1), Y0
-	MOVQ         tmp_base+144(FP), R15
+	MOVQ         tmp_base+176(FP), R15
 	VMOVUPS      544(R15)(R14*1), Y1
 	VCVTDQ2PS    19456(R13), Y2
 	VFMADD213PS  (R12), Y0, Y2
@@ -1186,9 +1243,9 @@ part32:
 	VCVTDQ2PS    19744(R13), Y0
 	VFMADD213PS  32(R12), Y1, Y0
 	VMOVUPS      Y0, 32(R12)
-	ADDQ         $+64, 88(SP)
-	CMPQ         88(SP), $+128
-	JLT          strip31
+	ADDQ         $+64, 96(SP)
+	CMPQ         96(SP), $+128
+	JLT          strip34
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -1198,7 +1255,7 @@ part32:
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
 	DECQ         32(SP)
-	JNE          block30
+	JNE          block33
 	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -1221,11 +1278,11 @@ part32:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x05, 24(SP)
-	JMP          tiles15
+	JMP          tiles16
 
-rows26:
+rows28:
 	CMPQ R11, $+4
-	JNE  rows33
+	JNE  rows36
 
 	// Tile of 4 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -1233,26 +1290,45 @@ rows26:
 	MOVQ   16(SP), R12
 	MOVQ   R12, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added34
+	JE     added37
 	MOVQ   $+4, R12
 	MOVQ   DX, R13
 	VXORPS Y0, Y0, Y0
 	TESTQ  R12, R12
-	JLE    done36
+	JLE    done39
 
-loop35:
+loop38:
 	VMOVUPS Y0, (R13)
 	VMOVUPS Y0, 32(R13)
 	VMOVUPS Y0, 64(R13)
 	VMOVUPS Y0, 96(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop35
+	JNE     loop38
 
-done36:
-added34:
-block37:
-	MOVQ    tmp_base+144(FP), R12
+done39:
+added37:
+	CMPQ       40(SP), $0x00
+	JE         asked40
+	MOVQ       ldn+168(FP), R13
+	MOVQ       40(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 40(SP)
+
+asked40:
+block41:
+	MOVQ    tmp_base+176(FP), R12
 	VMOVDQU (DI), Y0
 	VPSLLD  $0x1b, Y0, Y1
 	VPSRAD  $0x1b, Y1, Y1
@@ -1333,10 +1409,10 @@ block37:
 	VPSRLD  $0x01, Y0, Y0
 	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
 	VMOVDQU Y0, 608(R12)
-	MOVQ    $+0, 104(SP)
+	MOVQ    $+0, 112(SP)
 
-strip38:
-	MOVQ    tmp_base+144(FP), R12
+strip42:
+	MOVQ    tmp_base+176(FP), R12
 	VXORPS  Y0, Y0, Y0
 	VMOVDQU Y0, 19456(R12)
 	VMOVDQU Y0, 19488(R12)
@@ -1346,13 +1422,13 @@ strip38:
 	VMOVDQU Y0, 19616(R12)
 	VMOVDQU Y0, 19648(R12)
 	VMOVDQU Y0, 19680(R12)
-	MOVQ    104(SP), R13
+	MOVQ    112(SP), R13
 	LEAQ    128(DI)(R13*1), R12
-	MOVQ    tmp_base+144(FP), R14
+	MOVQ    tmp_base+176(FP), R14
 	LEAQ    (R14)(R13*1), R13
-	MOVQ    $+4, 112(SP)
+	MOVQ    $+4, 120(SP)
 
-part39:
+part43:
 	MOVQ         SI, R14
 	VPBROADCASTD 4(R14), Y0
 	VPSLLD       $0x10, Y0, Y0
@@ -1573,7 +1649,7 @@ part39:
 	ADDQ         $+32, BX
 	ADDQ         $+32, R11
 	ADDQ         $+512, R12
-	MOVQ         tmp_base+144(FP), R14
+	MOVQ         tmp_base+176(FP), R14
 	VPMADDWD     (R13), Y0, Y0
 	VPADDD       19456(R14), Y0, Y0
 	VMOVDQU      Y0, 19456(R14)
@@ -1600,17 +1676,17 @@ part39:
 	VMOVDQU      Y7, 19680(R14)
 	ADDQ         $+128, R13
 	ADDQ         $0x04, SI
-	DECQ         112(SP)
-	JNE          part39
+	DECQ         120(SP)
+	JNE          part43
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	SUBQ         $0x10, SI
-	MOVQ         tmp_base+144(FP), R13
-	MOVQ         104(SP), R14
+	MOVQ         tmp_base+176(FP), R13
+	MOVQ         112(SP), R14
 	LEAQ         (DX)(R14*1), R12
-	MOVQ         tmp_base+144(FP), R15
+	MOVQ         tmp_base+176(FP), R15
 	VMOVUPS      512(R15)(R14*1), Y0
-	MOVQ         tmp_base+144(FP), R15
+	MOVQ         tmp_base+176(FP), R15
 	VMOVUPS      544(R15)(R14*1), Y1
 	VCVTDQ2PS    19456(R13), Y2
 	VFMADD213PS  (R12), Y0, Y2
@@ -1639,9 +1715,9 @@ part39:
 	VCVTDQ2PS    19680(R13), Y0
 	VFMADD213PS  32(R12), Y1, Y0
 	VMOVUPS      Y0, 32(R12)
-	ADDQ         $+64, 104(SP)
-	CMPQ         104(SP), $+128
-	JLT          strip38
+	ADDQ         $+64, 112(SP)
+	CMPQ         112(SP), $+128
+	JLT          strip42
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -1651,7 +1727,7 @@ part39:
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
 	DECQ         32(SP)
-	JNE          block37
+	JNE          block41
 	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -1671,36 +1747,52 @@ part39:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x04, 24(SP)
-	JMP          tiles15
+	JMP          tiles16
 
-rows33:
+rows36:
 	CMPQ R11, $+3
-	JNE  rows40
+	JNE  rows44
 
 	// Tile of 3 rows.
 	MOVQ   16(SP), R11
 	MOVQ   R11, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added41
+	JE     added45
 	MOVQ   $+3, R11
 	MOVQ   DX, R12
 	VXORPS Y0, Y0, Y0
 	TESTQ  R11, R11
-	JLE    done43
+	JLE    done47
 
-loop42:
+loop46:
 	VMOVUPS Y0, (R12)
 	VMOVUPS Y0, 32(R12)
 	VMOVUPS Y0, 64(R12)
 	VMOVUPS Y0, 96(R12)
 	ADDQ    CX, R12
 	DECQ    R11
-	JNE     loop42
+	JNE     loop46
 
-done43:
-added41:
-block44:
-	MOVQ    tmp_base+144(FP), R11
+done47:
+added45:
+	CMPQ       40(SP), $0x00
+	JE         asked48
+	MOVQ       ldn+168(FP), R12
+	MOVQ       40(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, 40(SP)
+
+asked48:
+block49:
+	MOVQ    tmp_base+176(FP), R11
 	VMOVDQU (DI), Y0
 	VPSLLD  $0x1b, Y0, Y1
 	VPSRAD  $0x1b, Y1, Y1
@@ -1781,10 +1873,10 @@ block44:
 	VPSRLD  $0x01, Y0, Y0
 	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
 	VMOVDQU Y0, 608(R11)
-	MOVQ    $+0, 120(SP)
+	MOVQ    $+0, 128(SP)
 
-strip45:
-	MOVQ    tmp_base+144(FP), R11
+strip50:
+	MOVQ    tmp_base+176(FP), R11
 	VXORPS  Y0, Y0, Y0
 	VMOVDQU Y0, 19456(R11)
 	VMOVDQU Y0, 19488(R11)
@@ -1792,13 +1884,13 @@ strip45:
 	VMOVDQU Y0, 19552(R11)
 	VMOVDQU Y0, 19584(R11)
 	VMOVDQU Y0, 19616(R11)
-	MOVQ    120(SP), R12
+	MOVQ    128(SP), R12
 	LEAQ    128(DI)(R12*1), R11
-	MOVQ    tmp_base+144(FP), R13
+	MOVQ    tmp_base+176(FP), R13
 	LEAQ    (R13)(R12*1), R12
-	MOVQ    $+4, 128(SP)
+	MOVQ    $+4, 136(SP)
 
-part46:
+part51:
 	MOVQ         SI, R13
 	VPBROADCASTD 4(R13), Y0
 	VPSLLD       $0x10, Y0, Y0
@@ -1974,7 +2066,7 @@ part46:
 	VPADDW       Y6, Y5, Y5
 	ADDQ         $+32, BX
 	ADDQ         $+512, R11
-	MOVQ         tmp_base+144(FP), R13
+	MOVQ         tmp_base+176(FP), R13
 	VPMADDWD     (R12), Y0, Y0
 	VPADDD       19456(R13), Y0, Y0
 	VMOVDQU      Y0, 19456(R13)
@@ -1995,16 +2087,16 @@ part46:
 	VMOVDQU      Y5, 19616(R13)
 	ADDQ         $+128, R12
 	ADDQ         $0x04, SI
-	DECQ         128(SP)
-	JNE          part46
+	DECQ         136(SP)
+	JNE          part51
 	ADDQ         $-128, BX
 	SUBQ         $0x10, SI
-	MOVQ         tmp_base+144(FP), R12
-	MOVQ         120(SP), R13
+	MOVQ         tmp_base+176(FP), R12
+	MOVQ         128(SP), R13
 	LEAQ         (DX)(R13*1), R11
-	MOVQ         tmp_base+144(FP), R14
+	MOVQ         tmp_base+176(FP), R14
 	VMOVUPS      512(R14)(R13*1), Y0
-	MOVQ         tmp_base+144(FP), R14
+	MOVQ         tmp_base+176(FP), R14
 	VMOVUPS      544(R14)(R13*1), Y1
 	VCVTDQ2PS    19456(R12), Y2
 	VFMADD213PS  (R11), Y0, Y2
@@ -2026,9 +2118,9 @@ part46:
 	VCVTDQ2PS    19616(R12), Y0
 	VFMADD213PS  32(R11), Y1, Y0
 	VMOVUPS      Y0, 32(R11)
-	ADDQ         $+64, 120(SP)
-	CMPQ         120(SP), $+128
-	JLT          strip45
+	ADDQ         $+64, 128(SP)
+	CMPQ         128(SP), $+128
+	JLT          strip50
 	ADDQ         $+128, BX
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
@@ -2037,7 +2129,7 @@ part46:
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
 	DECQ         32(SP)
-	JNE          block44
+	JNE          block49
 	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -2054,36 +2146,49 @@ part46:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x03, 24(SP)
-	JMP          tiles15
+	JMP          tiles16
 
-rows40:
+rows44:
 	CMPQ R11, $+2
-	JNE  rows47
+	JNE  rows52
 
 	// Tile of 2 rows.
 	MOVQ   16(SP), R11
 	MOVQ   R11, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added48
+	JE     added53
 	MOVQ   $+2, R11
 	MOVQ   DX, R12
 	VXORPS Y0, Y0, Y0
 	TESTQ  R11, R11
-	JLE    done50
+	JLE    done55
 
-loop49:
+loop54:
 	VMOVUPS Y0, (R12)
 	VMOVUPS Y0, 32(R12)
 	VMOVUPS Y0, 64(R12)
 	VMOVUPS Y0, 96(R12)
 	ADDQ    CX, R12
 	DECQ    R11
-	JNE     loop49
+	JNE     loop54
 
-done50:
-added48:
-block51:
-	MOVQ    tmp_base+144(FP), R11
+done55:
+added53:
+	CMPQ       40(SP), $0x00
+	JE         asked56
+	MOVQ       ldn+168(FP), R12
+	MOVQ       40(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, 40(SP)
+
+asked56:
+block57:
+	MOVQ    tmp_base+176(FP), R11
 	VMOVDQU (DI), Y0
 	VPSLLD  $0x1b, Y0, Y1
 	VPSRAD  $0x1b, Y1, Y1
@@ -2164,21 +2269,21 @@ block51:
 	VPSRLD  $0x01, Y0, Y0
 	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
 	VMOVDQU Y0, 608(R11)
-	MOVQ    $+0, 136(SP)
+	MOVQ    $+0, 144(SP)
 
-strip52:
-	MOVQ   tmp_base+144(FP), R11
+strip58:
+	MOVQ   tmp_base+176(FP), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   136(SP), R12
+	MOVQ   144(SP), R12
 	LEAQ   128(DI)(R12*1), R11
-	MOVQ   tmp_base+144(FP), R13
+	MOVQ   tmp_base+176(FP), R13
 	LEAQ   (R13)(R12*1), R12
-	MOVQ   $+4, 144(SP)
+	MOVQ   $+4, 152(SP)
 
-part53:
+part59:
 	MOVQ         SI, R13
 	VPBROADCASTD 4(R13), Y4
 	VPSLLD       $0x10, Y4, Y4
@@ -2320,16 +2425,16 @@ part53:
 	VPADDD       Y7, Y3, Y3
 	ADDQ         $+128, R12
 	ADDQ         $0x04, SI
-	DECQ         144(SP)
-	JNE          part53
+	DECQ         152(SP)
+	JNE          part59
 	ADDQ         $-128, BX
 	SUBQ         $0x10, SI
-	MOVQ         tmp_base+144(FP), R11
-	MOVQ         136(SP), R12
+	MOVQ         tmp_base+176(FP), R11
+	MOVQ         144(SP), R12
 	LEAQ         (DX)(R12*1), R11
-	MOVQ         tmp_base+144(FP), R13
+	MOVQ         tmp_base+176(FP), R13
 	VMOVUPS      512(R13)(R12*1), Y4
-	MOVQ         tmp_base+144(FP), R13
+	MOVQ         tmp_base+176(FP), R13
 	VMOVUPS      544(R13)(R12*1), Y5
 	VCVTDQ2PS    Y0, Y0
 	VFMADD213PS  (R11), Y4, Y0
@@ -2344,9 +2449,9 @@ part53:
 	VCVTDQ2PS    Y3, Y0
 	VFMADD213PS  32(R11), Y5, Y0
 	VMOVUPS      Y0, 32(R11)
-	ADDQ         $+64, 136(SP)
-	CMPQ         136(SP), $+128
-	JLT          strip52
+	ADDQ         $+64, 144(SP)
+	CMPQ         144(SP), $+128
+	JLT          strip58
 	ADDQ         $+128, BX
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
@@ -2355,7 +2460,7 @@ part53:
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
 	DECQ         32(SP)
-	JNE          block51
+	JNE          block57
 	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -2369,36 +2474,46 @@ part53:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x02, 24(SP)
-	JMP          tiles15
+	JMP          tiles16
 
-rows47:
+rows52:
 	CMPQ R11, $+1
-	JNE  rows54
+	JNE  rows60
 
 	// Tile of 1 rows.
 	MOVQ   16(SP), R11
 	MOVQ   R11, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added55
+	JE     added61
 	MOVQ   $+1, R11
 	MOVQ   DX, R12
 	VXORPS Y0, Y0, Y0
 	TESTQ  R11, R11
-	JLE    done57
+	JLE    done63
 
-loop56:
+loop62:
 	VMOVUPS Y0, (R12)
 	VMOVUPS Y0, 32(R12)
 	VMOVUPS Y0, 64(R12)
 	VMOVUPS Y0, 96(R12)
 	ADDQ    CX, R12
 	DECQ    R11
-	JNE     loop56
+	JNE     loop62
 
-done57:
-added55:
-block58:
-	MOVQ    tmp_base+144(FP), R11
+done63:
+added61:
+	CMPQ       40(SP), $0x00
+	JE         asked64
+	MOVQ       ldn+168(FP), R12
+	MOVQ       40(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, 40(SP)
+
+asked64:
+block65:
+	MOVQ    tmp_base+176(FP), R11
 	VMOVDQU (DI), Y0
 	VPSLLD  $0x1b, Y0, Y1
 	VPSRAD  $0x1b, Y1, Y1
@@ -2479,21 +2594,21 @@ block58:
 	VPSRLD  $0x01, Y0, Y0
 	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
 	VMOVDQU Y0, 608(R11)
-	MOVQ    $+0, 152(SP)
+	MOVQ    $+0, 160(SP)
 
-strip59:
-	MOVQ   tmp_base+144(FP), R11
+strip66:
+	MOVQ   tmp_base+176(FP), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   152(SP), R12
+	MOVQ   160(SP), R12
 	LEAQ   128(DI)(R12*1), R11
-	MOVQ   tmp_base+144(FP), R13
+	MOVQ   tmp_base+176(FP), R13
 	LEAQ   (R13)(R12*1), R12
-	MOVQ   $+4, 160(SP)
+	MOVQ   $+4, 168(SP)
 
-part60:
+part67:
 	MOVQ         SI, R13
 	VPBROADCASTD 4(R13), Y4
 	VPSLLD       $0x10, Y4, Y4
@@ -2665,20 +2780,20 @@ part60:
 	VPADDD       Y7, Y3, Y3
 	ADDQ         $+128, R12
 	ADDQ         $0x04, SI
-	DECQ         160(SP)
-	JNE          part60
+	DECQ         168(SP)
+	JNE          part67
 	ADDQ         $-128, BX
 	SUBQ         $0x10, SI
-	MOVQ         tmp_base+144(FP), R11
-	MOVQ         152(SP), R12
+	MOVQ         tmp_base+176(FP), R11
+	MOVQ         160(SP), R12
 	LEAQ         (DX)(R12*1), R11
-	MOVQ         tmp_base+144(FP), R13
+	MOVQ         tmp_base+176(FP), R13
 	VMOVUPS      512(R13)(R12*1), Y4
-	MOVQ         tmp_base+144(FP), R13
+	MOVQ         tmp_base+176(FP), R13
 	VMOVUPS      544(R13)(R12*1), Y5
-	MOVQ         tmp_base+144(FP), R13
+	MOVQ         tmp_base+176(FP), R13
 	VMOVUPS      576(R13)(R12*1), Y6
-	MOVQ         tmp_base+144(FP), R13
+	MOVQ         tmp_base+176(FP), R13
 	VMOVUPS      608(R13)(R12*1), Y7
 	VCVTDQ2PS    Y0, Y0
 	VFMADD213PS  (R11), Y4, Y0
@@ -2692,9 +2807,9 @@ part60:
 	VCVTDQ2PS    Y3, Y0
 	VFMADD213PS  96(R11), Y7, Y0
 	VMOVUPS      Y0, 96(R11)
-	ADDQ         $+128, 152(SP)
-	CMPQ         152(SP), $+128
-	JLT          strip59
+	ADDQ         $+128, 160(SP)
+	CMPQ         160(SP), $+128
+	JLT          strip66
 	ADDQ         $+128, BX
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
@@ -2703,7 +2818,7 @@ part60:
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
 	DECQ         32(SP)
-	JNE          block58
+	JNE          block65
 	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -2714,18 +2829,18 @@ part60:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x01, 24(SP)
-	JMP          tiles15
+	JMP          tiles16
 
-rows54:
-done18:
+rows60:
+done19:
 	IMUL3Q $+128, 16(SP), BX
-	ADDQ   48(SP), BX
+	ADDQ   56(SP), BX
 	IMUL3Q $+20, 16(SP), SI
-	ADDQ   56(SP), SI
+	ADDQ   64(SP), SI
 	IMUL3Q $+2176, 16(SP), DI
-	ADDQ   64(SP), DI
+	ADDQ   72(SP), DI
 	MOVQ   $+0, (SP)
-	MOVQ   40(SP), R11
+	MOVQ   48(SP), R11
 	JMP    segment11
 
 done14:
@@ -2736,66 +2851,66 @@ many4:
 	MOVQ  $+6, R10
 	XORQ  R11, R11
 	TESTQ R10, R10
-	JE    none61
+	JE    none68
 	LEAQ  -1(AX)(R10*1), AX
 	XORL  DX, DX
 	DIVQ  R10
 	MOVQ  AX, R11
 
-none61:
+none68:
 	MOVQ  $+64, AX
 	XORQ  R10, R10
 	TESTQ R11, R11
-	JE    none62
+	JE    none69
 	LEAQ  -1(AX)(R11*1), AX
 	XORL  DX, DX
 	DIVQ  R11
 	MOVQ  AX, R10
 
-none62:
+none69:
 	MOVQ  blocks+120(FP), R11
 	MOVQ  $+3, R12
 	XORQ  R13, R13
 	TESTQ R12, R12
-	JE    none64
+	JE    none71
 	LEAQ  -1(R11)(R12*1), AX
 	XORL  DX, DX
 	DIVQ  R12
 	MOVQ  AX, R13
 
-none64:
+none71:
 	XORQ  AX, AX
 	TESTQ R13, R13
-	JE    none65
+	JE    none72
 	LEAQ  -1(R11)(R13*1), AX
 	XORL  DX, DX
 	DIVQ  R13
 
-none65:
-	MOVQ AX, 168(SP)
-	MOVQ R11, 200(SP)
+none72:
+	MOVQ AX, 176(SP)
+	MOVQ R11, 216(SP)
 
-segment66:
+segment73:
 	TESTQ R11, R11
-	JLE   done69
-	CMPQ  R11, 168(SP)
-	JLE   whole67
-	MOVQ  168(SP), R11
+	JLE   done76
+	CMPQ  R11, 176(SP)
+	JLE   whole74
+	MOVQ  176(SP), R11
 
-whole67:
-	MOVQ   R11, 176(SP)
-	SUBQ   R11, 200(SP)
+whole74:
+	MOVQ   R11, 184(SP)
+	SUBQ   R11, 216(SP)
 	IMUL3Q $+2176, R11, AX
 	ADDQ   DI, AX
-	MOVQ   BX, 208(SP)
-	MOVQ   SI, 216(SP)
-	MOVQ   DI, 224(SP)
-	MOVQ   tmp_base+144(FP), DX
-	MOVQ   176(SP), R11
+	MOVQ   BX, 224(SP)
+	MOVQ   SI, 232(SP)
+	MOVQ   DI, 240(SP)
+	MOVQ   tmp_base+176(FP), DX
+	MOVQ   184(SP), R11
 	TESTQ  R11, R11
-	JLE    done71
+	JLE    done78
 
-loop70:
+loop77:
 	VMOVDQU (DI), Y0
 	VPSLLD  $0x1b, Y0, Y1
 	VPSRAD  $0x1b, Y1, Y1
@@ -2881,9 +2996,9 @@ loop70:
 	VMOVUPS nibble_avx2<>+0(SB), Y0
 	MOVQ    $+16, R14
 	TESTQ   R14, R14
-	JLE     done73
+	JLE     done80
 
-loop72:
+loop79:
 	VMOVDQU 128(R12), Y1
 	VPSRLW  $0x04, Y1, Y2
 	VPAND   Y0, Y1, Y1
@@ -2911,68 +3026,103 @@ loop72:
 	ADDQ    $+128, R12
 	ADDQ    $+256, R13
 	DECQ    R14
-	JNE     loop72
+	JNE     loop79
 
-done73:
+done80:
 	ADDQ $+2176, DI
 	ADDQ $+4736, DX
 	DECQ R11
-	JNE  loop70
+	JNE  loop77
 
-done71:
-	MOVQ tmp_base+144(FP), DI
+done78:
+	MOVQ tmp_base+176(FP), DI
 	MOVQ dst_base+0(FP), DX
+	XORL R11, R11
+	CMPQ 216(SP), $0x00
+	JNE  none81
+	MOVQ next_len+152(FP), R12
+	CMPQ R12, $0x00
+	JE   none81
+	MOVQ next_base+144(FP), R11
+
+none81:
+	MOVQ R11, 208(SP)
 	MOVQ rows+128(FP), R11
-	MOVQ R11, 184(SP)
+	MOVQ R11, 192(SP)
 
-tiles74:
-	MOVQ  184(SP), R11
+tiles82:
+	MOVQ  192(SP), R11
 	TESTQ R11, R11
-	JLE   done77
+	JLE   done85
 	CMPQ  R11, $0x06
-	JLE   one75
+	JLE   one83
 	CMPQ  R11, $0x0c
-	JLE   two76
+	JLE   two84
 	MOVQ  $+6, R11
-	JMP   one75
+	JMP   one83
 
-two76:
+two84:
 	INCQ R11
 	SHRQ $0x01, R11
 
-one75:
+one83:
 	CMPQ R11, $+6
-	JNE  rows78
+	JNE  rows86
 
 	// Tile of 6 rows.
 	LEAQ   (BX)(R8*2), R11
 	ADDQ   R8, R11
-	MOVQ   176(SP), R12
-	MOVQ   R12, 192(SP)
+	MOVQ   184(SP), R12
+	MOVQ   R12, 200(SP)
 	CMPQ   (SP), $0x00
-	JE     added79
+	JE     added87
 	MOVQ   $+6, R12
 	MOVQ   DX, R13
 	VXORPS Y0, Y0, Y0
 	TESTQ  R12, R12
-	JLE    done81
+	JLE    done89
 
-loop80:
+loop88:
 	VMOVUPS Y0, (R13)
 	VMOVUPS Y0, 32(R13)
 	VMOVUPS Y0, 64(R13)
 	VMOVUPS Y0, 96(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop80
+	JNE     loop88
 
-done81:
-added79:
-block82:
-	MOVQ $+0, 232(SP)
+done89:
+added87:
+	CMPQ       208(SP), $0x00
+	JE         asked90
+	MOVQ       ldn+168(FP), R13
+	MOVQ       208(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 208(SP)
 
-strip83:
-	MOVQ    tmp_base+144(FP), R12
+asked90:
+block91:
+	MOVQ $+0, 248(SP)
+
+strip92:
+	MOVQ    tmp_base+176(FP), R12
 	VXORPS  Y0, Y0, Y0
 	VMOVDQU Y0, 19456(R12)
 	VMOVDQU Y0, 19488(R12)
@@ -2986,12 +3136,12 @@ strip83:
 	VMOVDQU Y0, 19744(R12)
 	VMOVDQU Y0, 19776(R12)
 	VMOVDQU Y0, 19808(R12)
-	MOVQ    232(SP), R13
+	MOVQ    248(SP), R13
 	LEAQ    (DI)(R13*1), R12
 	LEAQ    4096(DI)(R13*1), R13
-	MOVQ    $+4, 240(SP)
+	MOVQ    $+4, 256(SP)
 
-part84:
+part93:
 	MOVQ         SI, R14
 	VPBROADCASTD 4(R14), Y0
 	VPSLLD       $0x10, Y0, Y0
@@ -3018,7 +3168,7 @@ part84:
 	VMOVDQA      Y10, Y11
 	MOVQ         $+2, R14
 
-steps85:
+steps94:
 	VMOVDQU      (R12), Y12
 	VMOVDQU      32(R12), Y13
 	VPBROADCASTD (BX), Y14
@@ -3155,8 +3305,8 @@ steps85:
 	ADDQ         $+16, R11
 	ADDQ         $+512, R12
 	DECQ         R14
-	JNE          steps85
-	MOVQ         tmp_base+144(FP), R14
+	JNE          steps94
+	MOVQ         tmp_base+176(FP), R14
 	VPMADDWD     (R13), Y0, Y0
 	VPADDD       19456(R14), Y0, Y0
 	VMOVDQU      Y0, 19456(R14)
@@ -3195,13 +3345,13 @@ steps85:
 	VMOVDQU      Y11, 19808(R14)
 	ADDQ         $+128, R13
 	ADDQ         $0x04, SI
-	DECQ         240(SP)
-	JNE          part84
+	DECQ         256(SP)
+	JNE          part93
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	SUBQ         $0x10, SI
-	MOVQ         tmp_base+144(FP), R13
-	MOVQ         232(SP), R14
+	MOVQ         tmp_base+176(FP), R13
+	MOVQ         248(SP), R14
 	LEAQ         (DX)(R14*1), R12
 	VMOVUPS      4608(DI)(R14*1), Y0
 	VMOVUPS      4640(DI)(R14*1), Y1
@@ -3246,9 +3396,9 @@ steps85:
 	VCVTDQ2PS    19808(R13), Y0
 	VFMADD213PS  32(R12), Y1, Y0
 	VMOVUPS      Y0, 32(R12)
-	ADDQ         $+64, 232(SP)
-	CMPQ         232(SP), $+128
-	JLT          strip83
+	ADDQ         $+64, 248(SP)
+	CMPQ         248(SP), $+128
+	JLT          strip92
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -3257,13 +3407,13 @@ steps85:
 	ADDQ         R10, AX
 	ADDQ         $+4736, DI
 	ADDQ         $0x14, SI
-	DECQ         192(SP)
-	JNE          block82
-	IMUL3Q       $+4736, 176(SP), R11
+	DECQ         200(SP)
+	JNE          block91
+	IMUL3Q       $+4736, 184(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 176(SP), R11
+	IMUL3Q       $+128, 184(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 176(SP), R11
+	IMUL3Q       $+20, 184(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -3283,42 +3433,64 @@ steps85:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x06, 184(SP)
-	JMP          tiles74
+	SUBQ         $0x06, 192(SP)
+	JMP          tiles82
 
-rows78:
+rows86:
 	CMPQ R11, $+5
-	JNE  rows86
+	JNE  rows95
 
 	// Tile of 5 rows.
 	LEAQ   (BX)(R8*2), R11
 	ADDQ   R8, R11
-	MOVQ   176(SP), R12
-	MOVQ   R12, 192(SP)
+	MOVQ   184(SP), R12
+	MOVQ   R12, 200(SP)
 	CMPQ   (SP), $0x00
-	JE     added87
+	JE     added96
 	MOVQ   $+5, R12
 	MOVQ   DX, R13
 	VXORPS Y0, Y0, Y0
 	TESTQ  R12, R12
-	JLE    done89
+	JLE    done98
 
-loop88:
+loop97:
 	VMOVUPS Y0, (R13)
 	VMOVUPS Y0, 32(R13)
 	VMOVUPS Y0, 64(R13)
 	VMOVUPS Y0, 96(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop88
+	JNE     loop97
 
-done89:
-added87:
-block90:
-	MOVQ $+0, 248(SP)
+done98:
+added96:
+	CMPQ       208(SP), $0x00
+	JE         asked99
+	MOVQ       ldn+168(FP), R13
+	MOVQ       208(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 208(SP)
 
-strip91:
-	MOVQ    tmp_base+144(FP), R12
+asked99:
+block100:
+	MOVQ $+0, 264(SP)
+
+strip101:
+	MOVQ    tmp_base+176(FP), R12
 	VXORPS  Y0, Y0, Y0
 	VMOVDQU Y0, 19456(R12)
 	VMOVDQU Y0, 19488(R12)
@@ -3330,12 +3502,12 @@ strip91:
 	VMOVDQU Y0, 19680(R12)
 	VMOVDQU Y0, 19712(R12)
 	VMOVDQU Y0, 19744(R12)
-	MOVQ    248(SP), R13
+	MOVQ    264(SP), R13
 	LEAQ    (DI)(R13*1), R12
 	LEAQ    4096(DI)(R13*1), R13
-	MOVQ    $+4, 256(SP)
+	MOVQ    $+4, 272(SP)
 
-part92:
+part102:
 	MOVQ         SI, R14
 	VPBROADCASTD 4(R14), Y0
 	VPSLLD       $0x10, Y0, Y0
@@ -3358,7 +3530,7 @@ part92:
 	VMOVDQA      Y8, Y9
 	MOVQ         $+2, R14
 
-steps93:
+steps103:
 	VMOVDQU      (R12), Y10
 	VMOVDQU      32(R12), Y11
 	VPBROADCASTD (BX), Y12
@@ -3475,8 +3647,8 @@ steps93:
 	ADDQ         $+16, R11
 	ADDQ         $+512, R12
 	DECQ         R14
-	JNE          steps93
-	MOVQ         tmp_base+144(FP), R14
+	JNE          steps103
+	MOVQ         tmp_base+176(FP), R14
 	VPMADDWD     (R13), Y0, Y0
 	VPADDD       19456(R14), Y0, Y0
 	VMOVDQU      Y0, 19456(R14)
@@ -3509,13 +3681,13 @@ steps93:
 	VMOVDQU      Y9, 19744(R14)
 	ADDQ         $+128, R13
 	ADDQ         $0x04, SI
-	DECQ         256(SP)
-	JNE          part92
+	DECQ         272(SP)
+	JNE          part102
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	SUBQ         $0x10, SI
-	MOVQ         tmp_base+144(FP), R13
-	MOVQ         248(SP), R14
+	MOVQ         tmp_base+176(FP), R13
+	MOVQ         264(SP), R14
 	LEAQ         (DX)(R14*1), R12
 	VMOVUPS      4608(DI)(R14*1), Y0
 	VMOVUPS      4640(DI)(R14*1), Y1
@@ -3553,9 +3725,9 @@ steps93:
 	VCVTDQ2PS    19744(R13), Y0
 	VFMADD213PS  32(R12), Y1, Y0
 	VMOVUPS      Y0, 32(R12)
-	ADDQ         $+64, 248(SP)
-	CMPQ         248(SP), $+128
-	JLT          strip91
+	ADDQ         $+64, 264(SP)
+	CMPQ         264(SP), $+128
+	JLT          strip101
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -3564,13 +3736,13 @@ steps93:
 	ADDQ         R10, AX
 	ADDQ         $+4736, DI
 	ADDQ         $0x14, SI
-	DECQ         192(SP)
-	JNE          block90
-	IMUL3Q       $+4736, 176(SP), R11
+	DECQ         200(SP)
+	JNE          block100
+	IMUL3Q       $+4736, 184(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 176(SP), R11
+	IMUL3Q       $+128, 184(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 176(SP), R11
+	IMUL3Q       $+20, 184(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -3587,42 +3759,61 @@ steps93:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x05, 184(SP)
-	JMP          tiles74
+	SUBQ         $0x05, 192(SP)
+	JMP          tiles82
 
-rows86:
+rows95:
 	CMPQ R11, $+4
-	JNE  rows94
+	JNE  rows104
 
 	// Tile of 4 rows.
 	LEAQ   (BX)(R8*2), R11
 	ADDQ   R8, R11
-	MOVQ   176(SP), R12
-	MOVQ   R12, 192(SP)
+	MOVQ   184(SP), R12
+	MOVQ   R12, 200(SP)
 	CMPQ   (SP), $0x00
-	JE     added95
+	JE     added105
 	MOVQ   $+4, R12
 	MOVQ   DX, R13
 	VXORPS Y0, Y0, Y0
 	TESTQ  R12, R12
-	JLE    done97
+	JLE    done107
 
-loop96:
+loop106:
 	VMOVUPS Y0, (R13)
 	VMOVUPS Y0, 32(R13)
 	VMOVUPS Y0, 64(R13)
 	VMOVUPS Y0, 96(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop96
+	JNE     loop106
 
-done97:
-added95:
-block98:
-	MOVQ $+0, 264(SP)
+done107:
+added105:
+	CMPQ       208(SP), $0x00
+	JE         asked108
+	MOVQ       ldn+168(FP), R13
+	MOVQ       208(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 208(SP)
 
-strip99:
-	MOVQ    tmp_base+144(FP), R12
+asked108:
+block109:
+	MOVQ $+0, 280(SP)
+
+strip110:
+	MOVQ    tmp_base+176(FP), R12
 	VXORPS  Y0, Y0, Y0
 	VMOVDQU Y0, 19456(R12)
 	VMOVDQU Y0, 19488(R12)
@@ -3632,12 +3823,12 @@ strip99:
 	VMOVDQU Y0, 19616(R12)
 	VMOVDQU Y0, 19648(R12)
 	VMOVDQU Y0, 19680(R12)
-	MOVQ    264(SP), R13
+	MOVQ    280(SP), R13
 	LEAQ    (DI)(R13*1), R12
 	LEAQ    4096(DI)(R13*1), R13
-	MOVQ    $+4, 272(SP)
+	MOVQ    $+4, 288(SP)
 
-part100:
+part111:
 	MOVQ         SI, R14
 	VPBROADCASTD 4(R14), Y0
 	VPSLLD       $0x10, Y0, Y0
@@ -3656,7 +3847,7 @@ part100:
 	VMOVDQA      Y6, Y7
 	MOVQ         $+2, R14
 
-steps101:
+steps112:
 	VMOVDQU      (R12), Y8
 	VMOVDQU      32(R12), Y9
 	VPBROADCASTD (BX), Y10
@@ -3753,8 +3944,8 @@ steps101:
 	ADDQ         $+16, R11
 	ADDQ         $+512, R12
 	DECQ         R14
-	JNE          steps101
-	MOVQ         tmp_base+144(FP), R14
+	JNE          steps112
+	MOVQ         tmp_base+176(FP), R14
 	VPMADDWD     (R13), Y0, Y0
 	VPADDD       19456(R14), Y0, Y0
 	VMOVDQU      Y0, 19456(R14)
@@ -3781,13 +3972,13 @@ steps101:
 	VMOVDQU      Y7, 19680(R14)
 	ADDQ         $+128, R13
 	ADDQ         $0x04, SI
-	DECQ         272(SP)
-	JNE          part100
+	DECQ         288(SP)
+	JNE          part111
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	SUBQ         $0x10, SI
-	MOVQ         tmp_base+144(FP), R13
-	MOVQ         264(SP), R14
+	MOVQ         tmp_base+176(FP), R13
+	MOVQ         280(SP), R14
 	LEAQ         (DX)(R14*1), R12
 	VMOVUPS      4608(DI)(R14*1), Y0
 	VMOVUPS      4640(DI)(R14*1), Y1
@@ -3818,9 +4009,9 @@ steps101:
 	VCVTDQ2PS    19680(R13), Y0
 	VFMADD213PS  32(R12), Y1, Y0
 	VMOVUPS      Y0, 32(R12)
-	ADDQ         $+64, 264(SP)
-	CMPQ         264(SP), $+128
-	JLT          strip99
+	ADDQ         $+64, 280(SP)
+	CMPQ         280(SP), $+128
+	JLT          strip110
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -3829,13 +4020,13 @@ steps101:
 	ADDQ         R10, AX
 	ADDQ         $+4736, DI
 	ADDQ         $0x14, SI
-	DECQ         192(SP)
-	JNE          block98
-	IMUL3Q       $+4736, 176(SP), R11
+	DECQ         200(SP)
+	JNE          block109
+	IMUL3Q       $+4736, 184(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 176(SP), R11
+	IMUL3Q       $+128, 184(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 176(SP), R11
+	IMUL3Q       $+20, 184(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -3849,40 +4040,56 @@ steps101:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x04, 184(SP)
-	JMP          tiles74
+	SUBQ         $0x04, 192(SP)
+	JMP          tiles82
 
-rows94:
+rows104:
 	CMPQ R11, $+3
-	JNE  rows102
+	JNE  rows113
 
 	// Tile of 3 rows.
-	MOVQ   176(SP), R11
-	MOVQ   R11, 192(SP)
+	MOVQ   184(SP), R11
+	MOVQ   R11, 200(SP)
 	CMPQ   (SP), $0x00
-	JE     added103
+	JE     added114
 	MOVQ   $+3, R11
 	MOVQ   DX, R12
 	VXORPS Y0, Y0, Y0
 	TESTQ  R11, R11
-	JLE    done105
+	JLE    done116
 
-loop104:
+loop115:
 	VMOVUPS Y0, (R12)
 	VMOVUPS Y0, 32(R12)
 	VMOVUPS Y0, 64(R12)
 	VMOVUPS Y0, 96(R12)
 	ADDQ    CX, R12
 	DECQ    R11
-	JNE     loop104
+	JNE     loop115
 
-done105:
-added103:
-block106:
-	MOVQ $+0, 280(SP)
+done116:
+added114:
+	CMPQ       208(SP), $0x00
+	JE         asked117
+	MOVQ       ldn+168(FP), R12
+	MOVQ       208(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, 208(SP)
 
-strip107:
-	MOVQ    tmp_base+144(FP), R11
+asked117:
+block118:
+	MOVQ $+0, 296(SP)
+
+strip119:
+	MOVQ    tmp_base+176(FP), R11
 	VXORPS  Y0, Y0, Y0
 	VMOVDQU Y0, 19456(R11)
 	VMOVDQU Y0, 19488(R11)
@@ -3890,12 +4097,12 @@ strip107:
 	VMOVDQU Y0, 19552(R11)
 	VMOVDQU Y0, 19584(R11)
 	VMOVDQU Y0, 19616(R11)
-	MOVQ    280(SP), R12
+	MOVQ    296(SP), R12
 	LEAQ    (DI)(R12*1), R11
 	LEAQ    4096(DI)(R12*1), R12
-	MOVQ    $+4, 288(SP)
+	MOVQ    $+4, 304(SP)
 
-part108:
+part120:
 	MOVQ         SI, R13
 	VPBROADCASTD 4(R13), Y0
 	VPSLLD       $0x10, Y0, Y0
@@ -3910,7 +4117,7 @@ part108:
 	VMOVDQA      Y4, Y5
 	MOVQ         $+2, R13
 
-steps109:
+steps121:
 	VMOVDQU      (R11), Y6
 	VMOVDQU      32(R11), Y7
 	VPBROADCASTD (BX), Y8
@@ -3986,8 +4193,8 @@ steps109:
 	ADDQ         $+16, BX
 	ADDQ         $+512, R11
 	DECQ         R13
-	JNE          steps109
-	MOVQ         tmp_base+144(FP), R13
+	JNE          steps121
+	MOVQ         tmp_base+176(FP), R13
 	VPMADDWD     (R12), Y0, Y0
 	VPADDD       19456(R13), Y0, Y0
 	VMOVDQU      Y0, 19456(R13)
@@ -4008,12 +4215,12 @@ steps109:
 	VMOVDQU      Y5, 19616(R13)
 	ADDQ         $+128, R12
 	ADDQ         $0x04, SI
-	DECQ         288(SP)
-	JNE          part108
+	DECQ         304(SP)
+	JNE          part120
 	ADDQ         $-128, BX
 	SUBQ         $0x10, SI
-	MOVQ         tmp_base+144(FP), R12
-	MOVQ         280(SP), R13
+	MOVQ         tmp_base+176(FP), R12
+	MOVQ         296(SP), R13
 	LEAQ         (DX)(R13*1), R11
 	VMOVUPS      4608(DI)(R13*1), Y0
 	VMOVUPS      4640(DI)(R13*1), Y1
@@ -4037,9 +4244,9 @@ steps109:
 	VCVTDQ2PS    19616(R12), Y0
 	VFMADD213PS  32(R11), Y1, Y0
 	VMOVUPS      Y0, 32(R11)
-	ADDQ         $+64, 280(SP)
-	CMPQ         280(SP), $+128
-	JLT          strip107
+	ADDQ         $+64, 296(SP)
+	CMPQ         296(SP), $+128
+	JLT          strip119
 	ADDQ         $+128, BX
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
@@ -4047,13 +4254,13 @@ steps109:
 	ADDQ         R10, AX
 	ADDQ         $+4736, DI
 	ADDQ         $0x14, SI
-	DECQ         192(SP)
-	JNE          block106
-	IMUL3Q       $+4736, 176(SP), R11
+	DECQ         200(SP)
+	JNE          block118
+	IMUL3Q       $+4736, 184(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 176(SP), R11
+	IMUL3Q       $+128, 184(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 176(SP), R11
+	IMUL3Q       $+20, 184(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -4064,22 +4271,22 @@ steps109:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x03, 184(SP)
-	JMP          tiles74
+	SUBQ         $0x03, 192(SP)
+	JMP          tiles82
 
-rows102:
-done77:
-	IMUL3Q $+128, 176(SP), BX
-	ADDQ   208(SP), BX
-	IMUL3Q $+20, 176(SP), SI
-	ADDQ   216(SP), SI
-	IMUL3Q $+2176, 176(SP), DI
-	ADDQ   224(SP), DI
+rows113:
+done85:
+	IMUL3Q $+128, 184(SP), BX
+	ADDQ   224(SP), BX
+	IMUL3Q $+20, 184(SP), SI
+	ADDQ   232(SP), SI
+	IMUL3Q $+2176, 184(SP), DI
+	ADDQ   240(SP), DI
 	MOVQ   $+0, (SP)
-	MOVQ   200(SP), R11
-	JMP    segment66
+	MOVQ   216(SP), R11
+	JMP    segment73
 
-done69:
+done76:
 done5:
 	VZEROUPPER
 	RET

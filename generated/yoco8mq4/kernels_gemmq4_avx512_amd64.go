@@ -7,4 +7,4 @@ package yoco8mq4
 // gemmQ4_avx512 multiplies rows of quantized x by half a panel of 4-bit blocks; kernel.Portable.GemmQ4 is the reference.
 //
 //go:noescape
-func gemmQ4_avx512(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, tmp []byte)
+func gemmQ4_avx512(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, next []float32, ldn int, tmp []byte)

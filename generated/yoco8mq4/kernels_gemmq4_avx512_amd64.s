@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func gemmQ4_avx512(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, tmp []byte)
+// func gemmQ4_avx512(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, next []float32, ldn int, tmp []byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VNNI, MMX+
-TEXT ·gemmQ4_avx512(SB), NOSPLIT, $144-168
+TEXT ·gemmQ4_avx512(SB), NOSPLIT, $160-200
 	MOVQ    dst_base+0(FP), DX
 	MOVQ    rows+128(FP), AX
 	MOVQ    ldd+24(FP), CX
@@ -85,7 +85,7 @@ none10:
 	MOVQ AX, 8(SP)
 
 single8:
-	MOVQ R11, 40(SP)
+	MOVQ R11, 48(SP)
 
 segment11:
 	TESTQ R11, R11
@@ -96,7 +96,7 @@ segment11:
 
 whole12:
 	MOVQ   R11, 16(SP)
-	SUBQ   R11, 40(SP)
+	SUBQ   R11, 48(SP)
 	MOVQ   $+8192, AX
 	CMPQ   rows+128(FP), $0x02
 	JLE    asked13
@@ -107,31 +107,41 @@ whole12:
 
 asked13:
 	ADDQ DI, AX
-	MOVQ BX, 48(SP)
-	MOVQ SI, 56(SP)
-	MOVQ DI, 64(SP)
+	MOVQ BX, 56(SP)
+	MOVQ SI, 64(SP)
+	MOVQ DI, 72(SP)
 	MOVQ dst_base+0(FP), DX
+	XORL R11, R11
+	CMPQ 48(SP), $0x00
+	JNE  none15
+	MOVQ next_len+152(FP), R12
+	CMPQ R12, $0x00
+	JE   none15
+	MOVQ next_base+144(FP), R11
+
+none15:
+	MOVQ R11, 40(SP)
 	MOVQ rows+128(FP), R11
 	MOVQ R11, 24(SP)
 
-tiles15:
+tiles16:
 	MOVQ  24(SP), R11
 	TESTQ R11, R11
-	JLE   done18
+	JLE   done19
 	CMPQ  R11, $0x06
-	JLE   one16
+	JLE   one17
 	CMPQ  R11, $0x0c
-	JLE   two17
+	JLE   two18
 	MOVQ  $+6, R11
-	JMP   one16
+	JMP   one17
 
-two17:
+two18:
 	INCQ R11
 	SHRQ $0x01, R11
 
-one16:
+one17:
 	CMPQ R11, $+6
-	JNE  rows19
+	JNE  rows20
 
 	// Tile of 6 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -139,23 +149,48 @@ one16:
 	MOVQ   16(SP), R12
 	MOVQ   R12, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added20
+	JE     added21
 	MOVQ   $+6, R12
 	MOVQ   DX, R13
 	VXORPS Z0, Z0, Z0
 	TESTQ  R12, R12
-	JLE    done22
+	JLE    done23
 
-loop21:
+loop22:
 	VMOVUPS Z0, (R13)
 	VMOVUPS Z0, 64(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop21
+	JNE     loop22
 
-done22:
-added20:
-block23:
+done23:
+added21:
+	CMPQ       40(SP), $0x00
+	JE         asked24
+	MOVQ       ldn+168(FP), R13
+	MOVQ       40(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 40(SP)
+
+asked24:
+block25:
 	VPBROADCASTD nibble_avx512<>+0(SB), Z0
 	VPBROADCASTD lowWord_avx512<>+0(SB), Z1
 	MOVQ         DI, R12
@@ -175,7 +210,7 @@ block23:
 	VXORPS       Z15, Z15, Z15
 	MOVQ         $+4, R13
 
-part24:
+part26:
 	ADDQ         $0x04, SI
 	MOVQ         SI, R14
 	VPBROADCASTD (R14), Z16
@@ -403,7 +438,7 @@ part24:
 	ADDQ         $+32, R11
 	ADDQ         $+512, R12
 	DECQ         R13
-	JNE          part24
+	JNE          part26
 	SUBQ         $0x10, SI
 	MOVQ         DX, R12
 	VPBROADCASTD q4Scale_avx512<>+0(SB), Z2
@@ -459,7 +494,7 @@ part24:
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
 	DECQ         32(SP)
-	JNE          block23
+	JNE          block25
 	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -485,11 +520,11 @@ part24:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x06, 24(SP)
-	JMP          tiles15
+	JMP          tiles16
 
-rows19:
+rows20:
 	CMPQ R11, $+5
-	JNE  rows25
+	JNE  rows27
 
 	// Tile of 5 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -497,23 +532,45 @@ rows19:
 	MOVQ   16(SP), R12
 	MOVQ   R12, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added26
+	JE     added28
 	MOVQ   $+5, R12
 	MOVQ   DX, R13
 	VXORPS Z0, Z0, Z0
 	TESTQ  R12, R12
-	JLE    done28
+	JLE    done30
 
-loop27:
+loop29:
 	VMOVUPS Z0, (R13)
 	VMOVUPS Z0, 64(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop27
+	JNE     loop29
 
-done28:
-added26:
-block29:
+done30:
+added28:
+	CMPQ       40(SP), $0x00
+	JE         asked31
+	MOVQ       ldn+168(FP), R13
+	MOVQ       40(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 40(SP)
+
+asked31:
+block32:
 	VPBROADCASTD nibble_avx512<>+0(SB), Z0
 	VPBROADCASTD lowWord_avx512<>+0(SB), Z1
 	MOVQ         DI, R12
@@ -531,7 +588,7 @@ block29:
 	VXORPS       Z13, Z13, Z13
 	MOVQ         $+4, R13
 
-part30:
+part33:
 	ADDQ         $0x04, SI
 	MOVQ         SI, R14
 	VPBROADCASTD (R14), Z14
@@ -730,7 +787,7 @@ part30:
 	ADDQ         $+32, R11
 	ADDQ         $+512, R12
 	DECQ         R13
-	JNE          part30
+	JNE          part33
 	SUBQ         $0x10, SI
 	MOVQ         DX, R12
 	VPBROADCASTD q4Scale_avx512<>+0(SB), Z2
@@ -779,7 +836,7 @@ part30:
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
 	DECQ         32(SP)
-	JNE          block29
+	JNE          block32
 	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -802,11 +859,11 @@ part30:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x05, 24(SP)
-	JMP          tiles15
+	JMP          tiles16
 
-rows25:
+rows27:
 	CMPQ R11, $+4
-	JNE  rows31
+	JNE  rows34
 
 	// Tile of 4 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -814,23 +871,42 @@ rows25:
 	MOVQ   16(SP), R12
 	MOVQ   R12, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added32
+	JE     added35
 	MOVQ   $+4, R12
 	MOVQ   DX, R13
 	VXORPS Z0, Z0, Z0
 	TESTQ  R12, R12
-	JLE    done34
+	JLE    done37
 
-loop33:
+loop36:
 	VMOVUPS Z0, (R13)
 	VMOVUPS Z0, 64(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop33
+	JNE     loop36
 
-done34:
-added32:
-block35:
+done37:
+added35:
+	CMPQ       40(SP), $0x00
+	JE         asked38
+	MOVQ       ldn+168(FP), R13
+	MOVQ       40(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 40(SP)
+
+asked38:
+block39:
 	VPBROADCASTD nibble_avx512<>+0(SB), Z0
 	VPBROADCASTD lowWord_avx512<>+0(SB), Z1
 	MOVQ         DI, R12
@@ -846,7 +922,7 @@ block35:
 	VXORPS       Z11, Z11, Z11
 	MOVQ         $+4, R13
 
-part36:
+part40:
 	ADDQ         $0x04, SI
 	MOVQ         SI, R14
 	VPBROADCASTD (R14), Z12
@@ -1032,7 +1108,7 @@ part36:
 	ADDQ         $+32, R11
 	ADDQ         $+512, R12
 	DECQ         R13
-	JNE          part36
+	JNE          part40
 	SUBQ         $0x10, SI
 	MOVQ         DX, R12
 	VPBROADCASTD q4Scale_avx512<>+0(SB), Z2
@@ -1074,7 +1150,7 @@ part36:
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
 	DECQ         32(SP)
-	JNE          block35
+	JNE          block39
 	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -1094,33 +1170,49 @@ part36:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x04, 24(SP)
-	JMP          tiles15
+	JMP          tiles16
 
-rows31:
+rows34:
 	CMPQ R11, $+3
-	JNE  rows37
+	JNE  rows41
 
 	// Tile of 3 rows.
 	MOVQ   16(SP), R11
 	MOVQ   R11, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added38
+	JE     added42
 	MOVQ   $+3, R11
 	MOVQ   DX, R12
 	VXORPS Z0, Z0, Z0
 	TESTQ  R11, R11
-	JLE    done40
+	JLE    done44
 
-loop39:
+loop43:
 	VMOVUPS Z0, (R12)
 	VMOVUPS Z0, 64(R12)
 	ADDQ    CX, R12
 	DECQ    R11
-	JNE     loop39
+	JNE     loop43
 
-done40:
-added38:
-block41:
+done44:
+added42:
+	CMPQ       40(SP), $0x00
+	JE         asked45
+	MOVQ       ldn+168(FP), R12
+	MOVQ       40(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, 40(SP)
+
+asked45:
+block46:
 	VPBROADCASTD nibble_avx512<>+0(SB), Z0
 	VPBROADCASTD lowWord_avx512<>+0(SB), Z1
 	MOVQ         DI, R11
@@ -1134,7 +1226,7 @@ block41:
 	VXORPS       Z9, Z9, Z9
 	MOVQ         $+4, R12
 
-part42:
+part47:
 	ADDQ         $0x04, SI
 	MOVQ         SI, R13
 	VPBROADCASTD (R13), Z10
@@ -1286,7 +1378,7 @@ part42:
 	ADDQ         $+32, BX
 	ADDQ         $+512, R11
 	DECQ         R12
-	JNE          part42
+	JNE          part47
 	SUBQ         $0x10, SI
 	MOVQ         DX, R11
 	VPBROADCASTD q4Scale_avx512<>+0(SB), Z2
@@ -1321,7 +1413,7 @@ part42:
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
 	DECQ         32(SP)
-	JNE          block41
+	JNE          block46
 	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -1338,33 +1430,46 @@ part42:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x03, 24(SP)
-	JMP          tiles15
+	JMP          tiles16
 
-rows37:
+rows41:
 	CMPQ R11, $+2
-	JNE  rows43
+	JNE  rows48
 
 	// Tile of 2 rows.
 	MOVQ   16(SP), R11
 	MOVQ   R11, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added44
+	JE     added49
 	MOVQ   $+2, R11
 	MOVQ   DX, R12
 	VXORPS Z0, Z0, Z0
 	TESTQ  R11, R11
-	JLE    done46
+	JLE    done51
 
-loop45:
+loop50:
 	VMOVUPS Z0, (R12)
 	VMOVUPS Z0, 64(R12)
 	ADDQ    CX, R12
 	DECQ    R11
-	JNE     loop45
+	JNE     loop50
 
-done46:
-added44:
-block47:
+done51:
+added49:
+	CMPQ       40(SP), $0x00
+	JE         asked52
+	MOVQ       ldn+168(FP), R12
+	MOVQ       40(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, 40(SP)
+
+asked52:
+block53:
 	VPBROADCASTD nibble_avx512<>+0(SB), Z0
 	VPBROADCASTD lowWord_avx512<>+0(SB), Z1
 	MOVQ         DI, R11
@@ -1376,7 +1481,7 @@ block47:
 	VXORPS       Z7, Z7, Z7
 	MOVQ         $+4, R12
 
-part48:
+part54:
 	ADDQ         $0x04, SI
 	MOVQ         SI, R13
 	VPBROADCASTD (R13), Z8
@@ -1495,7 +1600,7 @@ part48:
 	ADDQ         $+32, BX
 	ADDQ         $+512, R11
 	DECQ         R12
-	JNE          part48
+	JNE          part54
 	SUBQ         $0x10, SI
 	MOVQ         DX, R11
 	VPBROADCASTD q4Scale_avx512<>+0(SB), Z2
@@ -1523,7 +1628,7 @@ part48:
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
 	DECQ         32(SP)
-	JNE          block47
+	JNE          block53
 	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -1537,33 +1642,43 @@ part48:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x02, 24(SP)
-	JMP          tiles15
+	JMP          tiles16
 
-rows43:
+rows48:
 	CMPQ R11, $+1
-	JNE  rows49
+	JNE  rows55
 
 	// Tile of 1 rows.
 	MOVQ   16(SP), R11
 	MOVQ   R11, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added50
+	JE     added56
 	MOVQ   $+1, R11
 	MOVQ   DX, R12
 	VXORPS Z0, Z0, Z0
 	TESTQ  R11, R11
-	JLE    done52
+	JLE    done58
 
-loop51:
+loop57:
 	VMOVUPS Z0, (R12)
 	VMOVUPS Z0, 64(R12)
 	ADDQ    CX, R12
 	DECQ    R11
-	JNE     loop51
+	JNE     loop57
 
-done52:
-added50:
-block53:
+done58:
+added56:
+	CMPQ       40(SP), $0x00
+	JE         asked59
+	MOVQ       ldn+168(FP), R12
+	MOVQ       40(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, 40(SP)
+
+asked59:
+block60:
 	VPBROADCASTD nibble_avx512<>+0(SB), Z0
 	VPBROADCASTD lowWord_avx512<>+0(SB), Z1
 	MOVQ         DI, R11
@@ -1573,7 +1688,7 @@ block53:
 	VXORPS       Z5, Z5, Z5
 	MOVQ         $+4, R12
 
-part54:
+part61:
 	ADDQ         $0x04, SI
 	MOVQ         SI, R13
 	VPBROADCASTD (R13), Z6
@@ -1659,7 +1774,7 @@ part54:
 	ADDQ         $+32, BX
 	ADDQ         $+512, R11
 	DECQ         R12
-	JNE          part54
+	JNE          part61
 	SUBQ         $0x10, SI
 	MOVQ         DX, R11
 	VPBROADCASTD q4Scale_avx512<>+0(SB), Z2
@@ -1680,7 +1795,7 @@ part54:
 	ADDQ         $+2176, DI
 	ADDQ         $0x14, SI
 	DECQ         32(SP)
-	JNE          block53
+	JNE          block60
 	IMUL3Q       $+2176, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -1691,18 +1806,18 @@ part54:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x01, 24(SP)
-	JMP          tiles15
+	JMP          tiles16
 
-rows49:
-done18:
+rows55:
+done19:
 	IMUL3Q $+128, 16(SP), BX
-	ADDQ   48(SP), BX
+	ADDQ   56(SP), BX
 	IMUL3Q $+20, 16(SP), SI
-	ADDQ   56(SP), SI
+	ADDQ   64(SP), SI
 	IMUL3Q $+2176, 16(SP), DI
-	ADDQ   64(SP), DI
+	ADDQ   72(SP), DI
 	MOVQ   $+0, (SP)
-	MOVQ   40(SP), R11
+	MOVQ   48(SP), R11
 	JMP    segment11
 
 done14:
@@ -1713,87 +1828,87 @@ many4:
 	MOVQ  $+6, R10
 	XORQ  R11, R11
 	TESTQ R10, R10
-	JE    none55
+	JE    none62
 	LEAQ  -1(AX)(R10*1), AX
 	XORL  DX, DX
 	DIVQ  R10
 	MOVQ  AX, R11
 
-none55:
+none62:
 	MOVQ  $+64, AX
 	XORQ  R10, R10
 	TESTQ R11, R11
-	JE    none56
+	JE    none63
 	LEAQ  -1(AX)(R11*1), AX
 	XORL  DX, DX
 	DIVQ  R11
 	MOVQ  AX, R10
 
-none56:
-	MOVQ  $+0, 72(SP)
+none63:
+	MOVQ  $+0, 80(SP)
 	CMPQ  R11, $0x05
-	JL    few57
-	MOVQ  $+1, 72(SP)
+	JL    few64
+	MOVQ  $+1, 80(SP)
 	MOVQ  $+272, AX
 	XORQ  DX, DX
 	TESTQ R11, R11
-	JE    none58
+	JE    none65
 	LEAQ  -1(AX)(R11*1), AX
 	XORL  DX, DX
 	DIVQ  R11
 	MOVQ  AX, DX
 
-none58:
+none65:
 	MOVQ DX, R10
 
-few57:
+few64:
 	MOVQ  blocks+120(FP), R11
 	MOVQ  $+4, R12
 	XORQ  R13, R13
 	TESTQ R12, R12
-	JE    none60
+	JE    none67
 	LEAQ  -1(R11)(R12*1), AX
 	XORL  DX, DX
 	DIVQ  R12
 	MOVQ  AX, R13
 
-none60:
+none67:
 	XORQ  AX, AX
 	TESTQ R13, R13
-	JE    none61
+	JE    none68
 	LEAQ  -1(R11)(R13*1), AX
 	XORL  DX, DX
 	DIVQ  R13
 
-none61:
-	MOVQ AX, 80(SP)
-	MOVQ R11, 112(SP)
+none68:
+	MOVQ AX, 88(SP)
+	MOVQ R11, 128(SP)
 
-segment62:
+segment69:
 	TESTQ R11, R11
-	JLE   done65
-	CMPQ  R11, 80(SP)
-	JLE   whole63
-	MOVQ  80(SP), R11
+	JLE   done72
+	CMPQ  R11, 88(SP)
+	JLE   whole70
+	MOVQ  88(SP), R11
 
-whole63:
-	MOVQ         R11, 88(SP)
-	SUBQ         R11, 112(SP)
+whole70:
+	MOVQ         R11, 96(SP)
+	SUBQ         R11, 128(SP)
 	IMUL3Q       $+2176, R11, AX
 	ADDQ         DI, AX
-	MOVQ         BX, 120(SP)
-	MOVQ         SI, 128(SP)
-	MOVQ         DI, 136(SP)
+	MOVQ         BX, 136(SP)
+	MOVQ         SI, 144(SP)
+	MOVQ         DI, 152(SP)
 	VPBROADCASTD nibble_avx512<>+0(SB), Z0
 	VPBROADCASTD q4BF16_avx512<>+0(SB), Z1
 	VMOVDQU32    factorSize_avx512<>+0(SB), Z2
 	VMOVDQU32    factorShift_avx512<>+0(SB), Z3
-	MOVQ         tmp_base+144(FP), DX
-	MOVQ         88(SP), R11
+	MOVQ         tmp_base+176(FP), DX
+	MOVQ         96(SP), R11
 	TESTQ        R11, R11
-	JLE          done67
+	JLE          done74
 
-loop66:
+loop73:
 	MOVQ      DI, R12
 	MOVQ      DX, R13
 	VMOVDQU32 (DI), Z4
@@ -1806,9 +1921,9 @@ loop66:
 	VPMOVDW   Z6, 4128(DX)
 	MOVQ      $+4, R14
 	TESTQ     R14, R14
-	JLE       done69
+	JLE       done76
 
-loop68:
+loop75:
 	VMOVDQA32  Z4, Z6
 	VPERMI2D   factorSize_avx512<>+64(SB), Z2, Z6
 	VMOVDQA32  Z4, Z7
@@ -1906,63 +2021,98 @@ loop68:
 	ADDQ       $+512, R12
 	ADDQ       $+1024, R13
 	DECQ       R14
-	JNE        loop68
+	JNE        loop75
 
-done69:
+done76:
 	ADDQ $+2176, DI
 	ADDQ $+4160, DX
 	DECQ R11
-	JNE  loop66
+	JNE  loop73
 
-done67:
-	MOVQ tmp_base+144(FP), DI
+done74:
+	MOVQ tmp_base+176(FP), DI
 	MOVQ dst_base+0(FP), DX
+	XORL R11, R11
+	CMPQ 128(SP), $0x00
+	JNE  none77
+	MOVQ next_len+152(FP), R12
+	CMPQ R12, $0x00
+	JE   none77
+	MOVQ next_base+144(FP), R11
+
+none77:
+	MOVQ R11, 120(SP)
 	MOVQ rows+128(FP), R11
-	MOVQ R11, 96(SP)
+	MOVQ R11, 104(SP)
 
-tiles70:
-	MOVQ  96(SP), R11
+tiles78:
+	MOVQ  104(SP), R11
 	TESTQ R11, R11
-	JLE   done73
+	JLE   done81
 	CMPQ  R11, $0x06
-	JLE   one71
+	JLE   one79
 	CMPQ  R11, $0x0c
-	JLE   two72
+	JLE   two80
 	MOVQ  $+6, R11
-	JMP   one71
+	JMP   one79
 
-two72:
+two80:
 	INCQ R11
 	SHRQ $0x01, R11
 
-one71:
+one79:
 	CMPQ R11, $+6
-	JNE  rows74
-	CMPQ 72(SP), $0x00
-	JE   dense75
+	JNE  rows82
+	CMPQ 80(SP), $0x00
+	JE   dense83
 
 	// Tile of 6 rows, one of many.
 	LEAQ   (BX)(R8*2), R11
 	ADDQ   R8, R11
-	MOVQ   88(SP), R12
-	MOVQ   R12, 104(SP)
+	MOVQ   96(SP), R12
+	MOVQ   R12, 112(SP)
 	CMPQ   (SP), $0x00
-	JE     added76
+	JE     added84
 	MOVQ   $+6, R12
 	MOVQ   DX, R13
 	VXORPS Z0, Z0, Z0
 	TESTQ  R12, R12
-	JLE    done78
+	JLE    done86
 
-loop77:
+loop85:
 	VMOVUPS Z0, (R13)
 	VMOVUPS Z0, 64(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop77
+	JNE     loop85
 
-done78:
-added76:
+done86:
+added84:
+	CMPQ       120(SP), $0x00
+	JE         asked87
+	MOVQ       ldn+168(FP), R13
+	MOVQ       120(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 120(SP)
+
+asked87:
 	MOVQ         SI, R12
 	VPBROADCASTD (R12), Z0
 	VMOVDQA32    Z0, Z1
@@ -1984,7 +2134,7 @@ added76:
 	MOVQ         DI, R13
 	MOVQ         $+4, R12
 
-steps79:
+steps88:
 	VMOVDQU32    (R13), Z12
 	VMOVDQU32    64(R13), Z13
 	PREFETCHT0   (AX)
@@ -2153,10 +2303,10 @@ steps79:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	DECQ         R12
-	JNE          steps79
+	JNE          steps88
 	ADDQ         $0x14, SI
-	DECQ         104(SP)
-	JE           last80
+	DECQ         112(SP)
+	JE           last89
 	MOVQ         SI, R12
 	VMOVDQA32    Z0, Z12
 	VMOVDQA32    Z1, Z13
@@ -2403,9 +2553,9 @@ steps79:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	MOVQ         $+3, R12
-	JMP          steps79
+	JMP          steps88
 
-last80:
+last89:
 	VPMOVZXWD   (R13), Z12
 	VPSLLD      $0x10, Z12, Z12
 	VPMOVZXWD   32(R13), Z13
@@ -2454,9 +2604,9 @@ last80:
 	VFMADD213PS 64(R11), Z13, Z11
 	VMOVUPS     Z11, 64(R11)
 	ADDQ        CX, R11
-	IMUL3Q      $+128, 88(SP), R11
+	IMUL3Q      $+128, 96(SP), R11
 	SUBQ        R11, BX
-	IMUL3Q      $+20, 88(SP), R11
+	IMUL3Q      $+20, 96(SP), R11
 	SUBQ        R11, SI
 	ADDQ        R8, BX
 	ADDQ        CX, DX
@@ -2476,32 +2626,57 @@ last80:
 	ADDQ        R8, BX
 	ADDQ        CX, DX
 	LEAQ        (SI)(R9*4), SI
-	SUBQ        $0x06, 96(SP)
-	JMP         tiles70
+	SUBQ        $0x06, 104(SP)
+	JMP         tiles78
 
-dense75:
+dense83:
 	// Tile of 6 rows.
 	LEAQ   (BX)(R8*2), R11
 	ADDQ   R8, R11
-	MOVQ   88(SP), R12
-	MOVQ   R12, 104(SP)
+	MOVQ   96(SP), R12
+	MOVQ   R12, 112(SP)
 	CMPQ   (SP), $0x00
-	JE     added81
+	JE     added90
 	MOVQ   $+6, R12
 	MOVQ   DX, R13
 	VXORPS Z0, Z0, Z0
 	TESTQ  R12, R12
-	JLE    done83
+	JLE    done92
 
-loop82:
+loop91:
 	VMOVUPS Z0, (R13)
 	VMOVUPS Z0, 64(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop82
+	JNE     loop91
 
-done83:
-added81:
+done92:
+added90:
+	CMPQ       120(SP), $0x00
+	JE         asked93
+	MOVQ       ldn+168(FP), R13
+	MOVQ       120(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 120(SP)
+
+asked93:
 	MOVQ         SI, R12
 	VPBROADCASTD (R12), Z0
 	VMOVDQA32    Z0, Z1
@@ -2523,7 +2698,7 @@ added81:
 	MOVQ         DI, R13
 	MOVQ         $+4, R12
 
-steps84:
+steps94:
 	VMOVDQU32    (R13), Z12
 	VMOVDQU32    64(R13), Z13
 	PREFETCHT0   (AX)
@@ -2704,14 +2879,14 @@ steps84:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	DECQ         R12
-	JNE          steps84
+	JNE          steps94
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	ADDQ         $0x14, SI
-	DECQ         104(SP)
-	JE           last85
+	DECQ         112(SP)
+	JE           last95
 	MOVQ         SI, R12
 	VMOVDQA32    Z0, Z12
 	VMOVDQA32    Z1, Z13
@@ -2970,9 +3145,9 @@ steps84:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	MOVQ         $+3, R12
-	JMP          steps84
+	JMP          steps94
 
-last85:
+last95:
 	VPMOVZXWD   (R13), Z12
 	VPSLLD      $0x10, Z12, Z12
 	VPMOVZXWD   32(R13), Z13
@@ -3021,9 +3196,9 @@ last85:
 	VFMADD213PS 64(R11), Z13, Z11
 	VMOVUPS     Z11, 64(R11)
 	ADDQ        CX, R11
-	IMUL3Q      $+128, 88(SP), R11
+	IMUL3Q      $+128, 96(SP), R11
 	SUBQ        R11, BX
-	IMUL3Q      $+20, 88(SP), R11
+	IMUL3Q      $+20, 96(SP), R11
 	SUBQ        R11, SI
 	ADDQ        R8, BX
 	ADDQ        CX, DX
@@ -3043,35 +3218,57 @@ last85:
 	ADDQ        R8, BX
 	ADDQ        CX, DX
 	LEAQ        (SI)(R9*4), SI
-	SUBQ        $0x06, 96(SP)
-	JMP         tiles70
+	SUBQ        $0x06, 104(SP)
+	JMP         tiles78
 
-rows74:
+rows82:
 	CMPQ R11, $+5
-	JNE  rows86
+	JNE  rows96
 
 	// Tile of 5 rows.
 	LEAQ   (BX)(R8*2), R11
 	ADDQ   R8, R11
-	MOVQ   88(SP), R12
-	MOVQ   R12, 104(SP)
+	MOVQ   96(SP), R12
+	MOVQ   R12, 112(SP)
 	CMPQ   (SP), $0x00
-	JE     added87
+	JE     added97
 	MOVQ   $+5, R12
 	MOVQ   DX, R13
 	VXORPS Z0, Z0, Z0
 	TESTQ  R12, R12
-	JLE    done89
+	JLE    done99
 
-loop88:
+loop98:
 	VMOVUPS Z0, (R13)
 	VMOVUPS Z0, 64(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop88
+	JNE     loop98
 
-done89:
-added87:
+done99:
+added97:
+	CMPQ       120(SP), $0x00
+	JE         asked100
+	MOVQ       ldn+168(FP), R13
+	MOVQ       120(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 120(SP)
+
+asked100:
 	MOVQ         SI, R12
 	VPBROADCASTD (R12), Z0
 	VMOVDQA32    Z0, Z1
@@ -3090,7 +3287,7 @@ added87:
 	MOVQ         DI, R13
 	MOVQ         $+4, R12
 
-steps90:
+steps101:
 	VMOVDQU32    (R13), Z10
 	VMOVDQU32    64(R13), Z11
 	PREFETCHT0   (AX)
@@ -3247,14 +3444,14 @@ steps90:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	DECQ         R12
-	JNE          steps90
+	JNE          steps101
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	ADDQ         $0x14, SI
-	DECQ         104(SP)
-	JE           last91
+	DECQ         112(SP)
+	JE           last102
 	MOVQ         SI, R12
 	VMOVDQA32    Z0, Z10
 	VMOVDQA32    Z1, Z11
@@ -3477,9 +3674,9 @@ steps90:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	MOVQ         $+3, R12
-	JMP          steps90
+	JMP          steps101
 
-last91:
+last102:
 	VPMOVZXWD   (R13), Z10
 	VPSLLD      $0x10, Z10, Z10
 	VPMOVZXWD   32(R13), Z11
@@ -3521,9 +3718,9 @@ last91:
 	VFMADD213PS 64(R11), Z11, Z9
 	VMOVUPS     Z9, 64(R11)
 	ADDQ        CX, R11
-	IMUL3Q      $+128, 88(SP), R11
+	IMUL3Q      $+128, 96(SP), R11
 	SUBQ        R11, BX
-	IMUL3Q      $+20, 88(SP), R11
+	IMUL3Q      $+20, 96(SP), R11
 	SUBQ        R11, SI
 	ADDQ        R8, BX
 	ADDQ        CX, DX
@@ -3540,35 +3737,54 @@ last91:
 	ADDQ        R8, BX
 	ADDQ        CX, DX
 	LEAQ        (SI)(R9*4), SI
-	SUBQ        $0x05, 96(SP)
-	JMP         tiles70
+	SUBQ        $0x05, 104(SP)
+	JMP         tiles78
 
-rows86:
+rows96:
 	CMPQ R11, $+4
-	JNE  rows92
+	JNE  rows103
 
 	// Tile of 4 rows.
 	LEAQ   (BX)(R8*2), R11
 	ADDQ   R8, R11
-	MOVQ   88(SP), R12
-	MOVQ   R12, 104(SP)
+	MOVQ   96(SP), R12
+	MOVQ   R12, 112(SP)
 	CMPQ   (SP), $0x00
-	JE     added93
+	JE     added104
 	MOVQ   $+4, R12
 	MOVQ   DX, R13
 	VXORPS Z0, Z0, Z0
 	TESTQ  R12, R12
-	JLE    done95
+	JLE    done106
 
-loop94:
+loop105:
 	VMOVUPS Z0, (R13)
 	VMOVUPS Z0, 64(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop94
+	JNE     loop105
 
-done95:
-added93:
+done106:
+added104:
+	CMPQ       120(SP), $0x00
+	JE         asked107
+	MOVQ       ldn+168(FP), R13
+	MOVQ       120(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 120(SP)
+
+asked107:
 	MOVQ    DX, R12
 	VMOVUPS (R12), Z0
 	VMOVUPS 64(R12), Z1
@@ -3583,7 +3799,7 @@ added93:
 	VMOVUPS 64(R12), Z7
 	ADDQ    CX, R12
 
-block96:
+block108:
 	MOVQ         SI, R12
 	VPBROADCASTD (R12), Z8
 	VMOVDQA32    Z8, Z9
@@ -3607,7 +3823,7 @@ block96:
 	MOVQ         DI, R13
 	MOVQ         $+4, R12
 
-steps97:
+steps109:
 	VMOVDQU32    (R13), Z24
 	VMOVDQU32    64(R13), Z25
 	PREFETCHT0   (AX)
@@ -3740,7 +3956,7 @@ steps97:
 	ADDQ         $+32, R11
 	ADDQ         $+1024, R13
 	DECQ         R12
-	JNE          steps97
+	JNE          steps109
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	PREFETCHT0   (AX)
@@ -3775,8 +3991,8 @@ steps97:
 	VFMADD231PS  Z17, Z15, Z7
 	ADDQ         $+4160, DI
 	ADDQ         $0x14, SI
-	DECQ         104(SP)
-	JNE          block96
+	DECQ         112(SP)
+	JNE          block108
 	MOVQ         DX, R11
 	VMOVUPS      Z0, (R11)
 	VMOVUPS      Z1, 64(R11)
@@ -3790,11 +4006,11 @@ steps97:
 	VMOVUPS      Z6, (R11)
 	VMOVUPS      Z7, 64(R11)
 	ADDQ         CX, R11
-	IMUL3Q       $+4160, 88(SP), R11
+	IMUL3Q       $+4160, 96(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 88(SP), R11
+	IMUL3Q       $+128, 96(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 88(SP), R11
+	IMUL3Q       $+20, 96(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -3808,33 +4024,49 @@ steps97:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x04, 96(SP)
-	JMP          tiles70
+	SUBQ         $0x04, 104(SP)
+	JMP          tiles78
 
-rows92:
+rows103:
 	CMPQ R11, $+3
-	JNE  rows98
+	JNE  rows110
 
 	// Tile of 3 rows.
-	MOVQ   88(SP), R11
-	MOVQ   R11, 104(SP)
+	MOVQ   96(SP), R11
+	MOVQ   R11, 112(SP)
 	CMPQ   (SP), $0x00
-	JE     added99
+	JE     added111
 	MOVQ   $+3, R11
 	MOVQ   DX, R12
 	VXORPS Z0, Z0, Z0
 	TESTQ  R11, R11
-	JLE    done101
+	JLE    done113
 
-loop100:
+loop112:
 	VMOVUPS Z0, (R12)
 	VMOVUPS Z0, 64(R12)
 	ADDQ    CX, R12
 	DECQ    R11
-	JNE     loop100
+	JNE     loop112
 
-done101:
-added99:
+done113:
+added111:
+	CMPQ       120(SP), $0x00
+	JE         asked114
+	MOVQ       ldn+168(FP), R12
+	MOVQ       120(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, 120(SP)
+
+asked114:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Z0
 	VMOVUPS 64(R11), Z1
@@ -3846,7 +4078,7 @@ added99:
 	VMOVUPS 64(R11), Z5
 	ADDQ    CX, R11
 
-block102:
+block115:
 	MOVQ         SI, R11
 	VPBROADCASTD (R11), Z6
 	VMOVDQA32    Z6, Z7
@@ -3865,7 +4097,7 @@ block102:
 	MOVQ         DI, R12
 	MOVQ         $+4, R11
 
-steps103:
+steps116:
 	VMOVDQU32    (R12), Z18
 	VMOVDQU32    64(R12), Z19
 	PREFETCHT0   (AX)
@@ -3973,7 +4205,7 @@ steps103:
 	ADDQ         $+32, BX
 	ADDQ         $+1024, R12
 	DECQ         R11
-	JNE          steps103
+	JNE          steps116
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	PREFETCHT0   (AX)
@@ -4002,8 +4234,8 @@ steps103:
 	VFMADD231PS  Z13, Z11, Z5
 	ADDQ         $+4160, DI
 	ADDQ         $0x14, SI
-	DECQ         104(SP)
-	JNE          block102
+	DECQ         112(SP)
+	JNE          block115
 	MOVQ         DX, R11
 	VMOVUPS      Z0, (R11)
 	VMOVUPS      Z1, 64(R11)
@@ -4014,11 +4246,11 @@ steps103:
 	VMOVUPS      Z4, (R11)
 	VMOVUPS      Z5, 64(R11)
 	ADDQ         CX, R11
-	IMUL3Q       $+4160, 88(SP), R11
+	IMUL3Q       $+4160, 96(SP), R11
 	SUBQ         R11, DI
-	IMUL3Q       $+128, 88(SP), R11
+	IMUL3Q       $+128, 96(SP), R11
 	SUBQ         R11, BX
-	IMUL3Q       $+20, 88(SP), R11
+	IMUL3Q       $+20, 96(SP), R11
 	SUBQ         R11, SI
 	ADDQ         R8, BX
 	ADDQ         CX, DX
@@ -4029,22 +4261,22 @@ steps103:
 	ADDQ         R8, BX
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
-	SUBQ         $0x03, 96(SP)
-	JMP          tiles70
+	SUBQ         $0x03, 104(SP)
+	JMP          tiles78
 
-rows98:
-done73:
-	IMUL3Q $+128, 88(SP), BX
-	ADDQ   120(SP), BX
-	IMUL3Q $+20, 88(SP), SI
-	ADDQ   128(SP), SI
-	IMUL3Q $+2176, 88(SP), DI
-	ADDQ   136(SP), DI
+rows110:
+done81:
+	IMUL3Q $+128, 96(SP), BX
+	ADDQ   136(SP), BX
+	IMUL3Q $+20, 96(SP), SI
+	ADDQ   144(SP), SI
+	IMUL3Q $+2176, 96(SP), DI
+	ADDQ   152(SP), DI
 	MOVQ   $+0, (SP)
-	MOVQ   112(SP), R11
-	JMP    segment62
+	MOVQ   128(SP), R11
+	JMP    segment69
 
-done65:
+done72:
 done5:
 	VZEROUPPER
 	RET

@@ -73,14 +73,14 @@ func (s counting) GemmBF16(dst []float32, ldd int, x []float32, ldx int, w []uin
 	s.Set.GemmBF16(dst, ldd, x, ldx, w, width, k, rows, acc)
 }
 
-func (s counting) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool) {
+func (s counting) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, next []float32, ldn int) {
 	s.c.note(unsafe.Pointer(unsafe.SliceData(w)), blocks*plan.Q8Block*plan.Panel/2, rows)
-	s.Set.GemmQ8(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc)
+	s.Set.GemmQ8(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, next, ldn)
 }
 
-func (s counting) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, tmp []byte) {
+func (s counting) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, next []float32, ldn int, tmp []byte) {
 	s.c.note(unsafe.Pointer(unsafe.SliceData(w)), blocks*plan.Q4Block*plan.Panel/2, rows)
-	s.Set.GemmQ4(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, tmp)
+	s.Set.GemmQ4(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, next, ldn, tmp)
 }
 
 func (s counting) GemvQ8(dst []float32, x []int8, sums []int32, w []byte, blocks int) {

@@ -88,7 +88,7 @@ var (
 	score   = params("dst", f32s, "ldd", "int", "q", i8s, "ldq", "int", "scale", f32s, "sums", i32s, "k", u8s, "dim", "int", "blocks", "int", "rows", "int")
 	weigh   = params("dst", f32s, "ldd", "int", "p", i8s, "ldp", "int", "scale", f32s, "lds", "int", "v", u8s, "tokens", "int", "cols", "int", "blocks", "int", "rows", "int")
 	softmax = params("p", f32s, "ldp", "int", "rows", "int", "blocks", "int", "lo", "int", "hi", "int", "stats", f32s, "lds", "int")
-	gemmQ   = params("dst", f32s, "ldd", "int", "x", i8s, "ldx", "int", "sums", i32s, "lds", "int", "w", u8s, "blocks", "int", "rows", "int", "acc", "bool")
+	gemmQ   = params("dst", f32s, "ldd", "int", "x", i8s, "ldx", "int", "sums", i32s, "lds", "int", "w", u8s, "blocks", "int", "rows", "int", "acc", "bool", "next", f32s, "ldn", "int")
 	gemvQ   = params("dst", f32s, "x", i8s, "sums", i32s, "w", u8s, "blocks", "int")
 	tile    = params("dst", f32s, "ldd", "int", "tile", f32s, "scale", f32s, "lds", "int", "bias", f32s, "rows", "int", "n", "int")
 	rope    = params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "cos", f32s, "sin", f32s, "ldp", "int", "n", "int", "rows", "int")

@@ -31,6 +31,7 @@ const (
 	rowPanels = 32        // panels in such a call at the most
 	cutRows   = 192       // from here on the last panels are cut in cutPieces, and quantized rows lie in parts
 	cutPieces = 4
+	askRows   = 48 // up to here the kernels that finish tiles ask for outputs in time
 )
 
 // LinearScratch is the scratch of the linear routines, in floats: a normed row, a quantized or rounded one,
@@ -87,7 +88,7 @@ func linear(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int, 
 		}
 		for ; r < to; r += tileRows {
 			n := min(tileRows, to-r)
-			multiply(w.Set, tile, &x, m, p, r, n, tmp)
+			multiply(w.Set, tile, &x, m, p, r, n, dst.From(r), end, tmp)
 			finish(w.Set, dst.From(r), tile, &x.quantized, m.N, bias, p, r, n, end)
 		}
 	}
@@ -137,11 +138,12 @@ func finishRow(set Set, dst Rows, tile []float32, x *quantized, cols int, bias [
 	}
 }
 
-// multiply fills a tile, [rows][64], with the rows of x from row first on times panel p. tmp is as gemm wants it.
+// multiply fills a tile, [rows][64], with the rows of x from row first on times panel p. dst are the rows that it will be brought to
+// in the end. tmp is as gemm wants it.
 //
 // A factor is passed by reference: a copy made here would be read, before it is in the cache, in larger pieces than it was
 // written in, which waits for all stores before it, those of the panel before to memory among them.
-func multiply(set Set, tile []float32, x *factor, m *Matrix, p, first, rows int, tmp []byte) {
+func multiply(set Set, tile []float32, x *factor, m *Matrix, p, first, rows int, dst Rows, end epilogue, tmp []byte) {
 	step, height, parts := m.step(rows), blockRows, 1
 	if x.quantized.rows > 0 {
 		step = x.quantized.step
@@ -152,8 +154,12 @@ func multiply(set Set, tile []float32, x *factor, m *Matrix, p, first, rows int,
 	for from := 0; from < m.K; from += step {
 		to := min(from+step, m.K)
 		for part := range parts {
+			var next Rows
+			if to == m.K && rows > askRows {
+				next = m.outputs(dst, p, part, end)
+			}
 			for r := 0; r < rows; r += height {
-				m.gemm(set, tile[r*PanelCols:], x, first+r, p, part, from, to, min(height, rows-r), tmp)
+				m.gemm(set, tile[r*PanelCols:], x, first+r, p, part, from, to, min(height, rows-r), next, tmp)
 			}
 		}
 	}
@@ -192,6 +198,18 @@ func (m *Matrix) part(rows int) int {
 		return m.K
 	}
 	return m.step(min(rows, tileRows))
+}
+
+// outputs are what a half of panel p will be brought to: nothing if that is where the other half goes.
+func (m *Matrix) outputs(dst Rows, p, half int, end epilogue) Rows {
+	col := p*PanelCols + half*halfCols
+	switch {
+	case end == swiglu && half == 0, end != swiglu && col >= m.N:
+		return Rows{}
+	case end == swiglu:
+		col = p * swigluCols
+	}
+	return dst.Cols(col)
 }
 
 // finish brings a tile, the outputs of panel p for the rows of x from row first on, to the first rows of dst, n wide. Where

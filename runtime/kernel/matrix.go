@@ -138,10 +138,10 @@ func (m *Matrix) rounds() bool { return m.Rounds && m.BF16 != nil }
 
 // gemm multiplies columns [from, to) of rows of x, from row first on, by the same steps of panel p, or of one half of it
 // if m is quantized; from is a multiple of a block. It adds to dst, [rows][64], unless from is 0. tmp is Q4Scratch
-// bytes for a q4 matrix.
-func (m *Matrix) gemm(set Set, dst []float32, x *factor, first, p, half, from, to, rows int, tmp []byte) {
+// bytes for a q4 matrix. Quantized kernels ask for next, the rows that the half will be brought to.
+func (m *Matrix) gemm(set Set, dst []float32, x *factor, first, p, half, from, to, rows int, next Rows, tmp []byte) {
 	if m.quantized() {
-		m.gemmHalf(set, dst[half*halfCols:], &x.quantized, first, 2*p+half, from, to, rows, tmp)
+		m.gemmHalf(set, dst[half*halfCols:], &x.quantized, first, 2*p+half, from, to, rows, next, tmp)
 		return
 	}
 	k := to - from
@@ -161,16 +161,16 @@ func (m *Matrix) gemm(set Set, dst []float32, x *factor, first, p, half, from, t
 }
 
 // gemmHalf is gemm for half h of all the quantized ones of m.
-func (m *Matrix) gemmHalf(set Set, dst []float32, x *quantized, first, h, from, to, rows int, tmp []byte) {
+func (m *Matrix) gemmHalf(set Set, dst []float32, x *quantized, first, h, from, to, rows int, next Rows, tmp []byte) {
 	n, at := blocksOf(to-from, Q8Block), h*blocksOf(m.K, Q8Block)+from/Q8Block
 	in, ldx, sums, lds := x.at(first, from)
 	if m.Q4 != nil {
 		w := m.Q4[at*q4Bytes:][:n*q4Bytes]
-		set.GemmQ4(dst, PanelCols, in, ldx, sums, lds, w, n, rows, from > 0, tmp)
+		set.GemmQ4(dst, PanelCols, in, ldx, sums, lds, w, n, rows, from > 0, next.Data, next.Stride, tmp)
 		return
 	}
 	w := m.Q8[at*q8Bytes:][:n*q8Bytes]
-	set.GemmQ8(dst, PanelCols, in, ldx, sums, lds, w, n, rows, from > 0)
+	set.GemmQ8(dst, PanelCols, in, ldx, sums, lds, w, n, rows, from > 0, next.Data, next.Stride)
 }
 
 // gemv multiplies one row of x by as many quantized panels from p on as fill dst.
