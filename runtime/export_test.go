@@ -24,6 +24,9 @@ func InjectMemory(t testing.TB, system []room.Limit, heap *room.Limit) {
 // Promise is what a session has when its context is full.
 func (s *Session) Promise() int64 { return s.promise() }
 
+// Space is the address space that the session may come to reserve beside what it has.
+func (s *Session) Space() int64 { return s.space() }
+
 // Slabs is the number of slabs of memory that sessions of the model have, and of spans in use.
 func (m *Model) Slabs() (slabs, spans int) {
 	m.spans.mu.Lock()

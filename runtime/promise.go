@@ -38,11 +38,25 @@ func (s *Session) refuse() error {
 	}
 	need += s.model.WeightsBytes() - s.model.HugeBytes()
 	for _, l := range system {
+		need := need
+		if l.Space {
+			need = s.space()
+		}
 		if need > l.Free {
 			return &MemoryError{s.options.Context, need, l}
 		}
 	}
 	return nil
+}
+
+// space is the address space that the session may come to reserve beside what it has: spans come from a slab, and a pool has
+// one that is begun.
+func (s *Session) space() int64 {
+	slab := int64(0)
+	if size := s.model.info.SpanBytes; size > 0 {
+		slab = int64(slabOf(size)*size) + HugePage
+	}
+	return s.promise() - s.Reserved() + slab
 }
 
 // promise is the memory that the session has when its context is full.

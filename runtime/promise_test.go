@@ -20,7 +20,7 @@ func TestRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal("nothing is known of the memory: ", err)
 	}
-	need := s.Promise()
+	need, reserve := s.Promise(), s.Space()
 	const spans = (1 << 20) / kernel.SpanTokens
 	if low := int64(fakeSpan)*spans + rt.CollectedHeap(spans); need < low || need > 2*low {
 		t.Errorf("the promise is %d bytes, its spans' %d", need, low)
@@ -32,6 +32,9 @@ func TestRefused(t *testing.T) {
 	machine := func(free int64) room.Limit { return room.Limit{Name: "the machine", Total: 1 << 40, Free: free} }
 	group := func(free int64) room.Limit {
 		return room.Limit{Name: "control group /x", Total: 1 << 30, Free: free}
+	}
+	space := func(free int64) room.Limit {
+		return room.Limit{Name: "ulimit -v", Total: 1 << 30, Free: free, Space: true}
 	}
 	heap := func(free int64) *room.Limit { return &room.Limit{Name: "GOMEMLIMIT", Total: 1 << 30, Free: free} }
 	for name, test := range map[string]struct {
@@ -45,6 +48,8 @@ func TestRefused(t *testing.T) {
 		"the heap's limit":     {[]room.Limit{machine(need), group(need)}, heap(need - 1), "GOMEMLIMIT"},
 		"nothing can be had":   {[]room.Limit{machine(0)}, nil, "the machine"},
 		"the heap's alone set": {nil, heap(need - 1), "GOMEMLIMIT"},
+		"address space":        {[]room.Limit{machine(need), space(reserve)}, nil, ""},
+		"no address space":     {[]room.Limit{machine(need), space(reserve - 1)}, nil, "ulimit -v"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rt.InjectMemory(t, test.system, test.heap)
@@ -56,11 +61,15 @@ func TestRefused(t *testing.T) {
 				s.Close()
 				return
 			}
+			needed := need
+			if test.by == "ulimit -v" {
+				needed = reserve
+			}
 			var refused *rt.MemoryError
-			if !errors.As(err, &refused) || refused.Limit.Name != test.by || refused.Need != need || refused.Context != o.Context {
+			if !errors.As(err, &refused) || refused.Limit.Name != test.by || refused.Need != needed || refused.Context != o.Context {
 				t.Fatalf("%v, want it refused by %s", err, test.by)
 			}
-			for _, want := range []string{"a session of 1048576 tokens", room.Size(need), test.by, room.Size(refused.Limit.Free) + " can be had"} {
+			for _, want := range []string{"a session of 1048576 tokens", room.Size(needed), test.by, room.Size(refused.Limit.Free) + " can be had"} {
 				if text := err.Error(); !strings.Contains(text, want) || strings.Contains(text, "\n") {
 					t.Errorf("the error is %q, want it to have %q", text, want)
 				}

@@ -92,7 +92,7 @@ const (
 	frozen // the moment's
 )
 
-// NewSession opens a session. If its memory could exceed what can be had, by what the system says, a control group
+// NewSession opens a session. If its memory could exceed what can be had, by what the system says, a control group, ulimit
 // or GOMEMLIMIT, that is a MemoryError; each session is looked at alone, whatever others may come to need.
 func (m *Model) NewSession(o Options) (*Session, error) {
 	s, err := m.newSession(o)

@@ -104,12 +104,15 @@ func (p *spanPool) room() (l *slab, err error) {
 		}
 	}
 	defer catch(&err)
-	n := max(slabSpans, slabBytes/p.size)
+	n := slabOf(p.size)
 	l = &slab{memory: NewMemory()}
 	l.bytes = l.memory.Bytes(n * p.size)
 	p.slabs = append(p.slabs, l)
 	return l, nil
 }
+
+// slabOf is how many spans of a size a slab has.
+func slabOf(size int) int { return max(slabSpans, slabBytes/size) }
 
 // take returns the memory of a span, and whether it has been used.
 func (l *slab) take(size int) (bytes []byte, used bool) {

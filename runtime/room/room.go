@@ -17,6 +17,7 @@ type Limit struct {
 	Name  string // who sets it: "the machine", "control group /x", "GOMEMLIMIT"
 	Total int64  // bytes
 	Free  int64  // what can still be had of them; memory that holds clean pages of files counts as free
+	Space bool   // of address space: what is reserved counts, whether or not it is ever touched
 }
 
 // System returns the limits that the operating system has for the process; none where it does not say,
@@ -42,7 +43,7 @@ func system(files fs.FS) []Limit {
 	memory := text(files, "proc/meminfo")
 	if available, ok := field(memory, "MemAvailable:"); ok {
 		total, _ := field(memory, "MemTotal:")
-		limits = append(limits, Limit{"the machine", total << 10, available << 10})
+		limits = append(limits, Limit{Name: "the machine", Total: total << 10, Free: available << 10})
 	}
 	for line := range strings.Lines(text(files, "proc/self/cgroup")) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
@@ -64,6 +65,26 @@ func system(files fs.FS) []Limit {
 			}
 			if group == "/" {
 				break
+			}
+		}
+	}
+	return append(limits, spaces(files)...)
+}
+
+// spaces are the limits of address space that setrlimit has set: ulimit -v of all, ulimit -d of what is private and writable.
+func spaces(files fs.FS) (limits []Limit) {
+	set, status := text(files, "proc/self/limits"), text(files, "proc/self/status")
+	for _, l := range []struct{ name, row, used string }{
+		{"ulimit -v", "Max address space", "VmSize:"}, {"ulimit -d", "Max data size", "VmData:"},
+	} {
+		for line := range strings.Lines(set) {
+			row, ok := strings.CutPrefix(line, l.row)
+			if !ok {
+				continue
+			}
+			if most, ok := number(strings.Fields(row + " unlimited")[0]); ok {
+				used, _ := field(status, l.used)
+				limits = append(limits, Limit{Name: l.name, Total: most, Free: max(0, most-used<<10), Space: true})
 			}
 		}
 	}
@@ -94,7 +115,7 @@ func (v version) limit(files fs.FS, group string) (Limit, bool) {
 		n, _ := field(stat, name)
 		used -= n
 	}
-	return Limit{"control group " + group, most, max(0, most-max(0, used))}, true
+	return Limit{Name: "control group " + group, Total: most, Free: max(0, most-max(0, used))}, true
 }
 
 // text is the content of a file, empty if it cannot be read.

@@ -20,7 +20,7 @@ func files(list map[string]string) fstest.MapFS {
 }
 
 func TestSystem(t *testing.T) {
-	machine := Limit{"the machine", 16000 << 10, 9000 << 10}
+	machine := Limit{Name: "the machine", Total: 16000 << 10, Free: 9000 << 10}
 	for name, test := range map[string]struct {
 		files map[string]string
 		want  []Limit
@@ -38,18 +38,27 @@ func TestSystem(t *testing.T) {
 			"sys/fs/cgroup/memory.current":    "9000",
 			"sys/fs/cgroup/other/memory.max":  "1",
 			"sys/fs/cgroup/a/b/memory.events": "",
-		}, []Limit{machine, {"control group /a", 1000, 600}, {"control group /", 5000, 0}}},
+		}, []Limit{machine, {Name: "control group /a", Total: 1000, Free: 600}, {Name: "control group /", Total: 5000, Free: 0}}},
 		"version 1": {map[string]string{
 			"proc/self/cgroup": "9:name=systemd:/\n4:cpu,cpuacct:/y\n3:memory:/x\nbroken\n",
 			"sys/fs/cgroup/memory/x/memory.limit_in_bytes": "4096\n",
 			"sys/fs/cgroup/memory/x/memory.usage_in_bytes": "3000\n",
 			"sys/fs/cgroup/memory/x/memory.stat":           "active_file 1\ntotal_active_file 500\ntotal_inactive_file 4000\n",
 			"sys/fs/cgroup/memory/memory.limit_in_bytes":   "9223372036854771712\n",
-		}, []Limit{{"control group /x", 4096, 4096}}},
+		}, []Limit{{Name: "control group /x", Total: 4096, Free: 4096}}},
+		"address space": {map[string]string{
+			"proc/self/limits": "Limit                     Soft Limit           Hard Limit           Units     \n" +
+				"Max data size             5000                 unlimited            bytes     \n" +
+				"Max address space         1000000              2000000              bytes     \n",
+			"proc/self/status": "Name:\tx\nVmPeak:\t   1 kB\nVmSize:\t     900 kB\nVmData:\t 12 kB\n",
+		}, []Limit{{Name: "ulimit -v", Total: 1000000, Free: 1000000 - 900<<10, Space: true}, {Name: "ulimit -d", Total: 5000, Space: true}}},
+		"no limits of it": {map[string]string{
+			"proc/self/limits": "Max data size             unlimited            unlimited            bytes     \nMax address space\n",
+		}, nil},
 		"a path that leads upwards": {map[string]string{
 			"proc/self/cgroup":         "0::/../../x\n",
 			"sys/fs/cgroup/memory.max": "77",
-		}, []Limit{{"control group /", 77, 77}}},
+		}, []Limit{{Name: "control group /", Total: 77, Free: 77}}},
 	} {
 		if got := system(files(test.files)); !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%s: %+v, want %+v", name, got, test.want)
