@@ -45,7 +45,7 @@ var writers = map[string]func(*emitter){
 	"Convolve":        convolve,
 	"SiLU":            silu,
 	"Softmax":         softmax,
-	"SplitQuery":      splitQuery,
+	"SplitQueries":    splitQueries,
 	"ScoreQ8":         scoreQ8,
 	"SoftmaxQ8":       softmaxQ8,
 	"WeighQ8":         weighQ8,

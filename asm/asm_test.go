@@ -10,7 +10,7 @@ import (
 )
 
 // small are kernels that are quickly written.
-var small = []*plan.Kernel{plan.SplitQuery, plan.Mul, plan.RMSNorm}
+var small = []*plan.Kernel{plan.QuantizeRow, plan.Mul, plan.RMSNorm}
 
 func TestEmitTwice(t *testing.T) {
 	for _, level := range plan.Levels {
@@ -32,7 +32,7 @@ func TestEmit(t *testing.T) {
 			}
 		}
 		for _, want := range []string{
-			"TEXT ·splitQuery_" + level.Name + "(SB), NOSPLIT, $0-56",
+			"TEXT ·quantizeRow_" + level.Name + "(SB), NOSPLIT, $0-92",
 			"TEXT ·mul_" + level.Name + "(SB), NOSPLIT, $0-72",
 			"TEXT ·rmsNorm_" + level.Name + "(SB), NOSPLIT, $0-76",
 		} {
@@ -44,7 +44,7 @@ func TestEmit(t *testing.T) {
 			"package example\n",
 			"// mul_" + level.Name + " multiplies elementwise; kernel.Portable.Mul is the reference.\n//\n//go:noescape\n",
 			"func mul_" + level.Name + "(dst []float32, a []float32, b []float32)\n",
-			"func splitQuery_" + level.Name + "(q []int8, x []float32) (scale float32, sum int32)\n",
+			"func quantizeRow_" + level.Name + "(q []int8, sums []int32, x []float32, block int, zero int) (scale float32)\n",
 		} {
 			if !strings.Contains(string(f.Stubs), want) {
 				t.Errorf("%s: no %q", level.Name, want)

@@ -10,8 +10,8 @@ import (
 
 // Numbers rounded to integers, as the products of attend.go want them, four at a time.
 //
-//	splitQuery: v[i] = rint(x[i]*(127/max|x|))
-//	splitRows:  t[j] = p[j]*s[j], v[j] = rint(t[j]*(16384/Σt))
+//	splitQueries: y[i] = x[i]*factor, v[i] = rint(y[i]*(127/max|y|))
+//	splitRows:    t[j] = p[j]*s[j], v[j] = rint(t[j]*(16384/Σt))
 //
 // With dots queries are bytes, and weights two: v>>8 and v&255. Since all v together are 16384 but for rounding, at most 64
 // of a segment's are above 255, and mostly a few. A row of weights is
@@ -54,13 +54,56 @@ func (e *emitter) splitFactor(m reg.VecVirtual, name string, most float32, scale
 	return factor
 }
 
-// splitQuery splits one row.
-func splitQuery(e *emitter) {
-	q, x, left := e.ptr("q"), e.ptr("x"), e.length("x")
-	inverse := e.spread(e.splitFactor(e.maxAbs(x, left), "queryMax", 127, e.result("scale")))
-	sum := e.vecs(e.parts())
+// splitQueries splits rows. While it looks for their maxima each sixteen elements fetch four lines of ahead.
+func splitQueries(e *emitter) {
+	q, x, scale, sums, rows := e.ptr("q"), e.ptr("x"), e.ptr("scale"), e.ptr("sums"), e.integer("rows")
+	next, end, factor := e.ptr("ahead"), e.length("ahead"), e.splat("factor")
+	abs := e.constant("abs", 1<<31-1)
+	e.ADDQ(next, end)
+	e.SUBQ(operand.I32(queryLines*cacheLine), end)
+	e.times(rows, func() {
+		most, n := e.vecs(e.parts()), e.integer("n")
+		e.zero(most...)
+		e.each(n, func(s slot) {
+			if s.part == 0 {
+				from, more := e.copyOf(next), e.label("more")
+				e.CMPQ(next, end)
+				e.JLE(operand.LabelRef(more))
+				e.MOVQ(x, from)
+				e.Label(more)
+				e.ADDQ(operand.I32(queryLines*cacheLine), next)
+				for line := range queryLines {
+					e.PREFETCHT0(operand.Mem{Base: from, Disp: line * cacheLine})
+				}
+			}
+			v := e.load(x, s)
+			e.VMULPS(factor, v, v)
+			e.VANDPS(abs, v, v)
+			e.VPMAXSD(v, most[s.part], most[s.part])
+		})
+		m := e.fold(most, func(x, y, dst operand.Op) { e.VPMAXSD(x, y, dst) })
+		inverse := e.spread(e.splitFactor(m, "queryMax", 127, operand.Mem{Base: scale}))
+		sum := e.splitElements(q, x, factor, inverse)
+		e.VMOVD(sum.AsX(), n.As32())
+		e.SHLL(operand.Imm(7), n.As32())
+		e.NEGL(n.As32())
+		e.MOVL(n.As32(), operand.Mem{Base: sums})
+		e.ADDQ(operand.Imm(4), scale)
+		e.ADDQ(operand.Imm(4), sums)
+		e.ADDQ(e.arg("ldq"), q)
+		stride := e.integer("ldx")
+		e.LEAQ(operand.Mem{Base: x, Index: stride, Scale: 4}, x)
+	})
+}
+
+// queryLines is how many lines sixteen elements of a query fetch.
+const queryLines = 4
+
+// splitElements writes the integers of one row, and returns their sum.
+func (e *emitter) splitElements(q, x reg.GPVirtual, factor, inverse reg.VecVirtual) reg.VecVirtual {
+	left, sum := e.integer("n"), e.vecs(e.parts())
 	e.zero(sum...)
-	off := e.GP64()
+	to, off := e.copyOf(q), e.GP64()
 	e.XORQ(off, off)
 	quad := quadBytes
 	if e.masked() {
@@ -70,6 +113,7 @@ func splitQuery(e *emitter) {
 		var vs []reg.VecVirtual
 		for part := range e.parts() {
 			v := e.load(x, slot{off: off, part: part, mask: masks(part)})
+			e.VMULPS(factor, v, v)
 			e.VMULPS(inverse, v, v)
 			e.VCVTPS2DQ(v, v)
 			e.VPSLLD(operand.Imm(8), v, v) // 1<<31 to 0
@@ -89,12 +133,12 @@ func splitQuery(e *emitter) {
 	e.JLT(operand.LabelRef(tail))
 	e.Label(loop)
 	if v := group16(func(int) reg.Register { return nil }); e.masked() {
-		e.VMOVDQU(v.AsX(), operand.Mem{Base: q})
+		e.VMOVDQU(v.AsX(), operand.Mem{Base: to})
 	} else {
-		e.VMOVDQU(v, operand.Mem{Base: q})
+		e.VMOVDQU(v, operand.Mem{Base: to})
 	}
 	e.ADDQ(operand.Imm(4*group), off)
-	e.ADDQ(operand.Imm(uint64(group/4*quad)), q)
+	e.ADDQ(operand.Imm(uint64(group/4*quad)), to)
 	e.SUBQ(operand.Imm(group), left)
 	e.CMPQ(left, operand.Imm(group))
 	e.JGE(operand.LabelRef(loop))
@@ -105,21 +149,17 @@ func splitQuery(e *emitter) {
 	quads, v := e.label("quads"), group16(func(part int) reg.Register { return e.below(left, part) })
 	e.Label(quads)
 	if e.masked() {
-		e.VMOVD(v.AsX(), operand.Mem{Base: q})
+		e.VMOVD(v.AsX(), operand.Mem{Base: to})
 		e.VPSRLDQ(operand.Imm(4), v.AsX(), v.AsX())
 	} else {
-		e.VMOVQ(v.AsX(), operand.Mem{Base: q})
+		e.VMOVQ(v.AsX(), operand.Mem{Base: to})
 		e.VPERMQ(operand.Imm(0b00_11_10_01), v.AsY(), v.AsY())
 	}
-	e.ADDQ(operand.Imm(uint64(quad)), q)
+	e.ADDQ(operand.Imm(uint64(quad)), to)
 	e.SUBQ(operand.Imm(4), left)
 	e.JG(operand.LabelRef(quads))
 	e.Label(done)
-	total, words := e.fold(sum, func(x, y, dst operand.Op) { e.VPADDD(x, y, dst) }), e.GP32()
-	e.VMOVD(total.AsX(), words)
-	e.SHLL(operand.Imm(7), words)
-	e.NEGL(words)
-	e.MOVL(words, e.result("sum"))
+	return e.fold(sum, func(x, y, dst operand.Op) { e.VPADDD(x, y, dst) })
 }
 
 // exchanged puts two packed vectors of eight integers in order and exchanges, of each four, the second

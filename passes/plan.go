@@ -140,8 +140,8 @@ func (b *planner) cacheKernels(r *plan.Routine) []*plan.Kernel {
 		return map[ir.Elem][]*plan.Kernel{
 			ir.F32:  {plan.GemmF32, plan.Softmax},
 			ir.BF16: {plan.GemmBF16, plan.Softmax},
-			ir.Q8:   {plan.SplitQuery, plan.ScoreQ8, plan.SoftmaxQ8, plan.WeighQ8},
-			ir.Q4:   {plan.SplitQuery, plan.ScoreQ4, plan.SoftmaxQ8, plan.WeighQ4, plan.Hadamard},
+			ir.Q8:   {plan.SplitQueries, plan.ScoreQ8, plan.SoftmaxQ8, plan.WeighQ8},
+			ir.Q4:   {plan.SplitQueries, plan.ScoreQ4, plan.SoftmaxQ8, plan.WeighQ4, plan.Hadamard},
 		}[b.target.KV]
 	}
 	return nil

@@ -102,8 +102,8 @@ func (g attendQ8) score(t testing.TB, set kernel.Set, r *rand.Rand, fill func(*r
 	q, want := make([]int8, size), make([]int8, size)
 	for row := range g.rows {
 		x := integers(r, g.size, -queryMax, queryMax)
-		_, sums[row] = set.SplitQuery(q[row*ldq:][:2*g.size], x)
-		reference.SplitQuery(want[row*ldq:][:2*g.size], x)
+		_, sums[row] = splitQuery(set, q[row*ldq:][:2*g.size], x)
+		splitQuery(reference, want[row*ldq:][:2*g.size], x)
 	}
 	k, factors := []byte{}, make([]float32, blockTokens)
 	for range g.blocks {
@@ -274,7 +274,7 @@ func weightIntegers(set kernel.Set, q []int8, blocks int) []float32 {
 // odd are numbers that make a maximum what it seldom is: too small, infinite, none.
 var odd = []float32{0, 0x1p-101, 0x1p-100, 0x1.fffffep-101, math.MaxFloat32, float32(math.Inf(1)), float32(math.NaN()), -float32(math.NaN())}
 
-func TestSplitQuery(t *testing.T) {
+func TestSplitQueries(t *testing.T) {
 	eachSet(t, func(t *testing.T, set kernel.Set) {
 		r := rand.New(rand.NewPCG(23, 1))
 		for n := range 150 {
@@ -296,18 +296,56 @@ func TestSplitQuery(t *testing.T) {
 	})
 }
 
+// splitQuery splits one query.
+func splitQuery(set kernel.Set, q []int8, x []float32) (float32, int32) {
+	var scale [1]float32
+	var sum [1]int32
+	set.SplitQueries(q, 0, x, 0, len(x), 1, 1, scale[:], sum[:], nil)
+	return scale[0], sum[0]
+}
+
+// TestSplitRows: rows apart are split as each alone, multiplied before, and what lies between them stays.
+func TestSplitRows(t *testing.T) {
+	eachSet(t, func(t *testing.T, set kernel.Set) {
+		r := rand.New(rand.NewPCG(24, 1))
+		for _, n := range []int{1, 3, 16, 31, 64, 100, 128} {
+			for rows := range 5 {
+				ldq, ldx, factor := 2*((n+3)/4*4)+8*r.IntN(3), n+r.IntN(3), float32(r.NormFloat64())
+				x, y := make([]float32, max(0, (rows-1)*ldx+n)), make([]float32, n)
+				fills[r.IntN(len(fills))].fill(r, x)
+				for i, q := range guarded(t, slices.Repeat([]int8{99}, max(0, (rows-1)*ldq+2*((n+3)/4*4)))) {
+					scale, sums := guarded(t, make([]float32, rows))[i], guarded(t, make([]int32, rows))[i]
+					set.SplitQueries(q, ldq, guarded(t, x)[i], ldx, n, rows, factor, scale, sums, make([]byte, r.IntN(2048)))
+					for row := range rows {
+						reference.Scale(y, x[row*ldx:][:n], factor)
+						want := slices.Repeat([]int8{99}, 2*((n+3)/4*4))
+						s, sum := splitQuery(set, want, y)
+						kerneltest.Same(t, fmt.Sprintf("scale of row %d of %d", row, n), scale[row:][:1], []float32{s})
+						if sums[row] != sum || !slices.Equal(q[row*ldq:][:len(want)], want) {
+							t.Fatalf("row %d of %d, %d elements: %v, sum %d, want %v, %d", row, rows, n, q[row*ldq:][:len(want)], sums[row], want, sum)
+						}
+						if gap := q[row*ldq+len(want):]; row < rows-1 && slices.ContainsFunc(gap[:ldq-len(want)], func(v int8) bool { return v != 99 }) {
+							t.Fatalf("what lies behind row %d of %d, %d elements, was written", row, rows, n)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 func testSplitQuery(t testing.TB, set kernel.Set, x []float32) {
 	t.Helper()
 	n := (len(x) + 3) / 4 * 4
 	q := make([]int8, 2*n)
-	scale, sum := reference.SplitQuery(q, x)
+	scale, sum := splitQuery(reference, q, x)
 	want := queryIntegers(reference, q, sum)
 	xs := guarded(t, x)
 	for i, q := range guarded(t, slices.Repeat([]int8{99}, 2*n)) {
-		s, total := set.SplitQuery(q, xs[i])
-		kerneltest.Same(t, fmt.Sprintf("SplitQuery of %d: scale", len(x)), []float32{s}, []float32{scale})
+		s, total := splitQuery(set, q, xs[i])
+		kerneltest.Same(t, fmt.Sprintf("a query of %d: scale", len(x)), []float32{s}, []float32{scale})
 		if got := queryIntegers(set, q, total); total != sum || !slices.Equal(got, want) {
-			t.Fatalf("SplitQuery of %v: %v, sum %d, want %v, %d", x, got, total, want, sum)
+			t.Fatalf("a query of %v: %v, sum %d, want %v, %d", x, got, total, want, sum)
 		}
 	}
 	top := float64(0)
@@ -316,7 +354,7 @@ func testSplitQuery(t testing.TB, set kernel.Set, x []float32) {
 	}
 	for i, y := range x {
 		if v := float64(scale) * float64(want[i]); top <= math.MaxFloat32 && math.Abs(v-float64(y)) > top*(0.5/queryMax+0x1p-22)+0x1p-100 {
-			t.Fatalf("SplitQuery of %d: element %d is %v, want %v", len(x), i, v, y)
+			t.Fatalf("a query of %d: element %d is %v, want %v", len(x), i, v, y)
 		}
 	}
 }

@@ -116,9 +116,9 @@ func (AVX2) Softmax(p []float32, ldp, rows, blocks, lo, hi int, stats []float32,
 	softmax_avx2(p, ldp, rows, blocks, lo, hi, stats, lds, ahead)
 }
 
-// SplitQuery rounds a query to integers of 8 bits.
-func (AVX2) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
-	return splitQuery_avx2(q, x)
+// SplitQueries rounds queries to integers of 8 bits.
+func (AVX2) SplitQueries(q []int8, ldq int, x []float32, ldx, n, rows int, factor float32, scale []float32, sums []int32, ahead []byte) {
+	splitQueries_avx2(q, ldq, x, ldx, n, rows, factor, scale, sums, ahead)
 }
 
 // ScoreQ8 multiplies split queries by blocks of quantized keys.
@@ -317,9 +317,9 @@ func (AVX512) Softmax(p []float32, ldp, rows, blocks, lo, hi int, stats []float3
 	softmax_avx512(p, ldp, rows, blocks, lo, hi, stats, lds, ahead)
 }
 
-// SplitQuery rounds a query to integers of 8 bits.
-func (AVX512) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
-	return splitQuery_avx512(q, x)
+// SplitQueries rounds queries to integers of 8 bits.
+func (AVX512) SplitQueries(q []int8, ldq int, x []float32, ldx, n, rows int, factor float32, scale []float32, sums []int32, ahead []byte) {
+	splitQueries_avx512(q, ldq, x, ldx, n, rows, factor, scale, sums, ahead)
 }
 
 // ScoreQ8 multiplies split queries by blocks of quantized keys.

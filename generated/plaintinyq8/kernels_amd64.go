@@ -62,9 +62,9 @@ func (avx2Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps float
 	rmsNorm_avx2(dst, x, gain, eps)
 }
 
-// SplitQuery rounds a query to integers of 8 bits.
-func (avx2Kernels) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
-	return splitQuery_avx2(q, x)
+// SplitQueries rounds queries to integers of 8 bits.
+func (avx2Kernels) SplitQueries(q []int8, ldq int, x []float32, ldx int, n int, rows int, factor float32, scale []float32, sums []int32, ahead []byte) {
+	splitQueries_avx2(q, ldq, x, ldx, n, rows, factor, scale, sums, ahead)
 }
 
 // ScoreQ8 multiplies split queries by blocks of quantized keys.
@@ -147,9 +147,9 @@ func (avx512Kernels) RMSNorm(dst []float32, x []float32, gain []float32, eps flo
 	rmsNorm_avx512(dst, x, gain, eps)
 }
 
-// SplitQuery rounds a query to integers of 8 bits.
-func (avx512Kernels) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
-	return splitQuery_avx512(q, x)
+// SplitQueries rounds queries to integers of 8 bits.
+func (avx512Kernels) SplitQueries(q []int8, ldq int, x []float32, ldx int, n int, rows int, factor float32, scale []float32, sums []int32, ahead []byte) {
+	splitQueries_avx512(q, ldq, x, ldx, n, rows, factor, scale, sums, ahead)
 }
 
 // ScoreQ8 multiplies split queries by blocks of quantized keys.

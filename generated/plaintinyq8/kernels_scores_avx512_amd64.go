@@ -4,10 +4,10 @@
 
 package plaintinyq8
 
-// splitQuery_avx512 rounds a query to integers of 8 bits; kernel.Portable.SplitQuery is the reference.
+// splitQueries_avx512 rounds queries to integers of 8 bits; kernel.Portable.SplitQueries is the reference.
 //
 //go:noescape
-func splitQuery_avx512(q []int8, x []float32) (scale float32, sum int32)
+func splitQueries_avx512(q []int8, ldq int, x []float32, ldx int, n int, rows int, factor float32, scale []float32, sums []int32, ahead []byte)
 
 // scoreQ8_avx512 multiplies split queries by blocks of quantized keys; kernel.Portable.ScoreQ8 is the reference.
 //

@@ -72,9 +72,9 @@ func (avx2Kernels) GateNorm(dst []float32, ldd int, o []float32, ldo int, g []fl
 	gateNorm_avx2(dst, ldd, o, ldo, g, ldg, n, rows, eps)
 }
 
-// SplitQuery rounds a query to integers of 8 bits.
-func (avx2Kernels) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
-	return splitQuery_avx2(q, x)
+// SplitQueries rounds queries to integers of 8 bits.
+func (avx2Kernels) SplitQueries(q []int8, ldq int, x []float32, ldx int, n int, rows int, factor float32, scale []float32, sums []int32, ahead []byte) {
+	splitQueries_avx2(q, ldq, x, ldx, n, rows, factor, scale, sums, ahead)
 }
 
 // SoftmaxQ8 turns rows of scores into split weights, their maxima and sums.
@@ -197,9 +197,9 @@ func (avx512Kernels) GateNorm(dst []float32, ldd int, o []float32, ldo int, g []
 	gateNorm_avx512(dst, ldd, o, ldo, g, ldg, n, rows, eps)
 }
 
-// SplitQuery rounds a query to integers of 8 bits.
-func (avx512Kernels) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
-	return splitQuery_avx512(q, x)
+// SplitQueries rounds queries to integers of 8 bits.
+func (avx512Kernels) SplitQueries(q []int8, ldq int, x []float32, ldx int, n int, rows int, factor float32, scale []float32, sums []int32, ahead []byte) {
+	splitQueries_avx512(q, ldq, x, ldx, n, rows, factor, scale, sums, ahead)
 }
 
 // SoftmaxQ8 turns rows of scores into split weights, their maxima and sums.

@@ -4,147 +4,199 @@
 
 #include "textflag.h"
 
-// func splitQuery_avx2(q []int8, x []float32) (scale float32, sum int32)
-// Requires: AVX, AVX2
-TEXT ·splitQuery_avx2(SB), NOSPLIT, $0-56
-	MOVQ   q_base+0(FP), AX
-	MOVQ   x_base+24(FP), CX
-	MOVQ   x_len+32(FP), DX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	XORQ   BX, BX
-	MOVQ   DX, SI
-	CMPQ   SI, $0x10
-	JLT    tail2
+// func splitQueries_avx2(q []int8, ldq int, x []float32, ldx int, n int, rows int, factor float32, scale []float32, sums []int32, ahead []byte)
+// Requires: AVX, AVX2, MMX+
+TEXT ·splitQueries_avx2(SB), NOSPLIT, $0-160
+	MOVQ         q_base+0(FP), AX
+	MOVQ         x_base+32(FP), CX
+	MOVQ         scale_base+88(FP), DX
+	MOVQ         sums_base+112(FP), BX
+	MOVQ         rows+72(FP), SI
+	MOVQ         ahead_base+136(FP), DI
+	MOVQ         ahead_len+144(FP), R8
+	VBROADCASTSS factor+80(FP), Y0
+	ADDQ         DI, R8
+	SUBQ         $+256, R8
+	TESTQ        SI, SI
+	JLE          done2
 
 loop1:
-	VMOVUPS (CX)(BX*1), Y2
-	VANDPS  abs_avx2<>+0(SB), Y2, Y2
-	VPMAXSD Y2, Y0, Y0
-	VMOVUPS 32(CX)(BX*1), Y2
-	VANDPS  abs_avx2<>+0(SB), Y2, Y2
-	VPMAXSD Y2, Y1, Y1
-	ADDQ    $0x40, BX
-	SUBQ    $0x10, SI
-	CMPQ    SI, $0x10
-	JGE     loop1
+	MOVQ   n+64(FP), R9
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	XORQ   R10, R10
+	CMPQ   R9, $0x10
+	JLT    tail4
 
-tail2:
-	TESTQ        SI, SI
-	JLE          done3
-	VMOVD        SI, X2
-	VPBROADCASTD X2, Y2
-	VPCMPGTD     lane_avx2<>+0(SB), Y2, Y2
-	VMASKMOVPS   (CX)(BX*1), Y2, Y2
-	VANDPS       abs_avx2<>+0(SB), Y2, Y2
-	VPMAXSD      Y2, Y0, Y0
-	VMOVD        SI, X2
-	VPBROADCASTD X2, Y2
-	VPCMPGTD     lane_avx2<>+32(SB), Y2, Y2
-	VMASKMOVPS   32(CX)(BX*1), Y2, Y2
-	VANDPS       abs_avx2<>+0(SB), Y2, Y2
+loop3:
+	MOVQ DI, R11
+	CMPQ DI, R8
+	JLE  more6
+	MOVQ CX, R11
+
+more6:
+	ADDQ       $+256, DI
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	PREFETCHT0 192(R11)
+	VMOVUPS    (CX)(R10*1), Y3
+	VMULPS     Y0, Y3, Y3
+	VANDPS     abs_avx2<>+0(SB), Y3, Y3
+	VPMAXSD    Y3, Y1, Y1
+	VMOVUPS    32(CX)(R10*1), Y3
+	VMULPS     Y0, Y3, Y3
+	VANDPS     abs_avx2<>+0(SB), Y3, Y3
+	VPMAXSD    Y3, Y2, Y2
+	ADDQ       $0x40, R10
+	SUBQ       $0x10, R9
+	CMPQ       R9, $0x10
+	JGE        loop3
+
+tail4:
+	TESTQ        R9, R9
+	JLE          done5
+	VMOVD        R9, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     lane_avx2<>+0(SB), Y3, Y3
+	MOVQ         DI, R11
+	CMPQ         DI, R8
+	JLE          more7
+	MOVQ         CX, R11
+
+more7:
+	ADDQ         $+256, DI
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   128(R11)
+	PREFETCHT0   192(R11)
+	VMASKMOVPS   (CX)(R10*1), Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VANDPS       abs_avx2<>+0(SB), Y3, Y3
+	VPMAXSD      Y3, Y1, Y1
+	VMOVD        R9, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     lane_avx2<>+32(SB), Y3, Y3
+	VMASKMOVPS   32(CX)(R10*1), Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VANDPS       abs_avx2<>+0(SB), Y3, Y3
+	VPMAXSD      Y3, Y2, Y2
+
+done5:
 	VPMAXSD      Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VPMAXSD      X2, X1, X1
+	VMOVHLPS     X1, X1, X2
+	VPMAXSD      X2, X1, X1
+	VMOVSHDUP    X1, X2
+	VPMAXSD      X2, X1, X1
+	VMOVD        X1, R9
+	VDIVSS       queryMax_avx2<>+0(SB), X1, X3
+	VMOVSS       queryMax_avx2<>+0(SB), X2
+	VDIVSS       X1, X2, X2
+	CMPL         R9, $0x0d800000
+	JCS          small8
+	CMPL         R9, $0x7f800000
+	JCS          scaled10
+	JMP          large9
 
-done3:
-	VPMAXSD      Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VPMAXSD      X1, X0, X0
-	VMOVHLPS     X0, X0, X1
-	VPMAXSD      X1, X0, X0
-	VMOVSHDUP    X0, X1
-	VPMAXSD      X1, X0, X0
-	VMOVD        X0, BX
-	VDIVSS       queryMax_avx2<>+0(SB), X0, X2
-	VMOVSS       queryMax_avx2<>+0(SB), X1
-	VDIVSS       X0, X1, X1
-	CMPL         BX, $0x0d800000
-	JCS          small4
-	CMPL         BX, $0x7f800000
-	JCS          scaled6
-	JMP          large5
+small8:
+	VXORPS X3, X3, X3
 
-small4:
+large9:
 	VXORPS X2, X2, X2
 
-large5:
-	VXORPS X1, X1, X1
-
-scaled6:
-	VMOVSS       X2, scale+48(FP)
-	VBROADCASTSS X1, Y0
-	VXORPS       Y1, Y1, Y1
+scaled10:
+	VMOVSS       X3, (DX)
+	VBROADCASTSS X2, Y1
+	MOVQ         n+64(FP), R9
 	VXORPS       Y2, Y2, Y2
-	XORQ         BX, BX
-	CMPQ         DX, $0x10
-	JLT          tail8
+	VXORPS       Y3, Y3, Y3
+	MOVQ         AX, R10
+	XORQ         R11, R11
+	CMPQ         R9, $0x10
+	JLT          tail12
 
-loop7:
-	VMOVUPS   (CX)(BX*1), Y3
-	VMULPS    Y0, Y3, Y3
-	VCVTPS2DQ Y3, Y3
-	VPSLLD    $0x08, Y3, Y3
-	VPSRAD    $0x08, Y3, Y3
-	VPADDD    Y3, Y1, Y1
-	VMOVUPS   32(CX)(BX*1), Y4
+loop11:
+	VMOVUPS   (CX)(R11*1), Y4
 	VMULPS    Y0, Y4, Y4
+	VMULPS    Y1, Y4, Y4
 	VCVTPS2DQ Y4, Y4
 	VPSLLD    $0x08, Y4, Y4
 	VPSRAD    $0x08, Y4, Y4
 	VPADDD    Y4, Y2, Y2
-	VPACKSSDW Y4, Y3, Y3
-	VPERMQ    $0xd8, Y3, Y3
-	VPSHUFB   exchange_avx2<>+0(SB), Y3, Y3
-	VMOVDQU   Y3, (AX)
-	ADDQ      $0x40, BX
-	ADDQ      $0x20, AX
-	SUBQ      $0x10, DX
-	CMPQ      DX, $0x10
-	JGE       loop7
+	VMOVUPS   32(CX)(R11*1), Y5
+	VMULPS    Y0, Y5, Y5
+	VMULPS    Y1, Y5, Y5
+	VCVTPS2DQ Y5, Y5
+	VPSLLD    $0x08, Y5, Y5
+	VPSRAD    $0x08, Y5, Y5
+	VPADDD    Y5, Y3, Y3
+	VPACKSSDW Y5, Y4, Y4
+	VPERMQ    $0xd8, Y4, Y4
+	VPSHUFB   exchange_avx2<>+0(SB), Y4, Y4
+	VMOVDQU   Y4, (R10)
+	ADDQ      $0x40, R11
+	ADDQ      $0x20, R10
+	SUBQ      $0x10, R9
+	CMPQ      R9, $0x10
+	JGE       loop11
 
-tail8:
-	TESTQ        DX, DX
-	JLE          done9
-	VMOVD        DX, X3
-	VPBROADCASTD X3, Y3
-	VPCMPGTD     lane_avx2<>+0(SB), Y3, Y3
-	VMASKMOVPS   (CX)(BX*1), Y3, Y3
-	VMULPS       Y0, Y3, Y3
-	VCVTPS2DQ    Y3, Y3
-	VPSLLD       $0x08, Y3, Y3
-	VPSRAD       $0x08, Y3, Y3
-	VPADDD       Y3, Y1, Y1
-	VMOVD        DX, X4
+tail12:
+	TESTQ        R9, R9
+	JLE          done13
+	VMOVD        R9, X4
 	VPBROADCASTD X4, Y4
-	VPCMPGTD     lane_avx2<>+32(SB), Y4, Y4
-	VMASKMOVPS   32(CX)(BX*1), Y4, Y4
+	VPCMPGTD     lane_avx2<>+0(SB), Y4, Y4
+	VMASKMOVPS   (CX)(R11*1), Y4, Y4
 	VMULPS       Y0, Y4, Y4
+	VMULPS       Y1, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
 	VPSLLD       $0x08, Y4, Y4
 	VPSRAD       $0x08, Y4, Y4
 	VPADDD       Y4, Y2, Y2
-	VPACKSSDW    Y4, Y3, Y3
-	VPERMQ       $0xd8, Y3, Y3
-	VPSHUFB      exchange_avx2<>+0(SB), Y3, Y3
+	VMOVD        R9, X5
+	VPBROADCASTD X5, Y5
+	VPCMPGTD     lane_avx2<>+32(SB), Y5, Y5
+	VMASKMOVPS   32(CX)(R11*1), Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x08, Y5, Y5
+	VPSRAD       $0x08, Y5, Y5
+	VPADDD       Y5, Y3, Y3
+	VPACKSSDW    Y5, Y4, Y4
+	VPERMQ       $0xd8, Y4, Y4
+	VPSHUFB      exchange_avx2<>+0(SB), Y4, Y4
 
-quads10:
-	VMOVQ  X3, (AX)
-	VPERMQ $0x39, Y3, Y3
-	ADDQ   $0x08, AX
-	SUBQ   $0x04, DX
-	JG     quads10
+quads14:
+	VMOVQ  X4, (R10)
+	VPERMQ $0x39, Y4, Y4
+	ADDQ   $0x08, R10
+	SUBQ   $0x04, R9
+	JG     quads14
 
-done9:
-	VPADDD       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VPADDD       X0, X1, X1
-	VMOVHLPS     X1, X1, X0
-	VPADDD       X0, X1, X1
-	VMOVSHDUP    X1, X0
-	VPADDD       X0, X1, X1
-	VMOVD        X1, AX
-	SHLL         $0x07, AX
-	NEGL         AX
-	MOVL         AX, sum+52(FP)
+done13:
+	VPADDD       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X1
+	VPADDD       X1, X2, X2
+	VMOVHLPS     X2, X2, X1
+	VPADDD       X1, X2, X2
+	VMOVSHDUP    X2, X1
+	VPADDD       X1, X2, X2
+	VMOVD        X2, R9
+	SHLL         $0x07, R9
+	NEGL         R9
+	MOVL         R9, (BX)
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	ADDQ         ldq+24(FP), AX
+	MOVQ         ldx+56(FP), R9
+	LEAQ         (CX)(R9*4), CX
+	DECQ         SI
+	JNE          loop1
+
+done2:
 	VZEROUPPER
 	RET
 

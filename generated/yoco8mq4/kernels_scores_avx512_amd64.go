@@ -4,10 +4,10 @@
 
 package yoco8mq4
 
-// splitQuery_avx512 rounds a query to integers of 8 bits; kernel.Portable.SplitQuery is the reference.
+// splitQueries_avx512 rounds queries to integers of 8 bits; kernel.Portable.SplitQueries is the reference.
 //
 //go:noescape
-func splitQuery_avx512(q []int8, x []float32) (scale float32, sum int32)
+func splitQueries_avx512(q []int8, ldq int, x []float32, ldx int, n int, rows int, factor float32, scale []float32, sums []int32, ahead []byte)
 
 // softmaxQ8_avx512 turns rows of scores into split weights, their maxima and sums; kernel.Portable.SoftmaxQ8 is the reference.
 //

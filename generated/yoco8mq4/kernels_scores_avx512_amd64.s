@@ -4,118 +4,166 @@
 
 #include "textflag.h"
 
-// func splitQuery_avx512(q []int8, x []float32) (scale float32, sum int32)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL
-TEXT ·splitQuery_avx512(SB), NOSPLIT, $0-56
+// func splitQueries_avx512(q []int8, ldq int, x []float32, ldx int, n int, rows int, factor float32, scale []float32, sums []int32, ahead []byte)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, MMX+
+TEXT ·splitQueries_avx512(SB), NOSPLIT, $0-160
 	MOVQ         q_base+0(FP), AX
-	MOVQ         x_base+24(FP), CX
-	MOVQ         x_len+32(FP), DX
-	VPBROADCASTD abs_avx512<>+0(SB), Z0
-	VXORPS       Z1, Z1, Z1
-	XORQ         BX, BX
-	MOVQ         DX, SI
-	CMPQ         SI, $0x10
-	JLT          tail2
+	MOVQ         x_base+32(FP), CX
+	MOVQ         scale_base+88(FP), DX
+	MOVQ         sums_base+112(FP), BX
+	MOVQ         rows+72(FP), SI
+	MOVQ         ahead_base+136(FP), DI
+	MOVQ         ahead_len+144(FP), R8
+	VBROADCASTSS factor+80(FP), Z0
+	VPBROADCASTD abs_avx512<>+0(SB), Z1
+	ADDQ         DI, R8
+	SUBQ         $+256, R8
+	TESTQ        SI, SI
+	JLE          done2
 
 loop1:
-	VMOVUPS (CX)(BX*1), Z2
-	VANDPS  Z0, Z2, Z2
-	VPMAXSD Z2, Z1, Z1
-	ADDQ    $0x40, BX
-	SUBQ    $0x10, SI
-	CMPQ    SI, $0x10
-	JGE     loop1
+	MOVQ   n+64(FP), R9
+	VXORPS Z2, Z2, Z2
+	XORQ   R10, R10
+	CMPQ   R9, $0x10
+	JLT    tail4
 
-tail2:
-	TESTQ        SI, SI
-	JLE          done3
-	VPBROADCASTD SI, Z2
-	VPCMPGTD     lane_avx512<>+0(SB), Z2, K1
-	VMOVUPS.Z    (CX)(BX*1), K1, Z2
-	VANDPS       Z0, Z2, Z2
-	VPMAXSD      Z2, Z1, Z1
+loop3:
+	MOVQ DI, R11
+	CMPQ DI, R8
+	JLE  more6
+	MOVQ CX, R11
 
-done3:
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VPMAXSD       Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VPMAXSD       X0, X1, X1
-	VMOVHLPS      X1, X1, X0
-	VPMAXSD       X0, X1, X1
-	VMOVSHDUP     X1, X0
-	VPMAXSD       X0, X1, X1
-	VMOVD         X1, BX
-	VDIVSS        queryMax_avx512<>+0(SB), X1, X2
-	VMOVSS        queryMax_avx512<>+0(SB), X0
-	VDIVSS        X1, X0, X0
-	CMPL          BX, $0x0d800000
-	JCS           small4
-	CMPL          BX, $0x7f800000
-	JCS           scaled6
-	JMP           large5
+more6:
+	ADDQ       $+256, DI
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	PREFETCHT0 192(R11)
+	VMOVUPS    (CX)(R10*1), Z3
+	VMULPS     Z0, Z3, Z3
+	VANDPS     Z1, Z3, Z3
+	VPMAXSD    Z3, Z2, Z2
+	ADDQ       $0x40, R10
+	SUBQ       $0x10, R9
+	CMPQ       R9, $0x10
+	JGE        loop3
 
-small4:
-	VXORPS X2, X2, X2
+tail4:
+	TESTQ        R9, R9
+	JLE          done5
+	VPBROADCASTD R9, Z3
+	VPCMPGTD     lane_avx512<>+0(SB), Z3, K1
+	MOVQ         DI, R9
+	CMPQ         DI, R8
+	JLE          more7
+	MOVQ         CX, R9
 
-large5:
-	VXORPS X0, X0, X0
+more7:
+	ADDQ       $+256, DI
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 128(R9)
+	PREFETCHT0 192(R9)
+	VMOVUPS.Z  (CX)(R10*1), K1, Z3
+	VMULPS     Z0, Z3, Z3
+	VANDPS     Z1, Z3, Z3
+	VPMAXSD    Z3, Z2, Z2
 
-scaled6:
-	VMOVSS       X2, scale+48(FP)
-	VBROADCASTSS X0, Z0
-	VXORPS       Z1, Z1, Z1
-	XORQ         BX, BX
-	CMPQ         DX, $0x10
-	JLT          tail8
+done5:
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VPMAXSD       Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VPMAXSD       X3, X2, X2
+	VMOVHLPS      X2, X2, X3
+	VPMAXSD       X3, X2, X2
+	VMOVSHDUP     X2, X3
+	VPMAXSD       X3, X2, X2
+	VMOVD         X2, R9
+	VDIVSS        queryMax_avx512<>+0(SB), X2, X4
+	VMOVSS        queryMax_avx512<>+0(SB), X3
+	VDIVSS        X2, X3, X3
+	CMPL          R9, $0x0d800000
+	JCS           small8
+	CMPL          R9, $0x7f800000
+	JCS           scaled10
+	JMP           large9
 
-loop7:
-	VMOVUPS   (CX)(BX*1), Z2
-	VMULPS    Z0, Z2, Z2
-	VCVTPS2DQ Z2, Z2
-	VPSLLD    $0x08, Z2, Z2
-	VPSRAD    $0x08, Z2, Z2
-	VPADDD    Z2, Z1, Z1
-	VPMOVDB   Z2, X2
-	VMOVDQU   X2, (AX)
-	ADDQ      $0x40, BX
-	ADDQ      $0x10, AX
-	SUBQ      $0x10, DX
-	CMPQ      DX, $0x10
-	JGE       loop7
+small8:
+	VXORPS X4, X4, X4
 
-tail8:
-	TESTQ        DX, DX
-	JLE          done9
-	VPBROADCASTD DX, Z2
-	VPCMPGTD     lane_avx512<>+0(SB), Z2, K1
-	VMOVUPS.Z    (CX)(BX*1), K1, Z2
-	VMULPS       Z0, Z2, Z2
-	VCVTPS2DQ    Z2, Z2
-	VPSLLD       $0x08, Z2, Z2
-	VPSRAD       $0x08, Z2, Z2
-	VPADDD       Z2, Z1, Z1
-	VPMOVDB      Z2, X2
+large9:
+	VXORPS X3, X3, X3
 
-quads10:
-	VMOVD   X2, (AX)
-	VPSRLDQ $0x04, X2, X2
-	ADDQ    $0x04, AX
-	SUBQ    $0x04, DX
-	JG      quads10
+scaled10:
+	VMOVSS       X4, (DX)
+	VBROADCASTSS X3, Z2
+	MOVQ         n+64(FP), R9
+	VXORPS       Z3, Z3, Z3
+	MOVQ         AX, R10
+	XORQ         R11, R11
+	CMPQ         R9, $0x10
+	JLT          tail12
 
-done9:
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VPADDD        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VPADDD        X0, X1, X1
-	VMOVHLPS      X1, X1, X0
-	VPADDD        X0, X1, X1
-	VMOVSHDUP     X1, X0
-	VPADDD        X0, X1, X1
-	VMOVD         X1, AX
-	SHLL          $0x07, AX
-	NEGL          AX
-	MOVL          AX, sum+52(FP)
+loop11:
+	VMOVUPS   (CX)(R11*1), Z4
+	VMULPS    Z0, Z4, Z4
+	VMULPS    Z2, Z4, Z4
+	VCVTPS2DQ Z4, Z4
+	VPSLLD    $0x08, Z4, Z4
+	VPSRAD    $0x08, Z4, Z4
+	VPADDD    Z4, Z3, Z3
+	VPMOVDB   Z4, X4
+	VMOVDQU   X4, (R10)
+	ADDQ      $0x40, R11
+	ADDQ      $0x10, R10
+	SUBQ      $0x10, R9
+	CMPQ      R9, $0x10
+	JGE       loop11
+
+tail12:
+	TESTQ        R9, R9
+	JLE          done13
+	VPBROADCASTD R9, Z4
+	VPCMPGTD     lane_avx512<>+0(SB), Z4, K1
+	VMOVUPS.Z    (CX)(R11*1), K1, Z4
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VCVTPS2DQ    Z4, Z4
+	VPSLLD       $0x08, Z4, Z4
+	VPSRAD       $0x08, Z4, Z4
+	VPADDD       Z4, Z3, Z3
+	VPMOVDB      Z4, X4
+
+quads14:
+	VMOVD   X4, (R10)
+	VPSRLDQ $0x04, X4, X4
+	ADDQ    $0x04, R10
+	SUBQ    $0x04, R9
+	JG      quads14
+
+done13:
+	VEXTRACTF64X4 $0x01, Z3, Y2
+	VPADDD        Y2, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X2
+	VPADDD        X2, X3, X3
+	VMOVHLPS      X3, X3, X2
+	VPADDD        X2, X3, X3
+	VMOVSHDUP     X3, X2
+	VPADDD        X2, X3, X3
+	VMOVD         X3, R9
+	SHLL          $0x07, R9
+	NEGL          R9
+	MOVL          R9, (BX)
+	ADDQ          $0x04, DX
+	ADDQ          $0x04, BX
+	ADDQ          ldq+24(FP), AX
+	MOVQ          ldx+56(FP), R9
+	LEAQ          (CX)(R9*4), CX
+	DECQ          SI
+	JNE           loop1
+
+done2:
 	VZEROUPPER
 	RET
 

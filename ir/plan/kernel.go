@@ -36,7 +36,7 @@ func Families(kernels []*Kernel) map[string][]*Kernel {
 		switch {
 		case strings.HasPrefix(k.Name, "Gemm"):
 			family = strings.ToLower(k.Name) + "_"
-		case strings.HasPrefix(k.Name, "ScoreQ"), k.Name == SplitQuery.Name, k.Name == SoftmaxQ8.Name:
+		case strings.HasPrefix(k.Name, "ScoreQ"), k.Name == SplitQueries.Name, k.Name == SoftmaxQ8.Name:
 			family = "scores_"
 		case strings.HasPrefix(k.Name, "WeighQ"):
 			family = "values_"
@@ -81,7 +81,7 @@ const (
 )
 
 // Kernels are all the kernels, in the order in which they are emitted.
-var Kernels = []*Kernel{GemmF32, GemmBF16, GemmBF16Dot, RoundRow, GemmQ8, GemmQ4, GemvQ8, GemvQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, LayerNorm, GateNorm, SwiGLU, Convolve, SiLU, Scan, Softmax, SplitQuery, ScoreQ8, SoftmaxQ8, WeighQ8, ScoreQ4, WeighQ4, Hadamard, ExpDiff, Mul, Scale, Merge, MergeParts, Div, RopeInterleaved, RopeHalf, ScaleRows, Transpose, Decay}
+var Kernels = []*Kernel{GemmF32, GemmBF16, GemmBF16Dot, RoundRow, GemmQ8, GemmQ4, GemvQ8, GemvQ4, QuantizeRow, TileStore, TileAdd, TileSwiGLU, RMSNorm, LayerNorm, GateNorm, SwiGLU, Convolve, SiLU, Scan, Softmax, SplitQueries, ScoreQ8, SoftmaxQ8, WeighQ8, ScoreQ4, WeighQ4, Hadamard, ExpDiff, Mul, Scale, Merge, MergeParts, Div, RopeInterleaved, RopeHalf, ScaleRows, Transpose, Decay}
 
 // Parameters that kernels share.
 var (
@@ -126,13 +126,13 @@ var (
 
 	MergeParts = &Kernel{Name: "MergeParts", Doc: "merges partial attention results", Params: params("dst", f32s, "x", f32s, "size", "int")}
 
-	SplitQuery = &Kernel{Name: "SplitQuery", Doc: "rounds a query to integers of 8 bits", Params: params("q", i8s, "x", f32s), Results: params("scale", "float32", "sum", "int32")}
-	ScoreQ8    = &Kernel{Name: "ScoreQ8", Doc: "multiplies split queries by blocks of quantized keys", Params: score}
-	SoftmaxQ8  = &Kernel{Name: "SoftmaxQ8", Doc: "turns rows of scores into split weights, their maxima and sums", Params: slices.Concat(params("q", i8s), softmax, params("s", u8s, "ahead", u8s))}
-	WeighQ8    = &Kernel{Name: "WeighQ8", Doc: "multiplies split weights by quantized values", Params: weigh}
-	ScoreQ4    = &Kernel{Name: "ScoreQ4", Doc: "multiplies split queries by blocks of keys of 4-bit codes", Params: score}
-	WeighQ4    = &Kernel{Name: "WeighQ4", Doc: "multiplies split weights by values of 4-bit codes", Params: weigh}
-	Hadamard   = &Kernel{Name: "Hadamard", Doc: "turns blocks by Hadamard's matrix", Params: params("x", f32s, "n", "int")}
+	SplitQueries = &Kernel{Name: "SplitQueries", Doc: "rounds queries to integers of 8 bits", Params: params("q", i8s, "ldq", "int", "x", f32s, "ldx", "int", "n", "int", "rows", "int", "factor", "float32", "scale", f32s, "sums", i32s, "ahead", u8s)}
+	ScoreQ8      = &Kernel{Name: "ScoreQ8", Doc: "multiplies split queries by blocks of quantized keys", Params: score}
+	SoftmaxQ8    = &Kernel{Name: "SoftmaxQ8", Doc: "turns rows of scores into split weights, their maxima and sums", Params: slices.Concat(params("q", i8s), softmax, params("s", u8s, "ahead", u8s))}
+	WeighQ8      = &Kernel{Name: "WeighQ8", Doc: "multiplies split weights by quantized values", Params: weigh}
+	ScoreQ4      = &Kernel{Name: "ScoreQ4", Doc: "multiplies split queries by blocks of keys of 4-bit codes", Params: score}
+	WeighQ4      = &Kernel{Name: "WeighQ4", Doc: "multiplies split weights by values of 4-bit codes", Params: weigh}
+	Hadamard     = &Kernel{Name: "Hadamard", Doc: "turns blocks by Hadamard's matrix", Params: params("x", f32s, "n", "int")}
 
 	RopeInterleaved = &Kernel{Name: "RopeInterleaved", Doc: "rotates the adjacent pairs of rows", Params: rope}
 	RopeHalf        = &Kernel{Name: "RopeHalf", Doc: "rotates the pairs of rows' two halves", Params: rope}

@@ -50,7 +50,7 @@ func AttendScratch(heads, kvHeads, dim, rows int) int {
 	group := heads / kvHeads
 	n := tileHeight(group, rows) * group
 	queries := max(n, heads) // of a tile, or all of a single row
-	return max(storeFloats(dim), 2*roundUp(dim, line)+roundUp(queries*roundUp(dim, 4), line)+2*roundUp(queries, line)+
+	return max(storeFloats(dim), roundUp(group*dim, line)+roundUp(group*roundUp(dim, 8), line)+roundUp(queries*roundUp(dim, 4), line)+2*roundUp(queries, line)+
 		n*scoreStride+2*n*(valueCols(dim)+tail))
 }
 
@@ -107,7 +107,7 @@ func (s *AttendSpec) rows(w *Worker, dst, q Rows, qgain []float32, c *Cache, ph 
 	height := tileHeight(s.group(), n)
 	for end := r + n; r < end; r, pos = r+height, pos+height {
 		t := s.newTile(w, c, head, 1, pos, min(height, end-r))
-		t.queries(q, qgain, ph, r)
+		t.queries(q, qgain, ph, r, nil)
 		for seg := s.first(pos) / segmentTokens; seg <= t.last()/segmentTokens && !w.GiveUp(); seg++ {
 			t.segment(seg)
 			t.merge(seg)
@@ -136,7 +136,7 @@ func (s *AttendSpec) split(w *Worker, q Rows, qgain []float32, c *Cache, ph Phas
 		results := partial[head*segs*size:][:segs*size]
 		t.turn(head)
 		if u < lo+s.KVHeads {
-			t.queries(q, qgain, ph, 0)
+			t.queries(q, qgain, ph, 0, t.keys(first+seg, u == lo))
 		}
 		if seg == 0 || head < lo { // others follow it, or, since another worker has the head's first, join merges it
 			t.part = results[seg*size:][:size]

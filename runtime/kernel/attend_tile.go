@@ -11,7 +11,7 @@ type tile struct {
 	pos, rows int       // position of row 0; number of rows
 	group     int       // q rows a row
 	size      int       // floats of a result: [cols | m l]
-	x, y      []float32 // [cols], [Dim]: of queries in work, and x later of a token's values
+	x, y      []float32 // [group][Dim] of queries in work, those of y as long as keys; x later a token's values, [cols]
 	of        []float32 // [heads][rows*group][Dim]: room for q of all kv heads
 	scales    []float32 // [heads][rows*group]: likewise for scale
 	sumsOf    []int32   // likewise for sums
@@ -29,7 +29,7 @@ func (s *AttendSpec) newTile(w *Worker, c *Cache, head, heads, pos, rows int) ti
 	n := rows * group
 	t := tile{
 		AttendSpec: s, w: w, c: c, pos: pos, rows: rows, group: group, size: size,
-		x: free.take(valueCols(s.Dim)), y: free.take(roundUp(s.Dim, 8)), of: free.take(heads * n * roundUp(s.Dim, 4)),
+		x: free.take(max(group*s.Dim, valueCols(s.Dim))), y: free.take(group * roundUp(s.Dim, 8)), of: free.take(heads * n * roundUp(s.Dim, 4)),
 		scales: free.take(heads * n), sumsOf: wordsOf(free.take(heads * n)), p: free.take(n * scoreStride),
 		part: free.take(n * size), out: free.take(n * size),
 	}
@@ -48,33 +48,56 @@ func (t *tile) turn(head int) {
 // last is the position of the last row.
 func (t *tile) last() int { return t.pos + t.rows - 1 }
 
-// queries prepares q of the tile's rows, the first of which is row r of the chunk.
-func (t *tile) queries(q Rows, gain []float32, ph Phases, r int) {
+// queries prepares q of the tile's rows, the first of which is row r of the chunk. Over a cache of integers ahead is fetched
+// meanwhile.
+func (t *tile) queries(q Rows, gain []float32, ph Phases, r int, ahead []byte) {
 	set, cols := t.w.Set, t.group*t.Dim
 	q = q.Cols(t.head * cols)
 	for i := range t.rows {
-		row := q.Row(r+i, cols)
-		for h := 0; h < cols; h += t.Dim {
-			x := row[h:][:t.Dim]
-			if t.QNormEps > 0 {
-				set.RMSNorm(t.x[:t.Dim], x, gain, t.QNormEps)
-				x = t.x[:t.Dim]
+		x := q.Row(r+i, cols)
+		if t.QNormEps > 0 {
+			for h := 0; h < cols; h += t.Dim {
+				set.RMSNorm(t.x[h:][:t.Dim], x[h:][:t.Dim], gain, t.QNormEps)
 			}
-			at := (i*cols + h) / t.Dim
-			dst := t.q[at*t.Dim:][:t.Dim]
-			if t.Cache.integers() {
-				dst = t.y[:t.Dim]
-			}
-			t.Rope.apply(set, dst, x, ph, r+i)
-			set.Scale(dst, dst, float32(t.Scale*log2E))
-			if n := t.Cache.queryBytes(); t.Cache.integers() {
-				if t.Cache.Format == Q4 {
-					dst = t.Cache.queryQ4(set, t.y)
-				}
-				t.scale[at], t.sums[at] = set.SplitQuery(bytesOf(t.q)[at*n:][:n], dst)
-			}
+			x = t.x[:cols]
 		}
+		if t.Cache.integers() {
+			t.splitQueries(x, ph, r, i, ahead)
+			continue
+		}
+		dst := t.q[i*cols:][:cols]
+		t.Rope.applyHeads(set, dst, t.Dim, x, ph, r+i, t.Dim)
+		set.Scale(dst, dst, float32(t.Scale*log2E))
 	}
+}
+
+// splitQueries rotates and splits the queries x of row i of the tile.
+func (t *tile) splitQueries(x []float32, ph Phases, r, i int, ahead []byte) {
+	set, n, ldx, at, size := t.w.Set, t.Dim, t.Dim, i*t.group, t.Cache.queryBytes()
+	factor := float32(t.Scale * log2E)
+	if t.Rope != nil || t.Cache.Format == Q4 {
+		ldx = t.Cache.keyRows()
+		t.Rope.applyHeads(set, t.y, ldx, x, ph, r+i, n)
+		x = t.y
+	}
+	if t.Cache.Format == Q4 {
+		t.Cache.queriesQ4(set, x[:t.group*ldx], factor)
+		n, factor = ldx, 1
+	}
+	set.SplitQueries(bytesOf(t.q)[at*size:], size, x, ldx, n, t.group, factor, t.scale[at:], t.sums[at:], ahead)
+}
+
+// keys are the bytes of a segment's keys that a single row waits for, nil if they are floats. Of the first segment that a
+// worker reads nothing has been fetched; of another one it has the start.
+func (t *tile) keys(seg int, first bool) []byte {
+	if !t.Cache.integers() {
+		return nil
+	}
+	keys := t.Cache.segmentQ(t.c, t.head, seg*(segmentTokens/blockTokens)).keys
+	if !first {
+		keys = keys[min(t.Cache.fetchedQ(), len(keys)):]
+	}
+	return keys
 }
 
 // see returns the rows [a, b) that see any of the positions [from, to).

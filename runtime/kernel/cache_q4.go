@@ -57,12 +57,13 @@ func (s *CacheSpec) hadamard(set Set, x []float32) {
 	}
 }
 
-// queryQ4 turns the query that x begins with, in place, and returns it with zeros for the elements that keys have more.
-func (s *CacheSpec) queryQ4(set Set, x []float32) []float32 {
-	s.hadamard(set, x[:s.Dim])
-	x = x[:s.keyRows()]
-	clear(x[s.Dim:])
-	return x
+// queriesQ4 multiplies queries by a factor and turns them, in place, with zeros for the elements that keys have more.
+func (s *CacheSpec) queriesQ4(set Set, x []float32, factor float32) {
+	for n := s.keyRows(); len(x) > 0; x = x[n:] {
+		set.Scale(x[:s.Dim], x[:s.Dim], factor)
+		s.hadamard(set, x[:s.Dim])
+		clear(x[s.Dim:n])
+	}
 }
 
 // codesOf makes codes of the integers of a turned row, in place, and a code's scale of an integer's.

@@ -82,13 +82,17 @@ func (s *CacheSpec) atQ8(x segmentQ, j, d int) (k, v float32) {
 	return k, v
 }
 
+// fetchedQ is how much has been fetched behind the part of a segment that was read last.
+func (s *CacheSpec) fetchedQ() int {
+	if s.Format == Q4 {
+		return aheadQ4
+	}
+	return aheadQ8
+}
+
 // aheadQ are the bytes of a segment's values that are to be fetched next, once its scores are done.
 func (s *CacheSpec) aheadQ(x segmentQ) []byte {
-	fetched := aheadQ8
-	if s.Format == Q4 {
-		fetched = aheadQ4
-	}
-	return x.values[min(fetched-segmentTokens*4, len(x.values)):] // of which the scales are the first
+	return x.values[min(s.fetchedQ()-segmentTokens*4, len(x.values)):] // their scales come before
 }
 
 // queryBytes is the size of a split query.

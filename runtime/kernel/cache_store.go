@@ -24,7 +24,7 @@ func (s *CacheSpec) store(w *Worker, to segmentQ, k, v Rows, r *Rope, ph Phases,
 	for m := 0; n > 0; row, j, n = row+m, j+m, n-m {
 		m = min(n, storeTokens-j%storeTokens)
 		if r != nil {
-			r.rotate(w.Set, x.Data, k.From(row), ph.From(row), s.Dim, m)
+			r.rotate(w.Set, x.Data, s.Dim, k.From(row), ph.From(row), s.Dim, m)
 		} else {
 			copyHeads(x, k.From(row), s.Dim, m)
 		}

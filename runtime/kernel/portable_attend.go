@@ -5,19 +5,25 @@ import (
 	"unsafe"
 )
 
-// SplitQuery implements Set.
-func (Portable) SplitQuery(q []int8, x []float32) (scale float32, sum int32) {
-	scale, inverse := split(maxAbs(x), queryMax)
-	clear(q)
-	if inverse == 0 {
-		return scale, 0
+// SplitQueries implements Set.
+func (Portable) SplitQueries(q []int8, ldq int, x []float32, ldx, n, rows int, factor float32, scale []float32, sums []int32, _ []byte) {
+	for r := range rows {
+		row, words := x[r*ldx:][:n], int16sOf(q[r*ldq:][:2*roundUp(n, 4)])
+		most := float32(0)
+		for _, y := range row {
+			most = maxAbs([]float32{most, y * factor})
+		}
+		s, inverse := split(most, queryMax)
+		clear(words)
+		sum := int32(0)
+		for i, y := range row {
+			if inverse != 0 {
+				words[i] = int16(math.RoundToEven(float64(float32(y*factor) * inverse)))
+			}
+			sum -= q8Zero * int32(words[i])
+		}
+		scale[r], sums[r] = s, sum
 	}
-	words := int16sOf(q)
-	for i, y := range x {
-		words[i] = int16(math.RoundToEven(float64(y * inverse)))
-		sum -= q8Zero * int32(words[i])
-	}
-	return scale, sum
 }
 
 // split returns m/most and most/m. The second is zero if m is

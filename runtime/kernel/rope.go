@@ -60,7 +60,21 @@ func (r *Rope) apply(set Set, dst, x []float32, ph Phases, row int) {
 		copy(dst, x)
 		return
 	}
-	r.rotate(set, dst, Rows{x, len(x)}, ph.From(row), len(x), 1)
+	r.rotate(set, dst, len(x), Rows{x, len(x)}, ph.From(row), len(x), 1)
+}
+
+// applyHeads is apply for all heads of n elements that x holds. They are ldd apart in dst.
+func (r *Rope) applyHeads(set Set, dst []float32, ldd int, x []float32, ph Phases, row, n int) {
+	heads := len(x) / n
+	if r == nil {
+		for h := range heads {
+			copy(dst[h*ldd:][:n], x[h*n:])
+		}
+		return
+	}
+	ph = ph.From(row)
+	ph.Cos.Stride = 0 // all heads are turned alike
+	r.rotate(set, dst, ldd, Rows{x, n}, ph, n, heads)
 }
 
 // applyRows is apply for a head of n elements of so many rows, a block's at most, each argument's from its
@@ -70,13 +84,13 @@ func (r *Rope) applyRows(set Set, dst []float32, x Rows, ph Phases, n, rows int)
 		copyRows(set, dst, n, x, n, rows)
 		return
 	}
-	r.rotate(set, dst, x, ph, n, rows)
+	r.rotate(set, dst, n, x, ph, n, rows)
 }
 
-func (r *Rope) rotate(set Set, dst []float32, x Rows, ph Phases, n, rows int) {
+func (r *Rope) rotate(set Set, dst []float32, ldd int, x Rows, ph Phases, n, rows int) {
 	if r.Half {
-		set.RopeHalf(dst, n, x.Data, x.Stride, ph.Cos.Data, ph.Sin.Data, ph.Cos.Stride, n, rows)
+		set.RopeHalf(dst, ldd, x.Data, x.Stride, ph.Cos.Data, ph.Sin.Data, ph.Cos.Stride, n, rows)
 	} else {
-		set.RopeInterleaved(dst, n, x.Data, x.Stride, ph.Cos.Data, ph.Sin.Data, ph.Cos.Stride, n, rows)
+		set.RopeInterleaved(dst, ldd, x.Data, x.Stride, ph.Cos.Data, ph.Sin.Data, ph.Cos.Stride, n, rows)
 	}
 }

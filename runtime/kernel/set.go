@@ -141,11 +141,12 @@ type Set interface {
 	// ahead, which is read next, into the caches, from its start on and as much as it likes.
 	Softmax(p []float32, ldp, rows, blocks, lo, hi int, stats []float32, lds int, ahead []byte)
 
-	// SplitQuery rounds a query to integers of 8 bits: with m = max|x| and v[i] = rint(x[i]*(127/m)), to nearest
-	// even, q holds v as the level's ScoreQ8 wants it, in up to two bytes for each element and for up to three
-	// zeros behind x, which make four. The results are scale = m/127 and sum = -128 times the sum of v. If
-	// m < 2^-100, scale is +0 and v zero; if m is infinite or not a number, so is scale, and v is zero.
-	SplitQuery(q []int8, x []float32) (scale float32, sum int32)
+	// SplitQueries rounds rows of queries, x of n elements, ldx apart, to integers of 8 bits: with y[i] = x[i]*factor,
+	// m = max|y| and v[i] = rint(y[i]*(127/m)), to nearest even, q holds v as the level's ScoreQ8 wants it, in up to
+	// two bytes for each element and for up to three zeros behind x, which make four; rows are ldq bytes apart. For
+	// each row scale is m/127 and sums is -128 times the sum of v. If m < 2^-100, scale is +0 and v zero; if m is
+	// infinite or not a number, so is scale, and v is zero. It fetches ahead as Softmax does.
+	SplitQueries(q []int8, ldq int, x []float32, ldx, n, rows int, factor float32, scale []float32, sums []int32, ahead []byte)
 
 	// ScoreQ8 multiplies rows of split queries by blocks of 64 quantized keys (see cache_q8.go). Key c of
 	// block b has the bytes u[i], zero point 128, i < dim, and the scale s[b][c]; a block is 64*(dim+4) bytes:
