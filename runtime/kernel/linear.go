@@ -20,25 +20,29 @@ package kernel
 //	│  x │  │ tile │  rows
 //	└────┴──┴──────┘
 const (
-	oneRowK   = 4096     // what one call of a kernel reads for one row
-	fewRows   = 32       // up to here tiles pass over weights so seldom that memory is the bottleneck
-	nearBlock = 16 << 10 // bytes of a panel, a third of the nearest cache
-	farBlock  = 64 << 10
-	blockRows = 96        // rows in one call: 3.1 MFLOP in float32, 15 µs
-	callSize  = 768 << 10 // rows times inputs of a quantized call: 50 million operations, 50 µs with VNNI
-	tileRows  = 512       // rows of a private tile: 128 KB
-	rowBytes  = 1 << 20   // of weights in one call for a single row, if they are quantized: 25 to 50 µs
-	rowPanels = 32        // panels in such a call at the most
-	cutRows   = 192       // from here on the last panels are cut in cutPieces, and quantized rows lie in parts
-	cutPieces = 4
-	askRows   = 48 // up to here the kernels that finish tiles ask for outputs in time
+	oneRowK    = 4096     // what one call of a kernel reads for one row
+	fewRows    = 32       // up to here tiles pass over weights so seldom that memory is the bottleneck
+	nearBlock  = 16 << 10 // bytes of a panel, a third of the nearest cache
+	farBlock   = 64 << 10
+	blockRows  = 96        // rows in one call: 3.1 MFLOP in float32, 15 µs
+	callSize   = 768 << 10 // rows times inputs of a quantized call: 50 million operations, 50 µs with VNNI
+	tileRows   = 512       // rows of a private tile, or of several panels' tiles together: 128 KB
+	rowBytes   = 1 << 20   // of weights in one call for a single row, if they are quantized: 25 to 50 µs
+	rowPanels  = 32        // panels in such a call at the most
+	cutRows    = 192       // from here on work is cut as Matrix.cut says, and quantized rows lie in parts
+	cutPieces  = 4
+	widePanels = 2  // of a unit of many rows and 8-bit weights
+	askRows    = 48 // up to here the kernels that finish tiles ask for outputs in time
 )
 
 // LinearScratch is the scratch of the linear routines, in floats: a normed row, a quantized or rounded one,
 // a tile, and unpacked weights.
 func LinearScratch(k, rows int) int {
-	return roundUp(k, line) + roundUp(max(QuantizedWidth(k), RoundedWidth(k)), line) + max(min(rows, tileRows), rowPanels)*PanelCols + Q4Scratch/4
+	return roundUp(k, line) + roundUp(max(QuantizedWidth(k), RoundedWidth(k)), line) + max(tileOf(rows), rowPanels)*PanelCols + Q4Scratch/4
 }
+
+// tileOf is how many rows of a panel a worker's tile has for so many rows of a product.
+func tileOf(rows int) int { return min(roundUp(rows, widePanels), tileRows) }
 
 // Linear is dst = in·mᵀ + bias, dst m.N wide. bias may be nil.
 func Linear(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int) {
@@ -67,42 +71,21 @@ const (
 
 func linear(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int, end epilogue) {
 	free := pieces(w.Scratch)
-	x := in.enter(w, &free, m, rows)
-	tile := free.take(max(min(rows, tileRows), rowPanels) * PanelCols)
-	var tmp []byte
+	p := product{set: w.Set, dst: dst, bias: bias, end: end}
+	p.x = in.enter(w, &free, m, rows)
+	p.tile = free.take(max(tileOf(rows), rowPanels) * PanelCols)
 	if m.Q4 != nil {
-		tmp = rawBytes(free.take(Q4Scratch / 4))
+		p.tmp = rawBytes(free.take(Q4Scratch / 4))
 	}
 	if rows == 1 && m.quantized() {
 		lo, hi := w.Share(m.panels())
-		m.row(w.Set, dst, tile, &x.quantized, bias, lo, hi, end, tmp)
+		m.row(w.Set, dst, p.tile, &p.x.quantized, bias, lo, hi, end, p.tmp)
 		return
 	}
-	whole, height := uncut(m.panels(), rows, w.N)
-	each := (rows + height - 1) / height // pieces of a panel
-	for u := range w.Every(whole+(m.panels()-whole)*each, rows) {
-		p, r, to := u, 0, rows
-		if u >= whole {
-			p, r = whole+(u-whole)/each, (u-whole)%each*height
-			to = min(r+height, rows)
-		}
-		for ; r < to; r += tileRows {
-			n := min(tileRows, to-r)
-			multiply(w.Set, tile, &x, m, p, r, n, dst.From(r), end, tmp)
-			finish(w.Set, dst.From(r), tile, &x.quantized, m.N, bias, p, r, n, end)
-		}
+	cut := m.cut(rows, w.N)
+	for i := range w.Every(cut.n(), rows) {
+		p.multiply(m, cut.unit(i))
 	}
-}
-
-// uncut is how many panels are a unit of work each, and how many rows the pieces of those behind them have. Workers
-// take units as they come, and at the end all wait for the last one, half a panel's time in the mean: so with many rows
-// the last panels, as many as there are workers, are cut. Pieces are whole tiles of the widest kernels.
-func uncut(panels, rows, workers int) (whole, height int) {
-	if workers == 1 || rows < cutRows {
-		return panels, max(1, rows)
-	}
-	const tile = 6
-	return max(0, panels-workers), roundUp((rows+cutPieces-1)/cutPieces, tile)
 }
 
 // row multiplies a single row by panels [lo, hi) of a quantized matrix, several in one call, and finishes them.
@@ -138,28 +121,45 @@ func finishRow(set Set, dst Rows, tile []float32, x *quantized, cols int, bias [
 	}
 }
 
-// multiply fills a tile, [rows][64], with the rows of x from row first on times panel p. dst are the rows that it will be brought to
-// in the end. tmp is as gemm wants it.
+// A product is a linear layer of several rows, all but its matrix, and what a worker needs for its units.
+type product struct {
+	set  Set
+	dst  Rows
+	x    factor
+	bias []float32
+	end  epilogue
+	tile []float32 // [panels of a unit][its rows][64]
+	tmp  []byte    // as gemm wants it
+}
+
+// multiply computes a unit. Each block over k is done for all its panels before the next one.
 //
-// A factor is passed by reference: a copy made here would be read, before it is in the cache, in larger pieces than it was
+// A product is passed by reference: a copy made here would be read, before it is in the cache, in larger pieces than it was
 // written in, which waits for all stores before it, those of the panel before to memory among them.
-func multiply(set Set, tile []float32, x *factor, m *Matrix, p, first, rows int, dst Rows, end epilogue, tmp []byte) {
-	step, height, parts := m.step(rows), blockRows, 1
-	if x.quantized.rows > 0 {
-		step = x.quantized.step
+func (p *product) multiply(m *Matrix, u unit) {
+	dst := p.dst.From(u.first)
+	step, height, parts := m.step(u.rows), blockRows, 1
+	if p.x.quantized.rows > 0 {
+		step = p.x.quantized.step
 	}
 	if m.quantized() { // a half is a stream, and its kernel reads it once for all the rows of a call
-		height, parts = rows, PanelCols/halfCols
+		height, parts = u.rows, PanelCols/halfCols
 	}
 	for from := 0; from < m.K; from += step {
 		to := min(from+step, m.K)
-		for part := range parts {
-			var next Rows
-			if to == m.K && rows > askRows {
-				next = m.outputs(dst, p, part, end)
+		for i := range u.panels {
+			tile := p.tile[i*u.rows*PanelCols:]
+			for part := range parts {
+				var next Rows
+				if to == m.K && u.rows > askRows {
+					next = m.outputs(dst, u.panel+i, part, p.end)
+				}
+				for r := 0; r < u.rows; r += height {
+					m.gemm(p.set, tile[r*PanelCols:], &p.x, u.first+r, u.panel+i, part, from, to, min(height, u.rows-r), next, p.tmp)
+				}
 			}
-			for r := 0; r < rows; r += height {
-				m.gemm(set, tile[r*PanelCols:], x, first+r, p, part, from, to, min(height, rows-r), next, tmp)
+			if to == m.K {
+				finish(p.set, dst, tile, &p.x.quantized, m.N, p.bias, u.panel+i, u.first, u.rows, p.end)
 			}
 		}
 	}
