@@ -135,7 +135,7 @@ func (b *planner) collectKernels() {
 func (b *planner) cacheKernels(r *plan.Routine) []*plan.Kernel {
 	switch {
 	case r == plan.Append:
-		return map[ir.Elem][]*plan.Kernel{ir.Q8: {plan.QuantizeRow}, ir.Q4: {plan.QuantizeRow, plan.Hadamard}}[b.target.KV]
+		return map[ir.Elem][]*plan.Kernel{ir.Q8: {plan.QuantizeRow, plan.ScaleRows}, ir.Q4: {plan.QuantizeRow, plan.ScaleRows, plan.Hadamard}}[b.target.KV]
 	case r == plan.Attend:
 		return map[ir.Elem][]*plan.Kernel{
 			ir.F32:  {plan.GemmF32, plan.Softmax},

@@ -102,6 +102,11 @@ func (avx2Kernels) RopeHalf(dst []float32, ldd int, x []float32, ldx int, cos []
 	ropeHalf_avx2(dst, ldd, x, ldx, cos, sin, ldp, n, rows)
 }
 
+// ScaleRows multiplies each row by its number.
+func (avx2Kernels) ScaleRows(dst []float32, ldd int, x []float32, ldx int, s []float32, n int, rows int) {
+	scaleRows_avx2(dst, ldd, x, ldx, s, n, rows)
+}
+
 // avx512Kernels are the kernels of the level avx512; what the model does not use is Portable's.
 type avx512Kernels struct {
 	kernel.Portable
@@ -185,4 +190,9 @@ func (avx512Kernels) Div(dst []float32, x []float32, s float32) {
 // RopeHalf rotates the pairs of rows' two halves.
 func (avx512Kernels) RopeHalf(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int) {
 	ropeHalf_avx512(dst, ldd, x, ldx, cos, sin, ldp, n, rows)
+}
+
+// ScaleRows multiplies each row by its number.
+func (avx512Kernels) ScaleRows(dst []float32, ldd int, x []float32, ldx int, s []float32, n int, rows int) {
+	scaleRows_avx512(dst, ldd, x, ldx, s, n, rows)
 }

@@ -43,3 +43,8 @@ func div_avx2(dst []float32, x []float32, s float32)
 //
 //go:noescape
 func ropeHalf_avx2(dst []float32, ldd int, x []float32, ldx int, cos []float32, sin []float32, ldp int, n int, rows int)
+
+// scaleRows_avx2 multiplies each row by its number; kernel.Portable.ScaleRows is the reference.
+//
+//go:noescape
+func scaleRows_avx2(dst []float32, ldd int, x []float32, ldx int, s []float32, n int, rows int)

@@ -796,3 +796,57 @@ done5:
 done2:
 	VZEROUPPER
 	RET
+
+// func scaleRows_avx512(dst []float32, ldd int, x []float32, ldx int, s []float32, n int, rows int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·scaleRows_avx512(SB), NOSPLIT, $0-104
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  ldd+24(FP), CX
+	SHLQ  $0x02, CX
+	MOVQ  x_base+32(FP), DX
+	MOVQ  ldx+56(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  s_base+64(FP), SI
+	MOVQ  n+88(FP), DI
+	MOVQ  rows+96(FP), R8
+	TESTQ R8, R8
+	JLE   done2
+
+loop1:
+	LEAQ         (DX)(BX*8), R9
+	VBROADCASTSS (SI), Z0
+	XORQ         R10, R10
+	MOVQ         DI, R11
+	CMPQ         R11, $0x10
+	JLT          tail4
+
+loop3:
+	PREFETCHT0 (R9)(R10*1)
+	VMOVUPS    (DX)(R10*1), Z1
+	VMULPS     Z0, Z1, Z1
+	VMOVUPS    Z1, (AX)(R10*1)
+	ADDQ       $0x40, R10
+	SUBQ       $0x10, R11
+	CMPQ       R11, $0x10
+	JGE        loop3
+
+tail4:
+	TESTQ        R11, R11
+	JLE          done5
+	VPBROADCASTD R11, Z1
+	VPCMPGTD     lane_avx512<>+0(SB), Z1, K1
+	PREFETCHT0   (R9)(R10*1)
+	VMOVUPS.Z    (DX)(R10*1), K1, Z1
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, K1, (AX)(R10*1)
+
+done5:
+	ADDQ $0x04, SI
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ R8
+	JNE  loop1
+
+done2:
+	VZEROUPPER
+	RET

@@ -17,7 +17,7 @@ import (
 // kernels that the table lists, and no others but those that depend on the formats of operands.
 func TestRoutines(t *testing.T) {
 	funcs := kernelFuncs(t)
-	byFormat := []*plan.Kernel{plan.GemmF32, plan.GemmBF16, plan.RopeInterleaved, plan.RopeHalf, plan.QuantizeRow, plan.SplitQueries, plan.Softmax, plan.ScoreQ8, plan.SoftmaxQ8, plan.WeighQ8, plan.ScoreQ4, plan.WeighQ4, plan.Hadamard}
+	byFormat := []*plan.Kernel{plan.GemmF32, plan.GemmBF16, plan.RopeInterleaved, plan.RopeHalf, plan.QuantizeRow, plan.ScaleRows, plan.SplitQueries, plan.Softmax, plan.ScoreQ8, plan.SoftmaxQ8, plan.WeighQ8, plan.ScoreQ4, plan.WeighQ4, plan.Hadamard}
 	for _, r := range []*plan.Routine{
 		plan.Embed, plan.Rotate, plan.Linear, plan.LinearAdd, plan.LinearSwiGLU,
 		plan.Retain, plan.Activate, plan.ShortConv, plan.Delta, plan.DeltaGated, plan.AttendWindow, plan.Append, plan.Attend,

@@ -26,7 +26,7 @@ func (s *CacheSpec) store(w *Worker, to segmentQ, k, v Rows, r *Rope, ph Phases,
 		if r != nil {
 			r.rotate(w.Set, x.Data, s.Dim, k.From(row), ph.From(row), s.Dim, m)
 		} else {
-			copyHeads(x, k.From(row), s.Dim, m)
+			copyRows(w.Set, x.Data, x.Stride, k.From(row), s.Dim, m)
 		}
 		s.round(w.Set, &q, x, m)
 		for i := range m {
@@ -34,7 +34,7 @@ func (s *CacheSpec) store(w *Worker, to segmentQ, k, v Rows, r *Rope, ph Phases,
 		}
 		values := v.From(row)
 		if s.Format == Q4 {
-			copyHeads(x, values, s.Dim, m)
+			copyRows(w.Set, x.Data, x.Stride, values, s.Dim, m)
 			values = x // which rounding overwrites
 		}
 		s.round(w.Set, &q, values, m)
@@ -48,13 +48,6 @@ func (s *CacheSpec) store(w *Worker, to segmentQ, k, v Rows, r *Rope, ph Phases,
 				s.putValue(to, q.token(i), j+i)
 			}
 		}
-	}
-}
-
-// copyHeads writes n elements of rows of x to those of dst.
-func copyHeads(dst, x Rows, n, rows int) {
-	for i := range rows {
-		copy(dst.Row(i, n), x.Row(i, n))
 	}
 }
 
