@@ -110,6 +110,7 @@ func TestBatch(t *testing.T) {
 					sizes = []int{3}
 				}
 				t.Run(fmt.Sprintf("%s/%s/%dthreads/chunk%d", name, level, leader.Threads, leader.Chunk), func(t *testing.T) {
+					t.Parallel()
 					a.run(t, m, leader, sizes)
 				})
 			}

@@ -140,7 +140,10 @@ func TestExact(t *testing.T) {
 	for _, name := range []string{"yoco8m", "flabiasqknorm", "flaswa", "flagdn", "sambay", "yoco8mq4", "flaswaq8", "flagdnq8", "sambayq8", "plaintiny", "plaintinyq8", "mixedtiny", "deltatiny"} {
 		m := open(t, name)
 		for _, n := range lengths(m) {
-			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) { exact(t, m, prompt(n, m.Info().Vocab)) })
+			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) {
+				t.Parallel()
+				exact(t, m, prompt(n, m.Info().Vocab))
+			})
 		}
 	}
 }

@@ -40,7 +40,10 @@ func TestQuantized(t *testing.T) {
 	}
 	program := buildRecorder(t, cases)
 	for _, c := range cases {
-		t.Run(c.m.Package.Plan.Package, func(t *testing.T) { c.compare(t, program) })
+		t.Run(c.m.Package.Plan.Package, func(t *testing.T) {
+			t.Parallel()
+			c.compare(t, program)
+		})
 	}
 }
 

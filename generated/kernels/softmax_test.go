@@ -189,7 +189,7 @@ func TestAttendFormats(t *testing.T) {
 // TestAttendUnseen: of positions that no row sees, as those behind one that was gone back to, nothing reaches a result,
 // even if keys and values there are no numbers, and from a row's own position on nothing reaches those before it.
 func TestAttendUnseen(t *testing.T) {
-	const tokens, seen, heads, kvHeads, dim = 600, 470, 6, 2, 48
+	const tokens, seen, heads, kvHeads, dim = 600, 470, 3, 1, 48
 	for name, format := range map[string]kernel.Format{"f32": kernel.F32, "bf16": kernel.BF16, "q8": kernel.Q8, "q4": kernel.Q4} {
 		r := rand.New(rand.NewPCG(27, 1))
 		rows := func(n int) kernel.Rows {

@@ -162,7 +162,7 @@ func TestAttendWindowInvariance(t *testing.T) {
 // them, and not those behind a window.
 func TestAttendNotFinite(t *testing.T) {
 	rng := rand.New(rand.NewPCG(13, 13))
-	for _, c := range append(attendCases()[:10], windowCases()...) {
+	for _, c := range append(attendCases()[:8], windowCases()...) {
 		t.Run(c.String(), func(t *testing.T) {
 			for r := c.tokens / 4; r < c.tokens; r += 1 + rng.IntN(c.tokens/2) {
 				bad := []float64{math.NaN(), math.Inf(1), math.Inf(-1)}[rng.IntN(3)]
@@ -181,7 +181,7 @@ func TestAttendNotFinite(t *testing.T) {
 					}
 				}
 			}
-			for _, cut := range cuts {
+			for _, cut := range cuts[:2] {
 				d, _ := c.run(cut)
 				same(t, cut.String()+": dst", d.Data, dst.Data)
 				if c.Window > 0 {
