@@ -31,6 +31,7 @@ import (
 const (
 	blockKeys     = 64 // tokens of a block
 	segmentBlocks = 8
+	highLines     = 8 // that a row of high bytes fetches of the next panel
 )
 
 // scoreQ8 multiplies split queries by blocks of keys.
@@ -165,7 +166,19 @@ func weigh(e *emitter, c *codes) {
 			e.MOVQ(column, g.dst)
 			e.Load(e.Param("p").Base(), g.x)
 			e.Load(e.Param("rows"), g.rows)
+			var behind reg.GPVirtual
+			if g.short() {
+				behind = e.integer("tokens")
+				e.IMUL3Q(operand.I32(width), behind, behind)
+				e.ADDQ(g.w, behind)
+			}
 			e.times(g.rows, func() {
+				if g.short() { // memory would wait meanwhile
+					for line := range highLines {
+						e.PREFETCHT0(operand.Mem{Base: behind, Disp: g.reach() + line*cacheLine})
+					}
+					e.ADDQ(operand.I32(highLines*cacheLine), behind)
+				}
 				sums := g.highBytes(g.x)
 				for v, s := range sums {
 					e.VPADDD(operand.Mem{Base: g.dst, Disp: v * e.bytes()}, s, s)

@@ -687,48 +687,60 @@ steps27:
 	JNE          rows3
 
 done4:
-	MOVQ  R9, AX
-	MOVQ  p_base+32(FP), DX
-	MOVQ  rows+144(FP), DI
-	TESTQ DI, DI
-	JLE   done31
+	MOVQ   R9, AX
+	MOVQ   p_base+32(FP), DX
+	MOVQ   rows+144(FP), DI
+	MOVQ   tokens+120(FP), R11
+	IMUL3Q $+64, R11, R11
+	ADDQ   SI, R11
+	TESTQ  DI, DI
+	JLE    done31
 
 loop30:
-	MOVQ   SI, R13
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	MOVQ   (DX), R11
-	TESTQ  R11, R11
-	JE     quads33
+	PREFETCHT0 4096(R11)
+	PREFETCHT0 4160(R11)
+	PREFETCHT0 4224(R11)
+	PREFETCHT0 4288(R11)
+	PREFETCHT0 4352(R11)
+	PREFETCHT0 4416(R11)
+	PREFETCHT0 4480(R11)
+	PREFETCHT0 4544(R11)
+	ADDQ       $+512, R11
+	MOVQ       SI, R14
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	VXORPS     Z3, Z3, Z3
+	MOVQ       (DX), R12
+	TESTQ      R12, R12
+	JE         quads33
 
 quad32:
-	TZCNTQ       R11, R12
-	VPBROADCASTD 64(DX)(R12*8), Z4
-	SHLQ         $0x08, R12
-	VPDPBUSD     (R13)(R12*1), Z4, Z0
-	VPDPBUSD     64(R13)(R12*1), Z4, Z1
-	VPDPBUSD     128(R13)(R12*1), Z4, Z2
-	VPDPBUSD     192(R13)(R12*1), Z4, Z3
-	BLSRQ        R11, R11
+	TZCNTQ       R12, R13
+	VPBROADCASTD 64(DX)(R13*8), Z4
+	SHLQ         $0x08, R13
+	VPDPBUSD     (R14)(R13*1), Z4, Z0
+	VPDPBUSD     64(R14)(R13*1), Z4, Z1
+	VPDPBUSD     128(R14)(R13*1), Z4, Z2
+	VPDPBUSD     192(R14)(R13*1), Z4, Z3
+	BLSRQ        R12, R12
 	JNE          quad32
 
 quads33:
-	ADDQ  $+16384, R13
-	MOVQ  8(DX), R11
-	TESTQ R11, R11
+	ADDQ  $+16384, R14
+	MOVQ  8(DX), R12
+	TESTQ R12, R12
 	JE    quads35
 
 quad34:
-	TZCNTQ       R11, R12
-	VPBROADCASTD 576(DX)(R12*8), Z4
-	SHLQ         $0x08, R12
-	VPDPBUSD     (R13)(R12*1), Z4, Z0
-	VPDPBUSD     64(R13)(R12*1), Z4, Z1
-	VPDPBUSD     128(R13)(R12*1), Z4, Z2
-	VPDPBUSD     192(R13)(R12*1), Z4, Z3
-	BLSRQ        R11, R11
+	TZCNTQ       R12, R13
+	VPBROADCASTD 576(DX)(R13*8), Z4
+	SHLQ         $0x08, R13
+	VPDPBUSD     (R14)(R13*1), Z4, Z0
+	VPDPBUSD     64(R14)(R13*1), Z4, Z1
+	VPDPBUSD     128(R14)(R13*1), Z4, Z2
+	VPDPBUSD     192(R14)(R13*1), Z4, Z3
+	BLSRQ        R12, R12
 	JNE          quad34
 
 quads35:
@@ -753,8 +765,8 @@ quads35:
 	VCVTDQ2PS    Z3, Z3
 	VMULPS       Z4, Z3, Z3
 	VMOVUPS      Z3, 192(AX)
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
+	MOVQ         lds+88(FP), R12
+	LEAQ         (R8)(R12*4), R8
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	DECQ         DI
@@ -1226,42 +1238,54 @@ steps62:
 	JNE          rows38
 
 done39:
-	MOVQ  R9, AX
-	MOVQ  p_base+32(FP), DX
-	MOVQ  rows+144(FP), DI
-	TESTQ DI, DI
-	JLE   done66
+	MOVQ   R9, AX
+	MOVQ   p_base+32(FP), DX
+	MOVQ   rows+144(FP), DI
+	MOVQ   tokens+120(FP), R11
+	IMUL3Q $+32, R11, R11
+	ADDQ   SI, R11
+	TESTQ  DI, DI
+	JLE    done66
 
 loop65:
-	MOVQ   SI, R13
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	MOVQ   (DX), R11
-	TESTQ  R11, R11
-	JE     quads68
+	PREFETCHT0 4096(R11)
+	PREFETCHT0 4160(R11)
+	PREFETCHT0 4224(R11)
+	PREFETCHT0 4288(R11)
+	PREFETCHT0 4352(R11)
+	PREFETCHT0 4416(R11)
+	PREFETCHT0 4480(R11)
+	PREFETCHT0 4544(R11)
+	ADDQ       $+512, R11
+	MOVQ       SI, R14
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	MOVQ       (DX), R12
+	TESTQ      R12, R12
+	JE         quads68
 
 quad67:
-	TZCNTQ       R11, R12
-	VPBROADCASTD 64(DX)(R12*8), Z2
-	SHLQ         $0x07, R12
-	VPDPBUSD     (R13)(R12*1), Z2, Z0
-	VPDPBUSD     64(R13)(R12*1), Z2, Z1
-	BLSRQ        R11, R11
+	TZCNTQ       R12, R13
+	VPBROADCASTD 64(DX)(R13*8), Z2
+	SHLQ         $0x07, R13
+	VPDPBUSD     (R14)(R13*1), Z2, Z0
+	VPDPBUSD     64(R14)(R13*1), Z2, Z1
+	BLSRQ        R12, R12
 	JNE          quad67
 
 quads68:
-	ADDQ  $+8192, R13
-	MOVQ  8(DX), R11
-	TESTQ R11, R11
+	ADDQ  $+8192, R14
+	MOVQ  8(DX), R12
+	TESTQ R12, R12
 	JE    quads70
 
 quad69:
-	TZCNTQ       R11, R12
-	VPBROADCASTD 576(DX)(R12*8), Z2
-	SHLQ         $0x07, R12
-	VPDPBUSD     (R13)(R12*1), Z2, Z0
-	VPDPBUSD     64(R13)(R12*1), Z2, Z1
-	BLSRQ        R11, R11
+	TZCNTQ       R12, R13
+	VPBROADCASTD 576(DX)(R13*8), Z2
+	SHLQ         $0x07, R13
+	VPDPBUSD     (R14)(R13*1), Z2, Z0
+	VPDPBUSD     64(R14)(R13*1), Z2, Z1
+	BLSRQ        R12, R12
 	JNE          quad69
 
 quads70:
@@ -1276,8 +1300,8 @@ quads70:
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z2, Z1, Z1
 	VMOVUPS      Z1, 64(AX)
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
+	MOVQ         lds+88(FP), R12
+	LEAQ         (R8)(R12*4), R8
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	DECQ         DI
@@ -1641,39 +1665,51 @@ steps97:
 	JNE          rows73
 
 done74:
-	MOVQ  R9, AX
-	MOVQ  p_base+32(FP), DX
-	MOVQ  rows+144(FP), DI
-	TESTQ DI, DI
-	JLE   done101
+	MOVQ   R9, AX
+	MOVQ   p_base+32(FP), DX
+	MOVQ   rows+144(FP), DI
+	MOVQ   tokens+120(FP), R11
+	IMUL3Q $+16, R11, R11
+	ADDQ   SI, R11
+	TESTQ  DI, DI
+	JLE    done101
 
 loop100:
-	MOVQ   SI, R13
-	VXORPS Z0, Z0, Z0
-	MOVQ   (DX), R11
-	TESTQ  R11, R11
-	JE     quads103
+	PREFETCHT0 4096(R11)
+	PREFETCHT0 4160(R11)
+	PREFETCHT0 4224(R11)
+	PREFETCHT0 4288(R11)
+	PREFETCHT0 4352(R11)
+	PREFETCHT0 4416(R11)
+	PREFETCHT0 4480(R11)
+	PREFETCHT0 4544(R11)
+	ADDQ       $+512, R11
+	MOVQ       SI, R14
+	VXORPS     Z0, Z0, Z0
+	MOVQ       (DX), R12
+	TESTQ      R12, R12
+	JE         quads103
 
 quad102:
-	TZCNTQ       R11, R12
-	VPBROADCASTD 64(DX)(R12*8), Z1
-	SHLQ         $0x06, R12
-	VPDPBUSD     (R13)(R12*1), Z1, Z0
-	BLSRQ        R11, R11
+	TZCNTQ       R12, R13
+	VPBROADCASTD 64(DX)(R13*8), Z1
+	SHLQ         $0x06, R13
+	VPDPBUSD     (R14)(R13*1), Z1, Z0
+	BLSRQ        R12, R12
 	JNE          quad102
 
 quads103:
-	ADDQ  $+4096, R13
-	MOVQ  8(DX), R11
-	TESTQ R11, R11
+	ADDQ  $+4096, R14
+	MOVQ  8(DX), R12
+	TESTQ R12, R12
 	JE    quads105
 
 quad104:
-	TZCNTQ       R11, R12
-	VPBROADCASTD 576(DX)(R12*8), Z1
-	SHLQ         $0x06, R12
-	VPDPBUSD     (R13)(R12*1), Z1, Z0
-	BLSRQ        R11, R11
+	TZCNTQ       R12, R13
+	VPBROADCASTD 576(DX)(R13*8), Z1
+	SHLQ         $0x06, R13
+	VPDPBUSD     (R14)(R13*1), Z1, Z0
+	BLSRQ        R12, R12
 	JNE          quad104
 
 quads105:
@@ -1683,8 +1719,8 @@ quads105:
 	VCVTDQ2PS    Z0, Z0
 	VMULPS       Z1, Z0, Z0
 	VMOVUPS      Z0, (AX)
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
+	MOVQ         lds+88(FP), R12
+	LEAQ         (R8)(R12*4), R8
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	DECQ         DI
