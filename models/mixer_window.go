@@ -35,32 +35,17 @@ var slidingWindow = variant{
 	},
 }
 
+// plain is attention to all tokens with the same projections.
+func (m *SlidingWindow) plain() *Attention {
+	return &Attention{
+		Heads: m.Heads, KVHeads: m.KVHeads, HeadDim: m.HeadDim,
+		Bias: m.Bias, OutBias: m.OutBias, QKNorm: m.QKNorm, Rope: m.Rope, Differential: m.Differential,
+	}
+}
+
 // Width is that of a head in a model of a width.
-func (m *SlidingWindow) Width(dim int) int { return headDim(dim, m.Heads, m.HeadDim) }
+func (m *SlidingWindow) Width(dim int) int { return m.plain().Width(dim) }
 
-func (m *SlidingWindow) check(c *checker, at string) {
-	c.heads(at, m.Heads, m.HeadDim, m.Rope != nil)
-	c.divides(join(at, "kv_heads"), m.KVHeads, join(at, "heads"), m.Heads)
-	if m.Differential {
-		normed := ""
-		if m.QKNorm {
-			normed = "qk_norm"
-		}
-		c.differential(at, m.Heads, m.KVHeads, m.Rope, normed)
-	}
-}
+func (m *SlidingWindow) check(c *checker, at string) { m.plain().check(c, at) }
 
-func (m *SlidingWindow) weights(w *weigher) {
-	hd := m.Width(w.dim)
-	w.affine("q", "", m.Heads*hd, w.dim, m.Bias, "bias")
-	w.affine("k", "kv_heads", m.KVHeads*hd, w.dim, m.Bias, "bias")
-	w.affine("v", "kv_heads", m.KVHeads*hd, w.dim, m.Bias, "bias")
-	if m.QKNorm {
-		w.add("q.norm", "qk_norm", hd)
-		w.add("k.norm", "qk_norm", hd)
-	}
-	if m.Differential {
-		w.differential(hd)
-	}
-	w.affine("o", "", w.dim, m.Heads*hd, m.OutBias, "out_bias")
-}
+func (m *SlidingWindow) weights(w *weigher) { m.plain().weights(w) }

@@ -111,8 +111,8 @@ func normalizer(x []float32) float64 {
 	return most + math.Log(sum)
 }
 
-// top is the index of the largest element, the first of equals.
-func top(x []float32) int {
+// top is the index of the largest number, the first of equals.
+func top[T float32 | float64](x []T) int {
 	best := 0
 	for i, v := range x {
 		if v > x[best] {

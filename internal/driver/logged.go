@@ -134,7 +134,7 @@ func (r *questionReader) answered(n int) []int {
 		}
 		scores = append(scores, x)
 	}
-	switch best := first(scores); {
+	switch best := top(scores); {
 	case acc == 1:
 		return []int{best}
 	case acc == 0 && n == 2:

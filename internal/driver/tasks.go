@@ -145,7 +145,7 @@ func (y *tally) add(q *question, scores []float64) {
 		bytes[i] /= float64(len(c.text))
 	}
 	mark := func(scores []float64) float64 {
-		if slices.Contains(q.gold, first(scores)) {
+		if slices.Contains(q.gold, top(scores)) {
 			return 1
 		}
 		return 0
@@ -205,15 +205,4 @@ func meanStderr(xs []float64) (mean float64, stderr *float64) {
 	_, stddev := spread(xs)
 	e := stddev / math.Sqrt(n)
 	return mean, &e
-}
-
-// first is the index of the largest number, the first of equals.
-func first(xs []float64) int {
-	best := 0
-	for i, x := range xs {
-		if x > xs[best] {
-			best = i
-		}
-	}
-	return best
 }
