@@ -208,13 +208,29 @@ func (t *tile) scores(b, n, lo, hi, at int) {
 
 // weigh adds what n blocks from b on, the first at position at of the segment, give to rows [lo, hi).
 func (t *tile) weigh(b, n, lo, hi, at int) {
+	set, part, p := t.w.Set, t.part[lo*t.group*t.size:], t.p[lo*t.group*scoreStride+at:]
+	from, to := t.first(t.pos+hi-1), t.pos+lo+1 // which all of the rows see
 	for i := range n {
-		for r, m := lo, 0; r < hi; r += m {
-			var from, to int
-			m, from, to = t.together(b+i, r, hi)
-			q := r * t.group
-			t.Cache.weigh(t.w.Set, t.x, t.c, t.head, b+i, from, to, t.part[q*t.size:], t.size, t.p[q*scoreStride+at+i*blockTokens:], scoreStride, m*t.group)
+		if start := (b + i) * blockTokens; from <= start && start+blockTokens <= to {
+			t.Cache.weigh(set, t.c, t.head, b+i, 0, blockTokens, part, t.size, p[i*blockTokens:], scoreStride, (hi-lo)*t.group)
+		} else {
+			t.weighSeen(b+i, lo, hi, at+i*blockTokens)
 		}
+	}
+}
+
+// weighSeen is weigh for a block of which rows do not see the same.
+func (t *tile) weighSeen(b, lo, hi, at int) {
+	for n := 0; lo < hi; lo += n {
+		var from, to int
+		n, from, to = t.together(b, lo, hi)
+		q, rows := lo*t.group, n*t.group
+		part, p := t.part[q*t.size:], t.p[q*scoreStride+at:]
+		if t.Cache.Format == BF16 && from%2 == 1 {
+			t.Cache.weighOdd(t.w.Set, t.x, t.c, t.head, b, from, part, t.size, p, scoreStride, rows)
+			from++
+		}
+		t.Cache.weigh(t.w.Set, t.c, t.head, b, from, to, part, t.size, p, scoreStride, rows)
 	}
 }
 

@@ -254,30 +254,30 @@ func (s *CacheSpec) scores(set Set, c *Cache, head, b int, dst []float32, ldd in
 }
 
 // weigh adds rows of p, ldp apart, times tokens [from, to) of a V block of floats to dst, rows ldd apart. Values of other
-// tokens take no part. tmp is [valueCols].
-func (s *CacheSpec) weigh(set Set, tmp []float32, c *Cache, head, b, from, to int, dst []float32, ldd int, p []float32, ldp, rows int) {
+// tokens take no part. In BF16 from is even.
+func (s *CacheSpec) weigh(set Set, c *Cache, head, b, from, to int, dst []float32, ldd int, p []float32, ldp, rows int) {
 	v, cols := s.values(c, head, b), valueCols(s.Dim)
 	for col, width := 0, 0; col < cols; col += width {
 		width = panelWidth(cols - col)
-		at, end := col*blockTokens, (col+width)*blockTokens
+		at, end := col*blockTokens+from*width, (col+width)*blockTokens
 		if s.Format == BF16 {
-			weighBF16(set, tmp[:width], dst[col:], ldd, p, ldp, halvesOf(v)[at:end], width, from, to, rows)
+			set.GemmBF16(dst[col:], ldd, p[from:], ldp, halvesOf(v)[at:end], width, to-from, rows, true)
 		} else {
-			set.GemmF32(dst[col:], ldd, p[from:], ldp, floatsOf(v)[at+from*width:end], width, to-from, rows, true)
+			set.GemmF32(dst[col:], ldd, p[from:], ldp, floatsOf(v)[at:end], width, to-from, rows, true)
 		}
 	}
 }
 
-// weighBF16 is weigh with a panel. If the first token is the second one of a pair its values are widened to tmp.
-func weighBF16(set Set, tmp, dst []float32, ldd int, p []float32, ldp int, panel []uint16, width, from, to, rows int) {
-	if from%2 == 1 {
-		for i := range tmp {
-			tmp[i] = BF16ToFloat32(panel[pair(from, i, width)])
+// weighOdd is weigh with one token in BF16, the second one of a pair, whose values it widens to tmp, [valueCols].
+func (s *CacheSpec) weighOdd(set Set, tmp []float32, c *Cache, head, b, token int, dst []float32, ldd int, p []float32, ldp, rows int) {
+	v, cols := halvesOf(s.values(c, head, b)), valueCols(s.Dim)
+	for col, width := 0, 0; col < cols; col += width {
+		width = panelWidth(cols - col)
+		for i := range width {
+			tmp[i] = BF16ToFloat32(v[col*blockTokens+pair(token, i, width)])
 		}
-		set.GemmF32(dst, ldd, p[from:], ldp, tmp, width, 1, rows, true)
-		from++
+		set.GemmF32(dst[col:], ldd, p[token:], ldp, tmp, width, 1, rows, true)
 	}
-	set.GemmBF16(dst, ldd, p[from:], ldp, panel[from*width:], width, to-from, rows, true)
 }
 
 // finite reports whether all values of tokens [from, to) of a V block of floats are finite; in BF16 those of another token, in
