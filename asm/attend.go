@@ -65,7 +65,7 @@ func score(e *emitter, c *codes) {
 				factors := make([]operand.Op, len(sums[0]))
 				for v := range factors {
 					factors[v] = operand.Mem{Base: scales, Disp: 4*col + v*e.bytes()}
-					if e.masked() { // there are registers
+					if g.short() { // codes were no faster with it
 						x := e.vec()
 						e.VMOVUPS(factors[v], x)
 						factors[v] = x
