@@ -5,7 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/yococ/yococ/asm"
 	"github.com/yococ/yococ/codegen"
@@ -69,7 +72,7 @@ func Compile(spec *models.Spec, f Formats, dump string, skip ...string) (*Packag
 // target is what a spec is compiled for.
 func target(spec *models.Spec, f Formats, skip []string) (passes.Target, error) {
 	target := passes.Target{
-		Package: spec.Name, Source: filepath.Base(spec.File()), Context: spec.Context, Self: spec.Self.Len(), Cross: spec.Cross.Len(),
+		Package: spec.Name, Source: sourceName(spec.File()), Context: spec.Context, Self: spec.Self.Len(), Cross: spec.Cross.Len(),
 		Weights: f.Weights, Activations: f.Activations, Checkpoint: f.Checkpoint, KV: f.KV, Skip: skip,
 	}
 	for _, m := range spec.MatrixFormats() {
@@ -80,6 +83,16 @@ func target(spec *models.Spec, f Formats, skip []string) (passes.Target, error) 
 		target.Precision = append(target.Precision, passes.Precision{Role: string(m.Role), From: m.From, To: m.To, Elem: elem})
 	}
 	return target, nil
+}
+
+// sourceName is the base name of a spec as comments of the package have it: quoted where Go's comments could not hold it as it is,
+// on one line.
+func sourceName(file string) string {
+	name := filepath.Base(file)
+	if !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(name)
+	}
+	return name
 }
 
 // files are the Go files of a plan and the assembly of every level.

@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
-	"path/filepath"
 	"strings"
 
 	"github.com/yococ/yococ/ir"
@@ -18,7 +17,6 @@ import (
 // A page is what Page shows of a model. The template has the words.
 type page struct {
 	Plan    *plan.Plan
-	Spec    string // base name of its file
 	Memory  *Memory
 	Totals  []pageTotal
 	Prefill []PrefillRows
@@ -59,6 +57,7 @@ type pageState struct {
 	Bytes  int64
 	Grows  bool
 	Cells  []pageCell // of a cache: what a kv head's segment, or slot of a ring, consists of
+	Scales bool       // some of them are scales
 	Repeat string     // how often
 }
 
@@ -83,7 +82,7 @@ var pageText string
 func (m *Model) Page(mem *Memory, contexts, batch []int) ([]byte, error) {
 	rows := m.PrefillRows()
 	p := &page{
-		Plan: m.Package.Plan, Spec: filepath.Base(m.Spec.File()), Memory: mem, Totals: pageTotals(mem, contexts, batch),
+		Plan: m.Package.Plan, Memory: mem, Totals: pageTotals(mem, contexts, batch),
 		Prefill: rows, Share: fmt.Sprintf("%.1f", 100*EveryRowShare(rows)), States: pageStates(m.Package.Plan),
 		Arena: newPageArena(m.Package.Plan), Tensors: m.Package.Plan.Tensors(),
 	}
@@ -206,6 +205,7 @@ func pageStates(p *plan.Plan) (list []pageState) {
 		}
 		for _, c := range sections {
 			hue := map[string]int{"keys": 210, "scales": 40, "values": 130}[c.Name]
+			s.Scales = s.Scales || c.Name == "scales"
 			s.Cells = append(s.Cells, pageCell{c, hue, fmt.Sprintf("%.3f", 100*float64(c.Bytes)/float64(segment))})
 		}
 		s.Bytes, s.Grows = int64(layers*cache.Bytes()), cache.Window == 0
