@@ -31,16 +31,7 @@ func gemmQ4(e *emitter) {
 		unpacked.most, unpacked.block = packed.most, packed.block
 		unpacked.size, unpacked.unpack = wordsBytes, g.unpackWords
 	}
-	many, done := e.label("many"), e.label("done")
-	e.CMPQ(e.arg("rows"), operand.Imm(uint64(few)))
-	e.JG(operand.LabelRef(many))
-	g.quantFormat = packed
-	g.segments()
-	e.JMP(operand.LabelRef(done))
-	e.Label(many)
-	g.quantFormat = unpacked
-	g.segments()
-	e.Label(done)
+	g.either(few, packed, unpacked)
 }
 
 // unpackBlocks writes body for each block of a segment, from w to the scratch, and points w to that.

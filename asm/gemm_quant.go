@@ -14,7 +14,7 @@ import (
 // Loop nest:
 //
 //	for segments of blocks:                    16 KB of weights, which stay in the first cache
-//	    [q4, many rows: the segment is unpacked]
+//	    [many rows, where it pays: the segment is unpacked]
 //	    for rows, a tile of them at a time:
 //	        for blocks:
 //	            for inputs, four at a time:    the bytes of four inputs of a row fill a register
@@ -81,11 +81,31 @@ type gemmQuant struct {
 
 func gemmQ8(e *emitter) {
 	g := newGemmQuant(e)
-	g.quantFormat = quantFormat{stored: q8Bytes, size: q8Bytes, lines: 2, sumsEach: 1, most: 8, block: g.blockWords}
+	stored := quantFormat{stored: q8Bytes, size: q8Bytes, lines: 2, sumsEach: 1, most: 8, block: g.blockWords}
 	if e.masked() {
-		g.most, g.keep, g.block = 6, true, g.blockVNNI
+		stored.most, stored.keep, stored.block = 6, true, g.blockVNNI
+		g.quantFormat = stored
+		g.segments()
+		return
 	}
+	unpacked := stored
+	unpacked.size, unpacked.unpack = signsBytes, g.unpackSigns
+	unpacked.most, unpacked.block = signsRows, g.blockSigns
+	g.either(fewSigns, stored, unpacked)
+}
+
+// either writes the product in one format for up to few rows, in another one for more.
+func (g *gemmQuant) either(few int, stored, unpacked quantFormat) {
+	many, done := g.label("many"), g.label("done")
+	g.CMPQ(g.arg("rows"), operand.Imm(uint64(few)))
+	g.JG(operand.LabelRef(many))
+	g.quantFormat = stored
 	g.segments()
+	g.JMP(operand.LabelRef(done))
+	g.Label(many)
+	g.quantFormat = unpacked
+	g.segments()
+	g.Label(done)
 }
 
 // newGemmQuant loads the arguments, and clears dst if it is to be written and there is no block that would.

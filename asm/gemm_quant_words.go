@@ -6,10 +6,14 @@ import (
 )
 
 // The tile of quantized products without VNNI: VPMADDUBSW multiplies |w| by x with w's sign and adds neighbours to
-// 16 bits, 2*127*127 < 2^15; VPMADDWD by ones adds neighbours to 32 bits.
+// 16 bits, 2*127*128 < 2^15; VPMADDWD by ones adds neighbours to 32 bits.
 //
 // A tile is R rows and one, two or four vectors of columns; a block, which stays in the first cache,
 // is passed over until all 32 columns are done. Registers: R*V accumulators, two of w, x, a product.
+//
+// VPSIGNB gives x the sign of w, in one of the two units that most processors multiply in. For many rows the signs are unpacked
+// to masks, and x gets them by VPXOR, which any unit does. That makes -x-1 of x where w is negative, so that a block lacks the
+// sum of those |w|, a number for each column, which its accumulators start from.
 
 // blockWords writes one block of a tile of bytes.
 func (g *gemmQuant) blockWords(x []reg.GPVirtual, rows int) {
@@ -32,10 +36,21 @@ func (g *gemmQuant) blockWords(x []reg.GPVirtual, rows int) {
 		g.zero(acc[r]...)
 	}
 	g.words8(acc, x, strip)
+	g.addWords(acc, strip, q8Scales)
+	if columns := vectors * g.level.Lanes; columns < halfCols {
+		g.ADDQ(operand.I32(2*columns), strip)
+		g.CMPQ(strip, operand.Imm(2*halfCols))
+		g.JLT(operand.LabelRef(loop))
+	}
+	g.move(x, quantBlock)
+	g.rest()
+}
 
-	scales := make([]reg.VecVirtual, vectors)
+// addWords adds a block's integers in columns from strip on to dst; scales are at a byte of the block.
+func (g *gemmQuant) addWords(acc [][]reg.VecVirtual, strip reg.GPVirtual, at int) {
+	scales := make([]reg.VecVirtual, len(acc[0]))
 	for v := range scales {
-		scales[v] = g.scales(operand.Mem{Base: g.w, Index: strip, Scale: 1, Disp: q8Scales + v*g.bytes()/2})
+		scales[v] = g.scales(operand.Mem{Base: g.w, Index: strip, Scale: 1, Disp: at + v*g.bytes()/2})
 	}
 	dst := g.GP64()
 	g.LEAQ(operand.Mem{Base: g.dst, Index: strip, Scale: 2}, dst)
@@ -50,13 +65,6 @@ func (g *gemmQuant) blockWords(x []reg.GPVirtual, rows int) {
 			g.ADDQ(g.ldd, dst)
 		}
 	}
-	if columns := vectors * g.level.Lanes; columns < halfCols {
-		g.ADDQ(operand.I32(2*columns), strip)
-		g.CMPQ(strip, operand.Imm(2*halfCols))
-		g.JLT(operand.LabelRef(loop))
-	}
-	g.move(x, quantBlock)
-	g.rest()
 }
 
 // steps writes body for some inputs, unroll groups of four at a time, whose weights in columns from strip on are at w;

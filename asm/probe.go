@@ -95,12 +95,13 @@ func EmitProbes(pkg string, level plan.Level) (File, error) {
 
 		begin("signPeak", "func(rounds int)", "does rounds of independent sums of products of signed bytes.", level)
 		acc, one = e.vecs(ProbeDots), e.vec()
+		mask := e.vec()
 		e.zero(acc...)
-		e.zero(one)
+		e.zero(one, mask)
 		e.times(e.integer("rounds"), func() {
 			for _, v := range acc {
 				p := e.vec()
-				e.VPSIGNB(one, one, p)
+				e.VPXOR(one, mask, p)
 				e.VPMADDUBSW(p, one, p)
 				e.VPMADDWD(one, p, p)
 				e.VPADDD(p, v, v)

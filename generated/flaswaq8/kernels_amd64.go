@@ -33,8 +33,8 @@ func (avx2Kernels) GemmF32(dst []float32, ldd int, x []float32, ldx int, w []flo
 }
 
 // GemmQ8 multiplies rows of quantized x by half a panel of 8-bit blocks.
-func (avx2Kernels) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, next []float32, ldn int) {
-	gemmQ8_avx2(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, next, ldn)
+func (avx2Kernels) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, next []float32, ldn int, tmp []byte) {
+	gemmQ8_avx2(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, next, ldn, tmp)
 }
 
 // GemvQ8 multiplies one row of quantized x by halves of panels of 8-bit blocks.
@@ -113,8 +113,8 @@ func (avx512Kernels) GemmF32(dst []float32, ldd int, x []float32, ldx int, w []f
 }
 
 // GemmQ8 multiplies rows of quantized x by half a panel of 8-bit blocks.
-func (avx512Kernels) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, next []float32, ldn int) {
-	gemmQ8_avx512(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, next, ldn)
+func (avx512Kernels) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, next []float32, ldn int, tmp []byte) {
+	gemmQ8_avx512(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, next, ldn, tmp)
 }
 
 // GemvQ8 multiplies one row of quantized x by halves of panels of 8-bit blocks.

@@ -81,7 +81,7 @@ func BenchmarkGemmQuant(b *testing.B) {
 						}
 						b.Run(fmt.Sprintf("%s/%s/k=%d/step=%d/rows=%d", f.name, set.Level(), k, step, rows), func(b *testing.B) {
 							x, sums, dst := quantOperands(rows, k, f.sums)
-							gemm := f.gemm(set, make([]byte, kernel.Q4Scratch))
+							gemm := f.gemm(set, make([]byte, kernel.QuantScratch))
 							half := f.packed(kernel.PanelCols, k) / 2
 							w := huge(b, 2*half)
 							probe, dots := probes[set.Level()].dots[0], asm.ProbeDots
@@ -127,7 +127,7 @@ func BenchmarkGemmStream(b *testing.B) {
 			for _, rows := range []int{1, 2, 3, 4, 6, 8, 12, 16, 24, 32} {
 				b.Run(fmt.Sprintf("%s/%s/rows=%d", f.name, set.Level(), rows), func(b *testing.B) {
 					x, sums, dst := quantOperands(rows, k, f.sums)
-					gemm := f.gemm(set, make([]byte, kernel.Q4Scratch))
+					gemm := f.gemm(set, make([]byte, kernel.QuantScratch))
 					at := 0
 					const part = 64
 					next := func() []byte {

@@ -37,7 +37,11 @@ var formats = []quantFormat{
 		func(_ *rand.Rand, dst []byte, k, n, b int, q []int8, scale uint16, _ bool) {
 			kernel.PutQ8(dst, k, n, b, q, scale)
 		},
-		func(s kernel.Set, _ []byte) gemmOf { return s.GemmQ8 },
+		func(s kernel.Set, tmp []byte) gemmOf {
+			return func(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, next []float32, ldn int) {
+				s.GemmQ8(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, next, ldn, tmp)
+			}
+		},
 		func(s kernel.Set, dst []float32, x []int8, sums []int32, w []byte, blocks int, _ []byte) {
 			s.GemvQ8(dst, x, sums, w, blocks)
 		},
@@ -157,7 +161,7 @@ func (g gemmQuant) testRow(t testing.TB, set kernel.Set, r *rand.Rand, halves in
 			f.gemm(reference, nil)(each[h*halfCols:], halfCols, x, 0, sums, 0, w[h*len(w)/halves:], g.blocks, 1, false, nil, 0)
 		}
 		kerneltest.Same(t, fmt.Sprintf("reference of %s %+v, %d halves", f.name, g, halves), dst.want, each)
-		xs, ss, ws, tmp := guarded(t, x), guarded(t, sums), guarded(t, w), guarded(t, make([]byte, kernel.Q4Scratch))
+		xs, ss, ws, tmp := guarded(t, x), guarded(t, sums), guarded(t, w), guarded(t, make([]byte, kernel.QuantScratch))
 		for i, out := range [][]float32{dst.start, dst.end} {
 			f.gemv(set, out, xs[i], ss[i], ws[i], g.blocks, tmp[i])
 		}
@@ -177,7 +181,7 @@ func (g gemmQuant) test(t testing.TB, set kernel.Set, r *rand.Rand) {
 		fills[r.IntN(2)].fill(r, before)
 		dst.set(before)
 		f.gemm(reference, nil)(dst.want, ldd, x, ldx, sums, lds, w, g.blocks, g.rows, g.acc, nil, 0)
-		xs, ss, ws, tmp := guarded(t, x), guarded(t, sums), guarded(t, w), guarded(t, make([]byte, kernel.Q4Scratch))
+		xs, ss, ws, tmp := guarded(t, x), guarded(t, sums), guarded(t, w), guarded(t, make([]byte, kernel.QuantScratch))
 		for i, out := range [][]float32{dst.start, dst.end} {
 			f.gemm(set, tmp[i])(out, ldd, xs[i], ldx, ss[i], lds, ws[i], g.blocks, g.rows, g.acc, [][]float32{nil, out}[i], ldd)
 		}

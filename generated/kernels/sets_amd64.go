@@ -37,8 +37,8 @@ func (AVX2) RoundRow(dst []uint16, x []float32) {
 }
 
 // GemmQ8 multiplies rows of quantized x by half a panel of 8-bit blocks.
-func (AVX2) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, next []float32, ldn int) {
-	gemmQ8_avx2(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, next, ldn)
+func (AVX2) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, next []float32, ldn int, tmp []byte) {
+	gemmQ8_avx2(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, next, ldn, tmp)
 }
 
 // GemmQ4 multiplies rows of quantized x by half a panel of 4-bit blocks.
@@ -238,8 +238,8 @@ func (AVX512) RoundRow(dst []uint16, x []float32) {
 }
 
 // GemmQ8 multiplies rows of quantized x by half a panel of 8-bit blocks.
-func (AVX512) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, next []float32, ldn int) {
-	gemmQ8_avx512(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, next, ldn)
+func (AVX512) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, next []float32, ldn int, tmp []byte) {
+	gemmQ8_avx512(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, next, ldn, tmp)
 }
 
 // GemmQ4 multiplies rows of quantized x by half a panel of 4-bit blocks.

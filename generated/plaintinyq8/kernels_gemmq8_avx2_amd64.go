@@ -7,4 +7,4 @@ package plaintinyq8
 // gemmQ8_avx2 multiplies rows of quantized x by half a panel of 8-bit blocks; kernel.Portable.GemmQ8 is the reference.
 //
 //go:noescape
-func gemmQ8_avx2(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, next []float32, ldn int)
+func gemmQ8_avx2(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, next []float32, ldn int, tmp []byte)

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func gemmQ8_avx512(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, next []float32, ldn int)
+// func gemmQ8_avx512(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, next []float32, ldn int, tmp []byte)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VNNI, MMX+
-TEXT ·gemmQ8_avx512(SB), NOSPLIT, $88-176
+TEXT ·gemmQ8_avx512(SB), NOSPLIT, $88-200
 	MOVQ    dst_base+0(FP), DX
 	MOVQ    rows+128(FP), AX
 	MOVQ    ldd+24(FP), CX

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func gemmQ8_avx2(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, next []float32, ldn int)
+// func gemmQ8_avx2(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks int, rows int, acc bool, next []float32, ldn int, tmp []byte)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·gemmQ8_avx2(SB), NOSPLIT, $80-176
+TEXT ·gemmQ8_avx2(SB), NOSPLIT, $152-200
 	MOVQ    dst_base+0(FP), DX
 	MOVQ    rows+128(FP), AX
 	MOVQ    ldd+24(FP), CX
@@ -39,70 +39,72 @@ keep1:
 	MOVQ  w_base+96(FP), DI
 	MOVQ  ldx+56(FP), R8
 	MOVQ  lds+88(FP), R9
+	CMPQ  rows+128(FP), $0x10
+	JG    many4
 	MOVQ  rows+128(FP), AX
 	MOVQ  $+8, R10
 	XORQ  R11, R11
 	TESTQ R10, R10
-	JE    none4
+	JE    none6
 	LEAQ  -1(AX)(R10*1), AX
 	XORL  DX, DX
 	DIVQ  R10
 	MOVQ  AX, R11
 
-none4:
+none6:
 	MOVQ  $+64, AX
 	XORQ  R10, R10
 	TESTQ R11, R11
-	JE    none5
+	JE    none7
 	LEAQ  -1(AX)(R11*1), AX
 	XORL  DX, DX
 	DIVQ  R11
 	MOVQ  AX, R10
 
-none5:
+none7:
 	MOVQ  blocks+120(FP), R11
 	MOVQ  R11, 8(SP)
 	CMPQ  rows+128(FP), $0x08
-	JLE   single6
+	JLE   single8
 	MOVQ  $+4, R12
 	XORQ  R13, R13
 	TESTQ R12, R12
-	JE    none7
+	JE    none9
 	LEAQ  -1(R11)(R12*1), AX
 	XORL  DX, DX
 	DIVQ  R12
 	MOVQ  AX, R13
 
-none7:
+none9:
 	XORQ  AX, AX
 	TESTQ R13, R13
-	JE    none8
+	JE    none10
 	LEAQ  -1(R11)(R13*1), AX
 	XORL  DX, DX
 	DIVQ  R13
 
-none8:
+none10:
 	MOVQ AX, 8(SP)
 
-single6:
+single8:
 	MOVQ R11, 48(SP)
 
-segment9:
+segment11:
 	TESTQ R11, R11
-	JLE   done12
+	JLE   done14
 	CMPQ  R11, 8(SP)
-	JLE   whole10
+	JLE   whole12
 	MOVQ  8(SP), R11
 
-whole10:
+whole12:
 	MOVQ   R11, 16(SP)
 	SUBQ   R11, 48(SP)
 	MOVQ   $+8192, AX
 	CMPQ   rows+128(FP), $0x08
-	JLE    asked11
+	JLE    asked13
 	IMUL3Q $+4160, R11, AX
 
-asked11:
+asked13:
 	ADDQ DI, AX
 	MOVQ BX, 56(SP)
 	MOVQ SI, 64(SP)
@@ -110,35 +112,35 @@ asked11:
 	MOVQ dst_base+0(FP), DX
 	XORL R11, R11
 	CMPQ 48(SP), $0x00
-	JNE  none13
+	JNE  none15
 	MOVQ next_len+152(FP), R12
 	CMPQ R12, $0x00
-	JE   none13
+	JE   none15
 	MOVQ next_base+144(FP), R11
 
-none13:
+none15:
 	MOVQ R11, 40(SP)
 	MOVQ rows+128(FP), R11
 	MOVQ R11, 24(SP)
 
-tiles14:
+tiles16:
 	MOVQ  24(SP), R11
 	TESTQ R11, R11
-	JLE   done17
+	JLE   done19
 	CMPQ  R11, $0x08
-	JLE   one15
+	JLE   one17
 	CMPQ  R11, $0x10
-	JLE   two16
+	JLE   two18
 	MOVQ  $+8, R11
-	JMP   one15
+	JMP   one17
 
-two16:
+two18:
 	INCQ R11
 	SHRQ $0x01, R11
 
-one15:
+one17:
 	CMPQ R11, $+8
-	JNE  rows18
+	JNE  rows20
 
 	// Tile of 8 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -148,26 +150,26 @@ one15:
 	MOVQ   16(SP), R13
 	MOVQ   R13, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added19
+	JE     added21
 	MOVQ   $+8, R13
 	MOVQ   DX, R14
 	VXORPS Y0, Y0, Y0
 	TESTQ  R13, R13
-	JLE    done21
+	JLE    done23
 
-loop20:
+loop22:
 	VMOVUPS Y0, (R14)
 	VMOVUPS Y0, 32(R14)
 	VMOVUPS Y0, 64(R14)
 	VMOVUPS Y0, 96(R14)
 	ADDQ    CX, R14
 	DECQ    R13
-	JNE     loop20
+	JNE     loop22
 
-done21:
-added19:
+done23:
+added21:
 	CMPQ       40(SP), $0x00
-	JE         asked22
+	JE         asked24
 	MOVQ       ldn+168(FP), R14
 	MOVQ       40(SP), R13
 	PREFETCHT0 (R13)
@@ -196,11 +198,11 @@ added19:
 	LEAQ       (R13)(R14*4), R13
 	MOVQ       R13, 40(SP)
 
-asked22:
-block23:
+asked24:
+block25:
 	XORQ R13, R13
 
-strip24:
+strip26:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -214,7 +216,7 @@ strip24:
 	LEAQ    (DI)(R13*2), R14
 	MOVQ    $+16, R15
 
-steps25:
+steps27:
 	VPXOR        (R14), Y8, Y10
 	VPABSB       Y10, Y11
 	VPBROADCASTD (BX), Y12
@@ -306,7 +308,7 @@ steps25:
 	ADDQ         $+8, R12
 	ADDQ         $+256, R14
 	DECQ         R15
-	JNE          steps25
+	JNE          steps27
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	ADDQ         $-128, R12
@@ -346,7 +348,7 @@ steps25:
 	VMOVUPS      Y7, (R14)
 	ADDQ         $+16, R13
 	CMPQ         R13, $0x40
-	JLT          strip24
+	JLT          strip26
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	ADDQ         $+128, R12
@@ -355,7 +357,7 @@ steps25:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         32(SP)
-	JNE          block23
+	JNE          block25
 	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -387,11 +389,11 @@ steps25:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x08, 24(SP)
-	JMP          tiles14
+	JMP          tiles16
 
-rows18:
+rows20:
 	CMPQ R11, $+7
-	JNE  rows26
+	JNE  rows28
 
 	// Tile of 7 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -401,26 +403,26 @@ rows18:
 	MOVQ   16(SP), R13
 	MOVQ   R13, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added27
+	JE     added29
 	MOVQ   $+7, R13
 	MOVQ   DX, R14
 	VXORPS Y0, Y0, Y0
 	TESTQ  R13, R13
-	JLE    done29
+	JLE    done31
 
-loop28:
+loop30:
 	VMOVUPS Y0, (R14)
 	VMOVUPS Y0, 32(R14)
 	VMOVUPS Y0, 64(R14)
 	VMOVUPS Y0, 96(R14)
 	ADDQ    CX, R14
 	DECQ    R13
-	JNE     loop28
+	JNE     loop30
 
-done29:
-added27:
+done31:
+added29:
 	CMPQ       40(SP), $0x00
-	JE         asked30
+	JE         asked32
 	MOVQ       ldn+168(FP), R14
 	MOVQ       40(SP), R13
 	PREFETCHT0 (R13)
@@ -446,11 +448,11 @@ added27:
 	LEAQ       (R13)(R14*4), R13
 	MOVQ       R13, 40(SP)
 
-asked30:
-block31:
+asked32:
+block33:
 	XORQ R13, R13
 
-strip32:
+strip34:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -463,7 +465,7 @@ strip32:
 	LEAQ    (DI)(R13*2), R14
 	MOVQ    $+16, R15
 
-steps33:
+steps35:
 	VPXOR        (R14), Y7, Y9
 	VPABSB       Y9, Y10
 	VPBROADCASTD (BX), Y11
@@ -545,7 +547,7 @@ steps33:
 	ADDQ         $+8, R12
 	ADDQ         $+256, R14
 	DECQ         R15
-	JNE          steps33
+	JNE          steps35
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	ADDQ         $-128, R12
@@ -581,7 +583,7 @@ steps33:
 	VMOVUPS      Y6, (R14)
 	ADDQ         $+16, R13
 	CMPQ         R13, $0x40
-	JLT          strip32
+	JLT          strip34
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	ADDQ         $+128, R12
@@ -590,7 +592,7 @@ steps33:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         32(SP)
-	JNE          block31
+	JNE          block33
 	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -619,11 +621,11 @@ steps33:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x07, 24(SP)
-	JMP          tiles14
+	JMP          tiles16
 
-rows26:
+rows28:
 	CMPQ R11, $+6
-	JNE  rows34
+	JNE  rows36
 
 	// Tile of 6 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -631,26 +633,26 @@ rows26:
 	MOVQ   16(SP), R12
 	MOVQ   R12, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added35
+	JE     added37
 	MOVQ   $+6, R12
 	MOVQ   DX, R13
 	VXORPS Y0, Y0, Y0
 	TESTQ  R12, R12
-	JLE    done37
+	JLE    done39
 
-loop36:
+loop38:
 	VMOVUPS Y0, (R13)
 	VMOVUPS Y0, 32(R13)
 	VMOVUPS Y0, 64(R13)
 	VMOVUPS Y0, 96(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop36
+	JNE     loop38
 
-done37:
-added35:
+done39:
+added37:
 	CMPQ       40(SP), $0x00
-	JE         asked38
+	JE         asked40
 	MOVQ       ldn+168(FP), R13
 	MOVQ       40(SP), R12
 	PREFETCHT0 (R12)
@@ -673,11 +675,11 @@ added35:
 	LEAQ       (R12)(R13*4), R12
 	MOVQ       R12, 40(SP)
 
-asked38:
-block39:
+asked40:
+block41:
 	XORQ R12, R12
 
-strip40:
+strip42:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -689,7 +691,7 @@ strip40:
 	LEAQ    (DI)(R12*2), R13
 	MOVQ    $+16, R14
 
-steps41:
+steps43:
 	VPXOR        (R13), Y6, Y8
 	VPABSB       Y8, Y9
 	VPBROADCASTD (BX), Y10
@@ -760,7 +762,7 @@ steps41:
 	ADDQ         $+8, R11
 	ADDQ         $+256, R13
 	DECQ         R14
-	JNE          steps41
+	JNE          steps43
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	VPMOVZXWD    4096(DI)(R12*1), Y6
@@ -791,7 +793,7 @@ steps41:
 	VMOVUPS      Y5, (R13)
 	ADDQ         $+16, R12
 	CMPQ         R12, $0x40
-	JLT          strip40
+	JLT          strip42
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -799,7 +801,7 @@ steps41:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         32(SP)
-	JNE          block39
+	JNE          block41
 	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -825,11 +827,11 @@ steps41:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x06, 24(SP)
-	JMP          tiles14
+	JMP          tiles16
 
-rows34:
+rows36:
 	CMPQ R11, $+5
-	JNE  rows42
+	JNE  rows44
 
 	// Tile of 5 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -837,26 +839,26 @@ rows34:
 	MOVQ   16(SP), R12
 	MOVQ   R12, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added43
+	JE     added45
 	MOVQ   $+5, R12
 	MOVQ   DX, R13
 	VXORPS Y0, Y0, Y0
 	TESTQ  R12, R12
-	JLE    done45
+	JLE    done47
 
-loop44:
+loop46:
 	VMOVUPS Y0, (R13)
 	VMOVUPS Y0, 32(R13)
 	VMOVUPS Y0, 64(R13)
 	VMOVUPS Y0, 96(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop44
+	JNE     loop46
 
-done45:
-added43:
+done47:
+added45:
 	CMPQ       40(SP), $0x00
-	JE         asked46
+	JE         asked48
 	MOVQ       ldn+168(FP), R13
 	MOVQ       40(SP), R12
 	PREFETCHT0 (R12)
@@ -876,11 +878,11 @@ added43:
 	LEAQ       (R12)(R13*4), R12
 	MOVQ       R12, 40(SP)
 
-asked46:
-block47:
+asked48:
+block49:
 	XORQ R12, R12
 
-strip48:
+strip50:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -896,7 +898,7 @@ strip48:
 	LEAQ    (DI)(R12*2), R13
 	MOVQ    $+16, R14
 
-steps49:
+steps51:
 	VPXOR        (R13), Y10, Y12
 	VPABSB       Y12, Y13
 	VPBROADCASTD (BX), Y14
@@ -1013,7 +1015,7 @@ steps49:
 	ADDQ         $+8, R11
 	ADDQ         $+256, R13
 	DECQ         R14
-	JNE          steps49
+	JNE          steps51
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	VPMOVZXWD    4096(DI)(R12*1), Y10
@@ -1057,7 +1059,7 @@ steps49:
 	VMOVUPS      Y9, 32(R13)
 	ADDQ         $+32, R12
 	CMPQ         R12, $0x40
-	JLT          strip48
+	JLT          strip50
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -1065,7 +1067,7 @@ steps49:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         32(SP)
-	JNE          block47
+	JNE          block49
 	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -1088,11 +1090,11 @@ steps49:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x05, 24(SP)
-	JMP          tiles14
+	JMP          tiles16
 
-rows42:
+rows44:
 	CMPQ R11, $+4
-	JNE  rows50
+	JNE  rows52
 
 	// Tile of 4 rows.
 	LEAQ   (BX)(R8*2), R11
@@ -1100,26 +1102,26 @@ rows42:
 	MOVQ   16(SP), R12
 	MOVQ   R12, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added51
+	JE     added53
 	MOVQ   $+4, R12
 	MOVQ   DX, R13
 	VXORPS Y0, Y0, Y0
 	TESTQ  R12, R12
-	JLE    done53
+	JLE    done55
 
-loop52:
+loop54:
 	VMOVUPS Y0, (R13)
 	VMOVUPS Y0, 32(R13)
 	VMOVUPS Y0, 64(R13)
 	VMOVUPS Y0, 96(R13)
 	ADDQ    CX, R13
 	DECQ    R12
-	JNE     loop52
+	JNE     loop54
 
-done53:
-added51:
+done55:
+added53:
 	CMPQ       40(SP), $0x00
-	JE         asked54
+	JE         asked56
 	MOVQ       ldn+168(FP), R13
 	MOVQ       40(SP), R12
 	PREFETCHT0 (R12)
@@ -1136,11 +1138,11 @@ added51:
 	LEAQ       (R12)(R13*4), R12
 	MOVQ       R12, 40(SP)
 
-asked54:
-block55:
+asked56:
+block57:
 	XORQ R12, R12
 
-strip56:
+strip58:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -1154,7 +1156,7 @@ strip56:
 	LEAQ    (DI)(R12*2), R13
 	MOVQ    $+16, R14
 
-steps57:
+steps59:
 	VPXOR        (R13), Y8, Y10
 	VPABSB       Y10, Y11
 	VPBROADCASTD (BX), Y12
@@ -1251,7 +1253,7 @@ steps57:
 	ADDQ         $+8, R11
 	ADDQ         $+256, R13
 	DECQ         R14
-	JNE          steps57
+	JNE          steps59
 	ADDQ         $-128, BX
 	ADDQ         $-128, R11
 	VPMOVZXWD    4096(DI)(R12*1), Y8
@@ -1288,7 +1290,7 @@ steps57:
 	VMOVUPS      Y7, 32(R13)
 	ADDQ         $+32, R12
 	CMPQ         R12, $0x40
-	JLT          strip56
+	JLT          strip58
 	ADDQ         $+128, BX
 	ADDQ         $+128, R11
 	PREFETCHT0   (AX)
@@ -1296,7 +1298,7 @@ steps57:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         32(SP)
-	JNE          block55
+	JNE          block57
 	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -1316,36 +1318,36 @@ steps57:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x04, 24(SP)
-	JMP          tiles14
+	JMP          tiles16
 
-rows50:
+rows52:
 	CMPQ R11, $+3
-	JNE  rows58
+	JNE  rows60
 
 	// Tile of 3 rows.
 	MOVQ   16(SP), R11
 	MOVQ   R11, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added59
+	JE     added61
 	MOVQ   $+3, R11
 	MOVQ   DX, R12
 	VXORPS Y0, Y0, Y0
 	TESTQ  R11, R11
-	JLE    done61
+	JLE    done63
 
-loop60:
+loop62:
 	VMOVUPS Y0, (R12)
 	VMOVUPS Y0, 32(R12)
 	VMOVUPS Y0, 64(R12)
 	VMOVUPS Y0, 96(R12)
 	ADDQ    CX, R12
 	DECQ    R11
-	JNE     loop60
+	JNE     loop62
 
-done61:
-added59:
+done63:
+added61:
 	CMPQ       40(SP), $0x00
-	JE         asked62
+	JE         asked64
 	MOVQ       ldn+168(FP), R12
 	MOVQ       40(SP), R11
 	PREFETCHT0 (R11)
@@ -1359,11 +1361,11 @@ added59:
 	LEAQ       (R11)(R12*4), R11
 	MOVQ       R11, 40(SP)
 
-asked62:
-block63:
+asked64:
+block65:
 	XORQ R11, R11
 
-strip64:
+strip66:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -1375,7 +1377,7 @@ strip64:
 	LEAQ    (DI)(R11*2), R12
 	MOVQ    $+16, R13
 
-steps65:
+steps67:
 	VPXOR        (R12), Y6, Y8
 	VPABSB       Y8, Y9
 	VPBROADCASTD (BX), Y10
@@ -1451,7 +1453,7 @@ steps65:
 	ADDQ         $+8, BX
 	ADDQ         $+256, R12
 	DECQ         R13
-	JNE          steps65
+	JNE          steps67
 	ADDQ         $-128, BX
 	VPMOVZXWD    4096(DI)(R11*1), Y6
 	VPSLLD       $0x10, Y6, Y6
@@ -1480,14 +1482,14 @@ steps65:
 	VMOVUPS      Y5, 32(R12)
 	ADDQ         $+32, R11
 	CMPQ         R11, $0x40
-	JLT          strip64
+	JLT          strip66
 	ADDQ         $+128, BX
 	PREFETCHT0   (AX)
 	ADDQ         R10, AX
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         32(SP)
-	JNE          block63
+	JNE          block65
 	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -1504,36 +1506,36 @@ steps65:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x03, 24(SP)
-	JMP          tiles14
+	JMP          tiles16
 
-rows58:
+rows60:
 	CMPQ R11, $+2
-	JNE  rows66
+	JNE  rows68
 
 	// Tile of 2 rows.
 	MOVQ   16(SP), R11
 	MOVQ   R11, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added67
+	JE     added69
 	MOVQ   $+2, R11
 	MOVQ   DX, R12
 	VXORPS Y0, Y0, Y0
 	TESTQ  R11, R11
-	JLE    done69
+	JLE    done71
 
-loop68:
+loop70:
 	VMOVUPS Y0, (R12)
 	VMOVUPS Y0, 32(R12)
 	VMOVUPS Y0, 64(R12)
 	VMOVUPS Y0, 96(R12)
 	ADDQ    CX, R12
 	DECQ    R11
-	JNE     loop68
+	JNE     loop70
 
-done69:
-added67:
+done71:
+added69:
 	CMPQ       40(SP), $0x00
-	JE         asked70
+	JE         asked72
 	MOVQ       ldn+168(FP), R12
 	MOVQ       40(SP), R11
 	PREFETCHT0 (R11)
@@ -1544,8 +1546,8 @@ added67:
 	LEAQ       (R11)(R12*4), R11
 	MOVQ       R11, 40(SP)
 
-asked70:
-block71:
+asked72:
+block73:
 	XORQ    R11, R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1560,7 +1562,7 @@ block71:
 	LEAQ    (DI)(R11*2), R12
 	MOVQ    $+16, R13
 
-steps73:
+steps75:
 	VPXOR        (R12), Y8, Y10
 	VPABSB       Y10, Y11
 	VPBROADCASTD (BX), Y12
@@ -1668,7 +1670,7 @@ steps73:
 	ADDQ         $+8, BX
 	ADDQ         $+256, R12
 	DECQ         R13
-	JNE          steps73
+	JNE          steps75
 	ADDQ         $-128, BX
 	VPMOVZXWD    4096(DI)(R11*1), Y8
 	VPSLLD       $0x10, Y8, Y8
@@ -1710,7 +1712,7 @@ steps73:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         32(SP)
-	JNE          block71
+	JNE          block73
 	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -1724,36 +1726,36 @@ steps73:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x02, 24(SP)
-	JMP          tiles14
+	JMP          tiles16
 
-rows66:
+rows68:
 	CMPQ R11, $+1
-	JNE  rows74
+	JNE  rows76
 
 	// Tile of 1 rows.
 	MOVQ   16(SP), R11
 	MOVQ   R11, 32(SP)
 	CMPQ   (SP), $0x00
-	JE     added75
+	JE     added77
 	MOVQ   $+1, R11
 	MOVQ   DX, R12
 	VXORPS Y0, Y0, Y0
 	TESTQ  R11, R11
-	JLE    done77
+	JLE    done79
 
-loop76:
+loop78:
 	VMOVUPS Y0, (R12)
 	VMOVUPS Y0, 32(R12)
 	VMOVUPS Y0, 64(R12)
 	VMOVUPS Y0, 96(R12)
 	ADDQ    CX, R12
 	DECQ    R11
-	JNE     loop76
+	JNE     loop78
 
-done77:
-added75:
+done79:
+added77:
 	CMPQ       40(SP), $0x00
-	JE         asked78
+	JE         asked80
 	MOVQ       ldn+168(FP), R12
 	MOVQ       40(SP), R11
 	PREFETCHT0 (R11)
@@ -1761,8 +1763,8 @@ added75:
 	LEAQ       (R11)(R12*4), R11
 	MOVQ       R11, 40(SP)
 
-asked78:
-block79:
+asked80:
+block81:
 	XORQ    R11, R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1773,7 +1775,7 @@ block79:
 	LEAQ    (DI)(R11*2), R12
 	MOVQ    $+16, R13
 
-steps81:
+steps83:
 	VPXOR        (R12), Y4, Y6
 	VPABSB       Y6, Y7
 	VPBROADCASTD (BX), Y8
@@ -1841,7 +1843,7 @@ steps81:
 	ADDQ         $+8, BX
 	ADDQ         $+256, R12
 	DECQ         R13
-	JNE          steps81
+	JNE          steps83
 	ADDQ         $-128, BX
 	VPMOVZXWD    4096(DI)(R11*1), Y4
 	VPSLLD       $0x10, Y4, Y4
@@ -1870,7 +1872,7 @@ steps81:
 	ADDQ         $+4160, DI
 	ADDQ         $0x04, SI
 	DECQ         32(SP)
-	JNE          block79
+	JNE          block81
 	IMUL3Q       $+4160, 16(SP), R11
 	SUBQ         R11, DI
 	IMUL3Q       $+128, 16(SP), R11
@@ -1881,10 +1883,10 @@ steps81:
 	ADDQ         CX, DX
 	LEAQ         (SI)(R9*4), SI
 	SUBQ         $0x01, 24(SP)
-	JMP          tiles14
+	JMP          tiles16
 
-rows74:
-done17:
+rows76:
+done19:
 	IMUL3Q $+128, 16(SP), BX
 	ADDQ   56(SP), BX
 	IMUL3Q $+4, 16(SP), SI
@@ -1893,9 +1895,830 @@ done17:
 	ADDQ   72(SP), DI
 	MOVQ   $+0, (SP)
 	MOVQ   48(SP), R11
-	JMP    segment9
+	JMP    segment11
 
-done12:
+done14:
+	JMP done5
+
+many4:
+	MOVQ  rows+128(FP), AX
+	MOVQ  $+5, R10
+	XORQ  R11, R11
+	TESTQ R10, R10
+	JE    none84
+	LEAQ  -1(AX)(R10*1), AX
+	XORL  DX, DX
+	DIVQ  R10
+	MOVQ  AX, R11
+
+none84:
+	MOVQ  $+64, AX
+	XORQ  R10, R10
+	TESTQ R11, R11
+	JE    none85
+	LEAQ  -1(AX)(R11*1), AX
+	XORL  DX, DX
+	DIVQ  R11
+	MOVQ  AX, R10
+
+none85:
+	MOVQ  blocks+120(FP), R11
+	MOVQ  $+2, R12
+	XORQ  R13, R13
+	TESTQ R12, R12
+	JE    none87
+	LEAQ  -1(R11)(R12*1), AX
+	XORL  DX, DX
+	DIVQ  R12
+	MOVQ  AX, R13
+
+none87:
+	XORQ  AX, AX
+	TESTQ R13, R13
+	JE    none88
+	LEAQ  -1(R11)(R13*1), AX
+	XORL  DX, DX
+	DIVQ  R13
+
+none88:
+	MOVQ AX, 80(SP)
+	MOVQ R11, 120(SP)
+
+segment89:
+	TESTQ R11, R11
+	JLE   done92
+	CMPQ  R11, 80(SP)
+	JLE   whole90
+	MOVQ  80(SP), R11
+
+whole90:
+	MOVQ   R11, 88(SP)
+	SUBQ   R11, 120(SP)
+	IMUL3Q $+4160, R11, AX
+	ADDQ   DI, AX
+	MOVQ   BX, 128(SP)
+	MOVQ   SI, 136(SP)
+	MOVQ   DI, 144(SP)
+	MOVQ   tmp_base+176(FP), DX
+	MOVQ   88(SP), R11
+	TESTQ  R11, R11
+	JLE    done94
+
+loop93:
+	VMOVUPS q8Zero_avx2<>+0(SB), Y0
+	VMOVUPS byteOnes_avx2<>+0(SB), Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	MOVQ    DI, R12
+	MOVQ    DX, R13
+	MOVQ    $+32, R14
+	TESTQ   R14, R14
+	JLE     done96
+
+loop95:
+	VPXOR      (R12), Y0, Y7
+	VPABSB     Y7, Y8
+	VPCMPGTB   Y7, Y2, Y7
+	VMOVDQU    Y8, (R13)
+	VMOVDQU    Y7, 4096(R13)
+	VPAND      Y7, Y8, Y8
+	VPMADDUBSW Y1, Y8, Y8
+	VPADDW     Y8, Y3, Y3
+	VPXOR      32(R12), Y0, Y7
+	VPABSB     Y7, Y8
+	VPCMPGTB   Y7, Y2, Y7
+	VMOVDQU    Y8, 32(R13)
+	VMOVDQU    Y7, 4128(R13)
+	VPAND      Y7, Y8, Y8
+	VPMADDUBSW Y1, Y8, Y8
+	VPADDW     Y8, Y4, Y4
+	VPXOR      64(R12), Y0, Y7
+	VPABSB     Y7, Y8
+	VPCMPGTB   Y7, Y2, Y7
+	VMOVDQU    Y8, 64(R13)
+	VMOVDQU    Y7, 4160(R13)
+	VPAND      Y7, Y8, Y8
+	VPMADDUBSW Y1, Y8, Y8
+	VPADDW     Y8, Y5, Y5
+	VPXOR      96(R12), Y0, Y7
+	VPABSB     Y7, Y8
+	VPCMPGTB   Y7, Y2, Y7
+	VMOVDQU    Y8, 96(R13)
+	VMOVDQU    Y7, 4192(R13)
+	VPAND      Y7, Y8, Y8
+	VPMADDUBSW Y1, Y8, Y8
+	VPADDW     Y8, Y6, Y6
+	ADDQ       $+128, R12
+	ADDQ       $+128, R13
+	DECQ       R14
+	JNE        loop95
+
+done96:
+	VPMADDWD wordOnes_avx2<>+0(SB), Y3, Y3
+	VMOVDQU  Y3, 8192(DX)
+	VPMADDWD wordOnes_avx2<>+0(SB), Y4, Y4
+	VMOVDQU  Y4, 8224(DX)
+	VPMADDWD wordOnes_avx2<>+0(SB), Y5, Y5
+	VMOVDQU  Y5, 8256(DX)
+	VPMADDWD wordOnes_avx2<>+0(SB), Y6, Y6
+	VMOVDQU  Y6, 8288(DX)
+	VMOVDQU  4096(DI), Y0
+	VMOVDQU  Y0, 8320(DX)
+	VMOVDQU  4128(DI), Y0
+	VMOVDQU  Y0, 8352(DX)
+	ADDQ     $+4160, DI
+	ADDQ     $+8384, DX
+	DECQ     R11
+	JNE      loop93
+
+done94:
+	MOVQ tmp_base+176(FP), DI
+	MOVQ dst_base+0(FP), DX
+	XORL R11, R11
+	CMPQ 120(SP), $0x00
+	JNE  none97
+	MOVQ next_len+152(FP), R12
+	CMPQ R12, $0x00
+	JE   none97
+	MOVQ next_base+144(FP), R11
+
+none97:
+	MOVQ R11, 112(SP)
+	MOVQ rows+128(FP), R11
+	MOVQ R11, 96(SP)
+
+tiles98:
+	MOVQ  96(SP), R11
+	TESTQ R11, R11
+	JLE   done101
+	CMPQ  R11, $0x05
+	JLE   one99
+	CMPQ  R11, $0x0a
+	JLE   two100
+	MOVQ  $+5, R11
+	JMP   one99
+
+two100:
+	INCQ R11
+	SHRQ $0x01, R11
+
+one99:
+	CMPQ R11, $+5
+	JNE  rows102
+
+	// Tile of 5 rows.
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   88(SP), R12
+	MOVQ   R12, 104(SP)
+	CMPQ   (SP), $0x00
+	JE     added103
+	MOVQ   $+5, R12
+	MOVQ   DX, R13
+	VXORPS Y0, Y0, Y0
+	TESTQ  R12, R12
+	JLE    done105
+
+loop104:
+	VMOVUPS Y0, (R13)
+	VMOVUPS Y0, 32(R13)
+	VMOVUPS Y0, 64(R13)
+	VMOVUPS Y0, 96(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop104
+
+done105:
+added103:
+	CMPQ       112(SP), $0x00
+	JE         asked106
+	MOVQ       ldn+168(FP), R13
+	MOVQ       112(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 112(SP)
+
+asked106:
+block107:
+	XORQ R12, R12
+
+strip108:
+	VMOVDQU 8192(DI)(R12*2), Y0
+	VMOVDQU 8224(DI)(R12*2), Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y1, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y1, Y5
+	VMOVDQA Y0, Y6
+	VMOVDQA Y1, Y7
+	VMOVDQA Y0, Y8
+	VMOVDQA Y1, Y9
+	VMOVUPS wordOnes_avx2<>+0(SB), Y10
+	LEAQ    (DI)(R12*2), R13
+	MOVQ    $+16, R14
+
+steps109:
+	VMOVDQU      (R13), Y11
+	VMOVDQU      32(R13), Y12
+	VPBROADCASTD (BX), Y13
+	VPXOR        4096(R13), Y13, Y14
+	VPXOR        4128(R13), Y13, Y13
+	VPMADDUBSW   Y14, Y11, Y14
+	VPMADDUBSW   Y13, Y12, Y13
+	VPMADDWD     Y10, Y14, Y14
+	VPMADDWD     Y10, Y13, Y13
+	VPADDD       Y14, Y0, Y0
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD (BX)(R8*1), Y13
+	VPXOR        4096(R13), Y13, Y14
+	VPXOR        4128(R13), Y13, Y13
+	VPMADDUBSW   Y14, Y11, Y14
+	VPMADDUBSW   Y13, Y12, Y13
+	VPMADDWD     Y10, Y14, Y14
+	VPMADDWD     Y10, Y13, Y13
+	VPADDD       Y14, Y2, Y2
+	VPADDD       Y13, Y3, Y3
+	VPBROADCASTD (BX)(R8*2), Y13
+	VPXOR        4096(R13), Y13, Y14
+	VPXOR        4128(R13), Y13, Y13
+	VPMADDUBSW   Y14, Y11, Y14
+	VPMADDUBSW   Y13, Y12, Y13
+	VPMADDWD     Y10, Y14, Y14
+	VPMADDWD     Y10, Y13, Y13
+	VPADDD       Y14, Y4, Y4
+	VPADDD       Y13, Y5, Y5
+	VPBROADCASTD (R11), Y13
+	VPXOR        4096(R13), Y13, Y14
+	VPXOR        4128(R13), Y13, Y13
+	VPMADDUBSW   Y14, Y11, Y14
+	VPMADDUBSW   Y13, Y12, Y13
+	VPMADDWD     Y10, Y14, Y14
+	VPMADDWD     Y10, Y13, Y13
+	VPADDD       Y14, Y6, Y6
+	VPADDD       Y13, Y7, Y7
+	VPBROADCASTD (R11)(R8*1), Y13
+	VPXOR        4096(R13), Y13, Y14
+	VPXOR        4128(R13), Y13, Y13
+	VPMADDUBSW   Y14, Y11, Y14
+	VPMADDUBSW   Y13, Y12, Y13
+	VPMADDWD     Y10, Y14, Y14
+	VPMADDWD     Y10, Y13, Y13
+	VPADDD       Y14, Y8, Y8
+	VPADDD       Y13, Y9, Y9
+	VMOVDQU      128(R13), Y11
+	VMOVDQU      160(R13), Y12
+	VPBROADCASTD 4(BX), Y13
+	VPXOR        4224(R13), Y13, Y14
+	VPXOR        4256(R13), Y13, Y13
+	VPMADDUBSW   Y14, Y11, Y14
+	VPMADDUBSW   Y13, Y12, Y13
+	VPMADDWD     Y10, Y14, Y14
+	VPMADDWD     Y10, Y13, Y13
+	VPADDD       Y14, Y0, Y0
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD 4(BX)(R8*1), Y13
+	VPXOR        4224(R13), Y13, Y14
+	VPXOR        4256(R13), Y13, Y13
+	VPMADDUBSW   Y14, Y11, Y14
+	VPMADDUBSW   Y13, Y12, Y13
+	VPMADDWD     Y10, Y14, Y14
+	VPMADDWD     Y10, Y13, Y13
+	VPADDD       Y14, Y2, Y2
+	VPADDD       Y13, Y3, Y3
+	VPBROADCASTD 4(BX)(R8*2), Y13
+	VPXOR        4224(R13), Y13, Y14
+	VPXOR        4256(R13), Y13, Y13
+	VPMADDUBSW   Y14, Y11, Y14
+	VPMADDUBSW   Y13, Y12, Y13
+	VPMADDWD     Y10, Y14, Y14
+	VPMADDWD     Y10, Y13, Y13
+	VPADDD       Y14, Y4, Y4
+	VPADDD       Y13, Y5, Y5
+	VPBROADCASTD 4(R11), Y13
+	VPXOR        4224(R13), Y13, Y14
+	VPXOR        4256(R13), Y13, Y13
+	VPMADDUBSW   Y14, Y11, Y14
+	VPMADDUBSW   Y13, Y12, Y13
+	VPMADDWD     Y10, Y14, Y14
+	VPMADDWD     Y10, Y13, Y13
+	VPADDD       Y14, Y6, Y6
+	VPADDD       Y13, Y7, Y7
+	VPBROADCASTD 4(R11)(R8*1), Y13
+	VPXOR        4224(R13), Y13, Y14
+	VPXOR        4256(R13), Y13, Y13
+	VPMADDUBSW   Y14, Y11, Y14
+	VPMADDUBSW   Y13, Y12, Y13
+	VPMADDWD     Y10, Y14, Y14
+	VPMADDWD     Y10, Y13, Y13
+	VPADDD       Y14, Y8, Y8
+	VPADDD       Y13, Y9, Y9
+	PREFETCHT0   (AX)
+	ADDQ         R10, AX
+	PREFETCHT0   (AX)
+	ADDQ         R10, AX
+	ADDQ         $+8, BX
+	ADDQ         $+8, R11
+	ADDQ         $+256, R13
+	DECQ         R14
+	JNE          steps109
+	ADDQ         $-128, BX
+	ADDQ         $-128, R11
+	VPMOVZXWD    8320(DI)(R12*1), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VPMOVZXWD    8336(DI)(R12*1), Y11
+	VPSLLD       $0x10, Y11, Y11
+	LEAQ         (DX)(R12*2), R13
+	VCVTDQ2PS    Y0, Y0
+	VFMADD213PS  (R13), Y10, Y0
+	VMOVUPS      Y0, (R13)
+	VCVTDQ2PS    Y1, Y1
+	VFMADD213PS  32(R13), Y11, Y1
+	VMOVUPS      Y1, 32(R13)
+	ADDQ         CX, R13
+	VCVTDQ2PS    Y2, Y2
+	VFMADD213PS  (R13), Y10, Y2
+	VMOVUPS      Y2, (R13)
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  32(R13), Y11, Y3
+	VMOVUPS      Y3, 32(R13)
+	ADDQ         CX, R13
+	VCVTDQ2PS    Y4, Y4
+	VFMADD213PS  (R13), Y10, Y4
+	VMOVUPS      Y4, (R13)
+	VCVTDQ2PS    Y5, Y5
+	VFMADD213PS  32(R13), Y11, Y5
+	VMOVUPS      Y5, 32(R13)
+	ADDQ         CX, R13
+	VCVTDQ2PS    Y6, Y6
+	VFMADD213PS  (R13), Y10, Y6
+	VMOVUPS      Y6, (R13)
+	VCVTDQ2PS    Y7, Y7
+	VFMADD213PS  32(R13), Y11, Y7
+	VMOVUPS      Y7, 32(R13)
+	ADDQ         CX, R13
+	VCVTDQ2PS    Y8, Y8
+	VFMADD213PS  (R13), Y10, Y8
+	VMOVUPS      Y8, (R13)
+	VCVTDQ2PS    Y9, Y9
+	VFMADD213PS  32(R13), Y11, Y9
+	VMOVUPS      Y9, 32(R13)
+	ADDQ         $0x20, R12
+	CMPQ         R12, $0x40
+	JLT          strip108
+	ADDQ         $+128, BX
+	ADDQ         $+128, R11
+	PREFETCHT0   (AX)
+	ADDQ         R10, AX
+	ADDQ         $+8384, DI
+	ADDQ         $0x04, SI
+	DECQ         104(SP)
+	JNE          block107
+	IMUL3Q       $+8384, 88(SP), R11
+	SUBQ         R11, DI
+	IMUL3Q       $+128, 88(SP), R11
+	SUBQ         R11, BX
+	IMUL3Q       $+4, 88(SP), R11
+	SUBQ         R11, SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	SUBQ         $0x05, 96(SP)
+	JMP          tiles98
+
+rows102:
+	CMPQ R11, $+4
+	JNE  rows110
+
+	// Tile of 4 rows.
+	LEAQ   (BX)(R8*2), R11
+	ADDQ   R8, R11
+	MOVQ   88(SP), R12
+	MOVQ   R12, 104(SP)
+	CMPQ   (SP), $0x00
+	JE     added111
+	MOVQ   $+4, R12
+	MOVQ   DX, R13
+	VXORPS Y0, Y0, Y0
+	TESTQ  R12, R12
+	JLE    done113
+
+loop112:
+	VMOVUPS Y0, (R13)
+	VMOVUPS Y0, 32(R13)
+	VMOVUPS Y0, 64(R13)
+	VMOVUPS Y0, 96(R13)
+	ADDQ    CX, R13
+	DECQ    R12
+	JNE     loop112
+
+done113:
+added111:
+	CMPQ       112(SP), $0x00
+	JE         asked114
+	MOVQ       ldn+168(FP), R13
+	MOVQ       112(SP), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, 112(SP)
+
+asked114:
+block115:
+	XORQ R12, R12
+
+strip116:
+	VMOVDQU 8192(DI)(R12*2), Y0
+	VMOVDQU 8224(DI)(R12*2), Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y1, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y1, Y5
+	VMOVDQA Y0, Y6
+	VMOVDQA Y1, Y7
+	VMOVUPS wordOnes_avx2<>+0(SB), Y8
+	LEAQ    (DI)(R12*2), R13
+	MOVQ    $+16, R14
+
+steps117:
+	VMOVDQU      (R13), Y9
+	VMOVDQU      32(R13), Y10
+	VPBROADCASTD (BX), Y11
+	VPXOR        4096(R13), Y11, Y12
+	VPXOR        4128(R13), Y11, Y11
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDUBSW   Y11, Y10, Y11
+	VPMADDWD     Y8, Y12, Y12
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y12, Y0, Y0
+	VPADDD       Y11, Y1, Y1
+	VPBROADCASTD (BX)(R8*1), Y11
+	VPXOR        4096(R13), Y11, Y12
+	VPXOR        4128(R13), Y11, Y11
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDUBSW   Y11, Y10, Y11
+	VPMADDWD     Y8, Y12, Y12
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y12, Y2, Y2
+	VPADDD       Y11, Y3, Y3
+	VPBROADCASTD (BX)(R8*2), Y11
+	VPXOR        4096(R13), Y11, Y12
+	VPXOR        4128(R13), Y11, Y11
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDUBSW   Y11, Y10, Y11
+	VPMADDWD     Y8, Y12, Y12
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y12, Y4, Y4
+	VPADDD       Y11, Y5, Y5
+	VPBROADCASTD (R11), Y11
+	VPXOR        4096(R13), Y11, Y12
+	VPXOR        4128(R13), Y11, Y11
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDUBSW   Y11, Y10, Y11
+	VPMADDWD     Y8, Y12, Y12
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y12, Y6, Y6
+	VPADDD       Y11, Y7, Y7
+	VMOVDQU      128(R13), Y9
+	VMOVDQU      160(R13), Y10
+	VPBROADCASTD 4(BX), Y11
+	VPXOR        4224(R13), Y11, Y12
+	VPXOR        4256(R13), Y11, Y11
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDUBSW   Y11, Y10, Y11
+	VPMADDWD     Y8, Y12, Y12
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y12, Y0, Y0
+	VPADDD       Y11, Y1, Y1
+	VPBROADCASTD 4(BX)(R8*1), Y11
+	VPXOR        4224(R13), Y11, Y12
+	VPXOR        4256(R13), Y11, Y11
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDUBSW   Y11, Y10, Y11
+	VPMADDWD     Y8, Y12, Y12
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y12, Y2, Y2
+	VPADDD       Y11, Y3, Y3
+	VPBROADCASTD 4(BX)(R8*2), Y11
+	VPXOR        4224(R13), Y11, Y12
+	VPXOR        4256(R13), Y11, Y11
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDUBSW   Y11, Y10, Y11
+	VPMADDWD     Y8, Y12, Y12
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y12, Y4, Y4
+	VPADDD       Y11, Y5, Y5
+	VPBROADCASTD 4(R11), Y11
+	VPXOR        4224(R13), Y11, Y12
+	VPXOR        4256(R13), Y11, Y11
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDUBSW   Y11, Y10, Y11
+	VPMADDWD     Y8, Y12, Y12
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y12, Y6, Y6
+	VPADDD       Y11, Y7, Y7
+	PREFETCHT0   (AX)
+	ADDQ         R10, AX
+	PREFETCHT0   (AX)
+	ADDQ         R10, AX
+	ADDQ         $+8, BX
+	ADDQ         $+8, R11
+	ADDQ         $+256, R13
+	DECQ         R14
+	JNE          steps117
+	ADDQ         $-128, BX
+	ADDQ         $-128, R11
+	VPMOVZXWD    8320(DI)(R12*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VPMOVZXWD    8336(DI)(R12*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	LEAQ         (DX)(R12*2), R13
+	VCVTDQ2PS    Y0, Y0
+	VFMADD213PS  (R13), Y8, Y0
+	VMOVUPS      Y0, (R13)
+	VCVTDQ2PS    Y1, Y1
+	VFMADD213PS  32(R13), Y9, Y1
+	VMOVUPS      Y1, 32(R13)
+	ADDQ         CX, R13
+	VCVTDQ2PS    Y2, Y2
+	VFMADD213PS  (R13), Y8, Y2
+	VMOVUPS      Y2, (R13)
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  32(R13), Y9, Y3
+	VMOVUPS      Y3, 32(R13)
+	ADDQ         CX, R13
+	VCVTDQ2PS    Y4, Y4
+	VFMADD213PS  (R13), Y8, Y4
+	VMOVUPS      Y4, (R13)
+	VCVTDQ2PS    Y5, Y5
+	VFMADD213PS  32(R13), Y9, Y5
+	VMOVUPS      Y5, 32(R13)
+	ADDQ         CX, R13
+	VCVTDQ2PS    Y6, Y6
+	VFMADD213PS  (R13), Y8, Y6
+	VMOVUPS      Y6, (R13)
+	VCVTDQ2PS    Y7, Y7
+	VFMADD213PS  32(R13), Y9, Y7
+	VMOVUPS      Y7, 32(R13)
+	ADDQ         $0x20, R12
+	CMPQ         R12, $0x40
+	JLT          strip116
+	ADDQ         $+128, BX
+	ADDQ         $+128, R11
+	PREFETCHT0   (AX)
+	ADDQ         R10, AX
+	ADDQ         $+8384, DI
+	ADDQ         $0x04, SI
+	DECQ         104(SP)
+	JNE          block115
+	IMUL3Q       $+8384, 88(SP), R11
+	SUBQ         R11, DI
+	IMUL3Q       $+128, 88(SP), R11
+	SUBQ         R11, BX
+	IMUL3Q       $+4, 88(SP), R11
+	SUBQ         R11, SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	SUBQ         $0x04, 96(SP)
+	JMP          tiles98
+
+rows110:
+	CMPQ R11, $+3
+	JNE  rows118
+
+	// Tile of 3 rows.
+	MOVQ   88(SP), R11
+	MOVQ   R11, 104(SP)
+	CMPQ   (SP), $0x00
+	JE     added119
+	MOVQ   $+3, R11
+	MOVQ   DX, R12
+	VXORPS Y0, Y0, Y0
+	TESTQ  R11, R11
+	JLE    done121
+
+loop120:
+	VMOVUPS Y0, (R12)
+	VMOVUPS Y0, 32(R12)
+	VMOVUPS Y0, 64(R12)
+	VMOVUPS Y0, 96(R12)
+	ADDQ    CX, R12
+	DECQ    R11
+	JNE     loop120
+
+done121:
+added119:
+	CMPQ       112(SP), $0x00
+	JE         asked122
+	MOVQ       ldn+168(FP), R12
+	MOVQ       112(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, 112(SP)
+
+asked122:
+block123:
+	XORQ R11, R11
+
+strip124:
+	VMOVDQU 8192(DI)(R11*2), Y0
+	VMOVDQU 8224(DI)(R11*2), Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y1, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y1, Y5
+	VMOVUPS wordOnes_avx2<>+0(SB), Y6
+	LEAQ    (DI)(R11*2), R12
+	MOVQ    $+16, R13
+
+steps125:
+	VMOVDQU      (R12), Y7
+	VMOVDQU      32(R12), Y8
+	VPBROADCASTD (BX), Y9
+	VPXOR        4096(R12), Y9, Y10
+	VPXOR        4128(R12), Y9, Y9
+	VPMADDUBSW   Y10, Y7, Y10
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     Y6, Y10, Y10
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y10, Y0, Y0
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD (BX)(R8*1), Y9
+	VPXOR        4096(R12), Y9, Y10
+	VPXOR        4128(R12), Y9, Y9
+	VPMADDUBSW   Y10, Y7, Y10
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     Y6, Y10, Y10
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y10, Y2, Y2
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD (BX)(R8*2), Y9
+	VPXOR        4096(R12), Y9, Y10
+	VPXOR        4128(R12), Y9, Y9
+	VPMADDUBSW   Y10, Y7, Y10
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     Y6, Y10, Y10
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y10, Y4, Y4
+	VPADDD       Y9, Y5, Y5
+	VMOVDQU      128(R12), Y7
+	VMOVDQU      160(R12), Y8
+	VPBROADCASTD 4(BX), Y9
+	VPXOR        4224(R12), Y9, Y10
+	VPXOR        4256(R12), Y9, Y9
+	VPMADDUBSW   Y10, Y7, Y10
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     Y6, Y10, Y10
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y10, Y0, Y0
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 4(BX)(R8*1), Y9
+	VPXOR        4224(R12), Y9, Y10
+	VPXOR        4256(R12), Y9, Y9
+	VPMADDUBSW   Y10, Y7, Y10
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     Y6, Y10, Y10
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y10, Y2, Y2
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 4(BX)(R8*2), Y9
+	VPXOR        4224(R12), Y9, Y10
+	VPXOR        4256(R12), Y9, Y9
+	VPMADDUBSW   Y10, Y7, Y10
+	VPMADDUBSW   Y9, Y8, Y9
+	VPMADDWD     Y6, Y10, Y10
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y10, Y4, Y4
+	VPADDD       Y9, Y5, Y5
+	PREFETCHT0   (AX)
+	ADDQ         R10, AX
+	PREFETCHT0   (AX)
+	ADDQ         R10, AX
+	ADDQ         $+8, BX
+	ADDQ         $+256, R12
+	DECQ         R13
+	JNE          steps125
+	ADDQ         $-128, BX
+	VPMOVZXWD    8320(DI)(R11*1), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VPMOVZXWD    8336(DI)(R11*1), Y7
+	VPSLLD       $0x10, Y7, Y7
+	LEAQ         (DX)(R11*2), R12
+	VCVTDQ2PS    Y0, Y0
+	VFMADD213PS  (R12), Y6, Y0
+	VMOVUPS      Y0, (R12)
+	VCVTDQ2PS    Y1, Y1
+	VFMADD213PS  32(R12), Y7, Y1
+	VMOVUPS      Y1, 32(R12)
+	ADDQ         CX, R12
+	VCVTDQ2PS    Y2, Y2
+	VFMADD213PS  (R12), Y6, Y2
+	VMOVUPS      Y2, (R12)
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  32(R12), Y7, Y3
+	VMOVUPS      Y3, 32(R12)
+	ADDQ         CX, R12
+	VCVTDQ2PS    Y4, Y4
+	VFMADD213PS  (R12), Y6, Y4
+	VMOVUPS      Y4, (R12)
+	VCVTDQ2PS    Y5, Y5
+	VFMADD213PS  32(R12), Y7, Y5
+	VMOVUPS      Y5, 32(R12)
+	ADDQ         $0x20, R11
+	CMPQ         R11, $0x40
+	JLT          strip124
+	ADDQ         $+128, BX
+	PREFETCHT0   (AX)
+	ADDQ         R10, AX
+	ADDQ         $+8384, DI
+	ADDQ         $0x04, SI
+	DECQ         104(SP)
+	JNE          block123
+	IMUL3Q       $+8384, 88(SP), R11
+	SUBQ         R11, DI
+	IMUL3Q       $+128, 88(SP), R11
+	SUBQ         R11, BX
+	IMUL3Q       $+4, 88(SP), R11
+	SUBQ         R11, SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         R8, BX
+	ADDQ         CX, DX
+	LEAQ         (SI)(R9*4), SI
+	SUBQ         $0x03, 96(SP)
+	JMP          tiles98
+
+rows118:
+done101:
+	IMUL3Q $+128, 88(SP), BX
+	ADDQ   128(SP), BX
+	IMUL3Q $+4, 88(SP), SI
+	ADDQ   136(SP), SI
+	IMUL3Q $+4160, 88(SP), DI
+	ADDQ   144(SP), DI
+	MOVQ   $+0, (SP)
+	MOVQ   120(SP), R11
+	JMP    segment89
+
+done92:
+done5:
 	VZEROUPPER
 	RET
 
@@ -1918,3 +2741,13 @@ DATA wordOnes_avx2<>+20(SB)/4, $0x00010001
 DATA wordOnes_avx2<>+24(SB)/4, $0x00010001
 DATA wordOnes_avx2<>+28(SB)/4, $0x00010001
 GLOBL wordOnes_avx2<>(SB), RODATA|NOPTR, $32
+
+DATA byteOnes_avx2<>+0(SB)/4, $0x01010101
+DATA byteOnes_avx2<>+4(SB)/4, $0x01010101
+DATA byteOnes_avx2<>+8(SB)/4, $0x01010101
+DATA byteOnes_avx2<>+12(SB)/4, $0x01010101
+DATA byteOnes_avx2<>+16(SB)/4, $0x01010101
+DATA byteOnes_avx2<>+20(SB)/4, $0x01010101
+DATA byteOnes_avx2<>+24(SB)/4, $0x01010101
+DATA byteOnes_avx2<>+28(SB)/4, $0x01010101
+GLOBL byteOnes_avx2<>(SB), RODATA|NOPTR, $32

@@ -73,9 +73,9 @@ func (s counting) GemmBF16(dst []float32, ldd int, x []float32, ldx int, w []uin
 	s.Set.GemmBF16(dst, ldd, x, ldx, w, width, k, rows, acc)
 }
 
-func (s counting) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, next []float32, ldn int) {
+func (s counting) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, next []float32, ldn int, tmp []byte) {
 	s.c.note(unsafe.Pointer(unsafe.SliceData(w)), blocks*plan.Q8Block*plan.Panel/2, rows)
-	s.Set.GemmQ8(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, next, ldn)
+	s.Set.GemmQ8(dst, ldd, x, ldx, sums, lds, w, blocks, rows, acc, next, ldn, tmp)
 }
 
 func (s counting) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, next []float32, ldn int, tmp []byte) {

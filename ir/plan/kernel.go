@@ -88,7 +88,7 @@ var (
 	score   = params("dst", f32s, "ldd", "int", "q", i8s, "ldq", "int", "scale", f32s, "sums", i32s, "k", u8s, "dim", "int", "blocks", "int", "rows", "int")
 	weigh   = params("dst", f32s, "ldd", "int", "p", i8s, "ldp", "int", "scale", f32s, "lds", "int", "v", u8s, "tokens", "int", "cols", "int", "blocks", "int", "rows", "int")
 	softmax = params("p", f32s, "ldp", "int", "rows", "int", "blocks", "int", "lo", "int", "hi", "int", "stats", f32s, "lds", "int")
-	gemmQ   = params("dst", f32s, "ldd", "int", "x", i8s, "ldx", "int", "sums", i32s, "lds", "int", "w", u8s, "blocks", "int", "rows", "int", "acc", "bool", "next", f32s, "ldn", "int")
+	gemmQ   = params("dst", f32s, "ldd", "int", "x", i8s, "ldx", "int", "sums", i32s, "lds", "int", "w", u8s, "blocks", "int", "rows", "int", "acc", "bool", "next", f32s, "ldn", "int", "tmp", u8s)
 	gemvQ   = params("dst", f32s, "x", i8s, "sums", i32s, "w", u8s, "blocks", "int")
 	tile    = params("dst", f32s, "ldd", "int", "tile", f32s, "scale", f32s, "lds", "int", "bias", f32s, "rows", "int", "n", "int")
 	rope    = params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "cos", f32s, "sin", f32s, "ldp", "int", "n", "int", "rows", "int")
@@ -99,7 +99,7 @@ var (
 	GemmF32  = &Kernel{Name: "GemmF32", Doc: "multiplies rows of x by one float32 panel", Params: params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "w", f32s, "width", "int", "k", "int", "rows", "int", "acc", "bool")}
 	GemmBF16 = &Kernel{Name: "GemmBF16", Doc: "multiplies rows of x by one panel of bfloat16 pairs", Params: params("dst", f32s, "ldd", "int", "x", f32s, "ldx", "int", "w", u16s, "width", "int", "k", "int", "rows", "int", "acc", "bool")}
 	GemmQ8   = &Kernel{Name: "GemmQ8", Doc: "multiplies rows of quantized x by half a panel of 8-bit blocks", Params: gemmQ}
-	GemmQ4   = &Kernel{Name: "GemmQ4", Doc: "multiplies rows of quantized x by half a panel of 4-bit blocks", Params: slices.Concat(gemmQ, params("tmp", u8s))}
+	GemmQ4   = &Kernel{Name: "GemmQ4", Doc: "multiplies rows of quantized x by half a panel of 4-bit blocks", Params: gemmQ}
 	GemvQ8   = &Kernel{Name: "GemvQ8", Doc: "multiplies one row of quantized x by halves of panels of 8-bit blocks", Params: gemvQ}
 	GemvQ4   = &Kernel{Name: "GemvQ4", Doc: "multiplies one row of quantized x by halves of panels of 4-bit blocks", Params: slices.Concat(gemvQ, params("tmp", u8s))}
 	RMSNorm  = &Kernel{Name: "RMSNorm", Doc: "normalizes a row to unit root mean square", Params: params("dst", f32s, "x", f32s, "gain", f32s, "eps", "float32")}

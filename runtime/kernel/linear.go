@@ -38,7 +38,7 @@ const (
 // LinearScratch is the scratch of the linear routines, in floats: a normed row, a quantized or rounded one,
 // a tile, and unpacked weights.
 func LinearScratch(k, rows int) int {
-	return roundUp(k, line) + roundUp(max(QuantizedWidth(k), RoundedWidth(k)), line) + max(tileOf(rows), rowPanels)*PanelCols + Q4Scratch/4
+	return roundUp(k, line) + roundUp(max(QuantizedWidth(k), RoundedWidth(k)), line) + max(tileOf(rows), rowPanels)*PanelCols + QuantScratch/4
 }
 
 // tileOf is how many rows of a panel a worker's tile has for so many rows of a product.
@@ -74,8 +74,8 @@ func linear(w *Worker, dst Rows, in Input, m *Matrix, bias []float32, rows int, 
 	p := product{set: w.Set, dst: dst, bias: bias, end: end}
 	p.x = in.enter(w, &free, m, rows)
 	p.tile = free.take(max(tileOf(rows), rowPanels) * PanelCols)
-	if m.Q4 != nil {
-		p.tmp = rawBytes(free.take(Q4Scratch / 4))
+	if m.quantized() {
+		p.tmp = rawBytes(free.take(QuantScratch / 4))
 	}
 	if rows == 1 && m.quantized() {
 		lo, hi := w.Share(m.panels())

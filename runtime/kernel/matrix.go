@@ -137,8 +137,8 @@ func (m *Matrix) quantized() bool { return m.Q8 != nil || m.Q4 != nil }
 func (m *Matrix) rounds() bool { return m.Rounds && m.BF16 != nil }
 
 // gemm multiplies columns [from, to) of rows of x, from row first on, by the same steps of panel p, or of one half of it
-// if m is quantized; from is a multiple of a block. It adds to dst, [rows][64], unless from is 0. tmp is Q4Scratch
-// bytes for a q4 matrix. Quantized kernels ask for next, the rows that the half will be brought to.
+// if m is quantized; from is a multiple of a block. It adds to dst, [rows][64], unless from is 0. tmp is QuantScratch
+// bytes for a quantized matrix. Quantized kernels ask for next, the rows that the half will be brought to.
 func (m *Matrix) gemm(set Set, dst []float32, x *factor, first, p, half, from, to, rows int, next Rows, tmp []byte) {
 	if m.quantized() {
 		m.gemmHalf(set, dst[half*halfCols:], &x.quantized, first, 2*p+half, from, to, rows, next, tmp)
@@ -170,7 +170,7 @@ func (m *Matrix) gemmHalf(set Set, dst []float32, x *quantized, first, h, from, 
 		return
 	}
 	w := m.Q8[at*q8Bytes:][:n*q8Bytes]
-	set.GemmQ8(dst, PanelCols, in, ldx, sums, lds, w, n, rows, from > 0, next.Data, next.Stride)
+	set.GemmQ8(dst, PanelCols, in, ldx, sums, lds, w, n, rows, from > 0, next.Data, next.Stride, tmp)
 }
 
 // gemv multiplies one row of x by as many quantized panels from p on as fill dst.

@@ -3,7 +3,7 @@ package kernel
 import "math"
 
 // GemmQ8 implements Set.
-func (Portable) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, _ []float32, _ int) {
+func (Portable) GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, _ []float32, _ int, _ []byte) {
 	for r := range rows {
 		out := dst[r*ldd:][:halfCols]
 		if !acc {
@@ -48,7 +48,7 @@ func (Portable) GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, 
 // GemvQ8 implements Set.
 func (p Portable) GemvQ8(dst []float32, x []int8, sums []int32, w []byte, blocks int) {
 	for h := range len(dst) / halfCols {
-		p.GemmQ8(dst[h*halfCols:], 0, x, 0, sums, 0, w[h*blocks*q8Bytes:], blocks, 1, false, nil, 0)
+		p.GemmQ8(dst[h*halfCols:], 0, x, 0, sums, 0, w[h*blocks*q8Bytes:], blocks, 1, false, nil, 0, nil)
 	}
 }
 

@@ -46,8 +46,8 @@ const (
 	q4Bytes = 4*halfCols + Q4Block*halfCols/2
 	q4Sums  = 1 + q4Parts // of a block of activations
 
-	// Q4Scratch is the bytes that GemmQ4 needs for unpacked weights.
-	Q4Scratch = 20 << 10
+	// QuantScratch is the bytes that GemmQ8 and GemmQ4 need for unpacked weights.
+	QuantScratch = 20 << 10
 )
 
 // Q4Scales is what a column of a 4-bit block has beside its nibbles: in the high 12 bits the scale's exponent and

@@ -56,8 +56,8 @@ type Set interface {
 	// blocks, rows >= 0 (blocks = 0 without acc clears dst).
 	//
 	// next, if it is not empty, is what the caller will write next: 32 columns of as many rows, ldn apart. A kernel
-	// may ask memory for it.
-	GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, next []float32, ldn int)
+	// may ask memory for it. tmp, QuantScratch bytes, is the kernel's own.
+	GemmQ8(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, next []float32, ldn int, tmp []byte)
 
 	// GemmQ4 is GemmQ8 for 4-bit blocks. With block b of column c holding nibbles u[i], zero point 8, factors
 	// f[j] and the scale s[c]:
@@ -66,7 +66,7 @@ type Set interface {
 	//	dst[r*ldd+c] = fma(float32(n), s[c], …)             b = 0..blocks-1 ascending
 	//
 	// A block has five sums: sums[r*lds+5b] is -128 times the sum of x in it, sums[r*lds+5b+1+j] -8 times that in
-	// inputs 32j to 32j+31. tmp, Q4Scratch bytes, is the kernel's own.
+	// inputs 32j to 32j+31.
 	GemmQ4(dst []float32, ldd int, x []int8, ldx int, sums []int32, lds int, w []byte, blocks, rows int, acc bool, next []float32, ldn int, tmp []byte)
 
 	// GemvQ8 is GemmQ8 for one row and several halves of panels, len(dst)/32 of them, whose blocks follow one another:
