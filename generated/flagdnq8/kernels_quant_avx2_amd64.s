@@ -10,7 +10,7 @@ TEXT ·gemvQ8_avx2(SB), NOSPLIT, $16-104
 	MOVQ  dst_base+0(FP), AX
 	MOVQ  w_base+72(FP), CX
 	MOVQ  $+64, DX
-	LEAQ  7168(CX), BX
+	LEAQ  1536(CX), BX
 	MOVQ  dst_len+8(FP), SI
 	SHRQ  $0x05, SI
 	MOVQ  SI, 8(SP)

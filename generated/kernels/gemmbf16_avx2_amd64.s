@@ -26,7 +26,7 @@ TEXT ·gemmBF16_avx2(SB), NOSPLIT, $0-113
 few3:
 	CMPQ DI, $+1
 	JNE  few4
-	MOVQ $+8192, R8
+	MOVQ $+768, R8
 
 	// Tile of 1 rows, 64 columns.
 	VMOVUPS highHalf_avx2<>+0(SB), Y8
@@ -1680,7 +1680,7 @@ width2:
 few81:
 	CMPQ DI, $+1
 	JNE  few82
-	MOVQ $+8192, R8
+	MOVQ $+768, R8
 
 	// Tile of 1 rows, 32 columns.
 	VMOVUPS highHalf_avx2<>+0(SB), Y4
@@ -1758,7 +1758,7 @@ store86:
 few82:
 	CMPQ DI, $+2
 	JNE  few87
-	MOVQ $+8192, R8
+	MOVQ $+768, R8
 
 	// Tile of 2 rows, 32 columns.
 	VMOVUPS highHalf_avx2<>+0(SB), Y8
@@ -1863,7 +1863,7 @@ store91:
 few87:
 	CMPQ DI, $+3
 	JNE  few92
-	MOVQ $+8192, R8
+	MOVQ $+768, R8
 
 	// Tile of 3 rows, 32 columns.
 	VXORPS  Y0, Y0, Y0
@@ -2626,7 +2626,7 @@ width80:
 few127:
 	CMPQ DI, $+1
 	JNE  few128
-	MOVQ $+8192, R8
+	MOVQ $+768, R8
 
 	// Tile of 1 rows, 16 columns.
 	VMOVUPS highHalf_avx2<>+0(SB), Y2
@@ -2681,7 +2681,7 @@ store132:
 few128:
 	CMPQ DI, $+2
 	JNE  few133
-	MOVQ $+8192, R8
+	MOVQ $+768, R8
 
 	// Tile of 2 rows, 16 columns.
 	VMOVUPS highHalf_avx2<>+0(SB), Y4
@@ -2751,7 +2751,7 @@ store137:
 few133:
 	CMPQ DI, $+3
 	JNE  few138
-	MOVQ $+8192, R8
+	MOVQ $+768, R8
 
 	// Tile of 3 rows, 16 columns.
 	VMOVUPS highHalf_avx2<>+0(SB), Y6
@@ -2836,7 +2836,7 @@ store142:
 few138:
 	CMPQ DI, $+4
 	JNE  few143
-	MOVQ $+8192, R8
+	MOVQ $+768, R8
 
 	// Tile of 4 rows, 16 columns.
 	LEAQ    (AX)(BX*2), DI

@@ -27,7 +27,7 @@ TEXT ·gemmBF16Dot_avx2(SB), NOSPLIT, $8-105
 few2:
 	CMPQ DI, $+1
 	JNE  few3
-	MOVQ $+8192, R8
+	MOVQ $+768, R8
 
 	// Tile of 1 rows, 64 columns.
 	VMOVUPS highHalf_avx2<>+0(SB), Y8

@@ -26,7 +26,7 @@ TEXT ·gemmF32_avx2(SB), NOSPLIT, $0-113
 few3:
 	CMPQ DI, $+1
 	JNE  few4
-	MOVQ $+8192, R8
+	MOVQ $+0, R8
 
 	// Tile of 1 rows, 64 columns.
 	VXORPS  Y0, Y0, Y0
@@ -64,10 +64,6 @@ steps5:
 	VFMADD231PS  160(DX), Y8, Y5
 	VFMADD231PS  192(DX), Y8, Y6
 	VFMADD231PS  224(DX), Y8, Y7
-	PREFETCHT0   (DX)(R8*1)
-	PREFETCHT0   64(DX)(R8*1)
-	PREFETCHT0   128(DX)(R8*1)
-	PREFETCHT0   192(DX)(R8*1)
 	ADDQ         $+4, CX
 	ADDQ         $+256, DX
 	DECQ         BX
@@ -1114,7 +1110,7 @@ width2:
 few81:
 	CMPQ DI, $+1
 	JNE  few82
-	MOVQ $+8192, R8
+	MOVQ $+0, R8
 
 	// Tile of 1 rows, 32 columns.
 	VXORPS  Y0, Y0, Y0
@@ -1140,8 +1136,6 @@ steps83:
 	VFMADD231PS  32(DX), Y4, Y1
 	VFMADD231PS  64(DX), Y4, Y2
 	VFMADD231PS  96(DX), Y4, Y3
-	PREFETCHT0   (DX)(R8*1)
-	PREFETCHT0   64(DX)(R8*1)
 	ADDQ         $+4, CX
 	ADDQ         $+128, DX
 	DECQ         BX
@@ -1157,7 +1151,7 @@ last85:
 few82:
 	CMPQ DI, $+2
 	JNE  few87
-	MOVQ $+8192, R8
+	MOVQ $+0, R8
 
 	// Tile of 2 rows, 32 columns.
 	VXORPS  Y0, Y0, Y0
@@ -1200,8 +1194,6 @@ steps88:
 	VMOVUPS      96(DX), Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
-	PREFETCHT0   (DX)(R8*1)
-	PREFETCHT0   64(DX)(R8*1)
 	ADDQ         $+4, CX
 	ADDQ         $+128, DX
 	DECQ         DI
@@ -1221,7 +1213,7 @@ last90:
 few87:
 	CMPQ DI, $+3
 	JNE  few92
-	MOVQ $+8192, R8
+	MOVQ $+0, R8
 
 	// Tile of 3 rows, 32 columns.
 	VXORPS  Y0, Y0, Y0
@@ -1277,8 +1269,6 @@ steps93:
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
-	PREFETCHT0   (DX)(R8*1)
-	PREFETCHT0   64(DX)(R8*1)
 	ADDQ         $+4, CX
 	ADDQ         $+128, DX
 	DECQ         DI
@@ -1733,7 +1723,7 @@ width80:
 few127:
 	CMPQ DI, $+1
 	JNE  few128
-	MOVQ $+8192, R8
+	MOVQ $+0, R8
 
 	// Tile of 1 rows, 16 columns.
 	VXORPS  Y0, Y0, Y0
@@ -1753,7 +1743,6 @@ steps129:
 	VBROADCASTSS (CX), Y2
 	VFMADD231PS  (DX), Y2, Y0
 	VFMADD231PS  32(DX), Y2, Y1
-	PREFETCHT0   (DX)(R8*1)
 	ADDQ         $+4, CX
 	ADDQ         $+64, DX
 	DECQ         BX
@@ -1767,7 +1756,7 @@ last131:
 few128:
 	CMPQ DI, $+2
 	JNE  few133
-	MOVQ $+8192, R8
+	MOVQ $+0, R8
 
 	// Tile of 2 rows, 16 columns.
 	VXORPS  Y0, Y0, Y0
@@ -1796,7 +1785,6 @@ steps134:
 	VMOVUPS      32(DX), Y6
 	VFMADD231PS  Y6, Y4, Y1
 	VFMADD231PS  Y6, Y5, Y3
-	PREFETCHT0   (DX)(R8*1)
 	ADDQ         $+4, CX
 	ADDQ         $+64, DX
 	DECQ         DI
@@ -1812,7 +1800,7 @@ last136:
 few133:
 	CMPQ DI, $+3
 	JNE  few138
-	MOVQ $+8192, R8
+	MOVQ $+0, R8
 
 	// Tile of 3 rows, 16 columns.
 	VXORPS  Y0, Y0, Y0
@@ -1848,7 +1836,6 @@ steps139:
 	VFMADD231PS  Y9, Y6, Y1
 	VFMADD231PS  Y9, Y7, Y3
 	VFMADD231PS  Y9, Y8, Y5
-	PREFETCHT0   (DX)(R8*1)
 	ADDQ         $+4, CX
 	ADDQ         $+64, DX
 	DECQ         DI
@@ -1866,7 +1853,7 @@ last141:
 few138:
 	CMPQ DI, $+4
 	JNE  few143
-	MOVQ $+8192, R8
+	MOVQ $+0, R8
 
 	// Tile of 4 rows, 16 columns.
 	LEAQ    (AX)(BX*2), DI
@@ -1892,10 +1879,10 @@ few138:
 
 start145:
 	MOVQ  DX, DX
-	MOVQ  k+96(FP), R9
-	LEAQ  (CX)(SI*2), R10
-	ADDQ  SI, R10
-	TESTQ R9, R9
+	MOVQ  k+96(FP), R8
+	LEAQ  (CX)(SI*2), R9
+	ADDQ  SI, R9
+	TESTQ R8, R8
 	JE    last146
 
 steps144:
@@ -1910,14 +1897,13 @@ steps144:
 	VBROADCASTSS (CX)(SI*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (R10), Y10
+	VBROADCASTSS (R9), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	PREFETCHT0   (DX)(R8*1)
 	ADDQ         $+4, CX
-	ADDQ         $+4, R10
+	ADDQ         $+4, R9
 	ADDQ         $+64, DX
-	DECQ         R9
+	DECQ         R8
 	JNE          steps144
 
 last146:
