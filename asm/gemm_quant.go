@@ -24,7 +24,8 @@ import (
 // while several tiles pass over a segment, unless the next one is asked for: all tiles together ask for
 // each of its lines, at even intervals. dst, in memory, holds sums from segment to segment.
 //
-// The tile of kernels with VNNI is in gemm_quant_vnni.go, that of 16-bit sums in gemm_quant_words.go; those of q4 in
+// The tile of kernels with VNNI is in gemm_quant_vnni.go, those of 16-bit sums in gemm_quant_words.go and, for many rows,
+// gemm_quant_signs.go; those of q4 in
 // gemm_nibbles.go and the two files named after it.
 
 // Layout of a block, as kernel/quant.go defines it.
