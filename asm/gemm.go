@@ -206,9 +206,10 @@ func (g *gemm) tiles(rows reg.GPVirtual, n, highest int) {
 // next panel's. Without it, memory would wait while tiles pass over a strip that is in a cache already. A
 // strip that is the whole panel is fetched by two tiles, half of a step's lines each; a narrower one by one.
 
-// stream is how far ahead a single tile fetches a panel that it reads in order, 0 if not at all. Processors without AVX-512
-// fetch a stream by themselves, and asking for what lies pages further on gets in the way of that: on a Zen 3 one row of
-// float32 was read at 0.80 to 0.85 of a plain loop's rate 8 KB ahead and at 0.95 to 1.03 so, one of bfloat16 at 0.81 and 0.89.
+// stream is how far ahead a single tile fetches a panel that it reads in order, 0 if not at all. Levels without AVX-512 are
+// tuned on a Zen 3. It fetches a stream by itself, and asking for what lies pages further on gets in the way of that: one row of
+// float32 was read at 0.80 to 0.85 of a plain loop's rate 8 KB ahead and at 0.95 to 1.03 so, one of bfloat16, by one thread,
+// at 0.81 and 0.89.
 func (g *gemm) stream() int {
 	switch {
 	case g.masked():

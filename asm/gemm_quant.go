@@ -25,8 +25,7 @@ import (
 // each of its lines, at even intervals. dst, in memory, holds sums from segment to segment.
 //
 // The tile of kernels with VNNI is in gemm_quant_vnni.go, those of 16-bit sums in gemm_quant_words.go and, for many rows,
-// gemm_quant_signs.go; those of q4 in
-// gemm_nibbles.go and the two files named after it.
+// gemm_quant_signs.go; those of q4 in gemm_nibbles.go and the two files named after it.
 
 // Layout of a block, as kernel/quant.go defines it.
 const (

@@ -11,7 +11,7 @@ import (
 // A tile is R rows and one, two or four vectors of columns; a block, which stays in the first cache,
 // is passed over until all 32 columns are done. Registers: R*V accumulators, two of w, x, a product.
 //
-// VPSIGNB gives x the sign of w, in one of the two units that most processors multiply in. For many rows the signs are unpacked
+// VPSIGNB gives x the sign of w, in two units, one of which multiplies (measured on a Zen 3). For many rows the signs are unpacked
 // to masks, and x gets them by VPXOR, which any unit does. That makes -x-1 of x where w is negative, so that a block lacks the
 // sum of those |w|, a number for each column, which its accumulators start from.
 
@@ -24,19 +24,25 @@ func (g *gemmQuant) blockWords(x []reg.GPVirtual, rows int) {
 	case rows <= 5:
 		vectors = 2
 	}
-	strip := g.GP64() // bytes of scales before the strip
+	g.stripsOfBytes(x, vectors, func(strip reg.GPVirtual) {
+		acc := make([][]reg.VecVirtual, rows)
+		for r := range acc {
+			acc[r] = g.vecs(vectors)
+		}
+		for r := range acc {
+			g.zero(acc[r]...)
+		}
+		g.words8(acc, x, strip)
+		g.addWords(acc, strip, q8Scales)
+	})
+}
+
+// stripsOfBytes writes body for each strip of some vectors of a block's columns, from the bytes of scales before it; x moves.
+func (g *gemmQuant) stripsOfBytes(x []reg.GPVirtual, vectors int, body func(strip reg.GPVirtual)) {
+	strip, loop := g.GP64(), g.label("strip")
 	g.XORQ(strip, strip)
-	loop := g.label("strip")
 	g.Label(loop)
-	acc := make([][]reg.VecVirtual, rows)
-	for r := range acc {
-		acc[r] = g.vecs(vectors)
-	}
-	for r := range acc {
-		g.zero(acc[r]...)
-	}
-	g.words8(acc, x, strip)
-	g.addWords(acc, strip, q8Scales)
+	body(strip)
 	if columns := vectors * g.level.Lanes; columns < halfCols {
 		g.ADDQ(operand.I32(2*columns), strip)
 		g.CMPQ(strip, operand.Imm(2*halfCols))

@@ -39,7 +39,7 @@ keep1:
 	MOVQ  w_base+96(FP), DI
 	MOVQ  ldx+56(FP), R8
 	MOVQ  lds+88(FP), R9
-	CMPQ  rows+128(FP), $0x10
+	CMPQ  rows+128(FP), $0x08
 	JG    many4
 	MOVQ  rows+128(FP), AX
 	MOVQ  $+8, R10
@@ -2278,7 +2278,7 @@ steps109:
 	VCVTDQ2PS    Y9, Y9
 	VFMADD213PS  32(R13), Y11, Y9
 	VMOVUPS      Y9, 32(R13)
-	ADDQ         $0x20, R12
+	ADDQ         $+32, R12
 	CMPQ         R12, $0x40
 	JLT          strip108
 	ADDQ         $+128, BX
@@ -2496,7 +2496,7 @@ steps117:
 	VCVTDQ2PS    Y7, Y7
 	VFMADD213PS  32(R13), Y9, Y7
 	VMOVUPS      Y7, 32(R13)
-	ADDQ         $0x20, R12
+	ADDQ         $+32, R12
 	CMPQ         R12, $0x40
 	JLT          strip116
 	ADDQ         $+128, BX
@@ -2677,7 +2677,7 @@ steps125:
 	VCVTDQ2PS    Y5, Y5
 	VFMADD213PS  32(R12), Y7, Y5
 	VMOVUPS      Y5, 32(R12)
-	ADDQ         $0x20, R11
+	ADDQ         $+32, R11
 	CMPQ         R11, $0x40
 	JLT          strip124
 	ADDQ         $+128, BX
