@@ -311,3 +311,17 @@ func (e *emitter) spread(v reg.VecVirtual) reg.VecVirtual {
 	e.VBROADCASTSS(v.AsX(), all)
 	return all
 }
+
+// shares is a fresh register with n/of rounded up, or 0 if of is.
+func (e *emitter) shares(n, of reg.GPVirtual) reg.GPVirtual {
+	q, none := e.GP64(), e.label("none")
+	e.XORQ(q, q)
+	e.TESTQ(of, of)
+	e.JE(operand.LabelRef(none))
+	e.LEAQ(operand.Mem{Base: n, Index: of, Scale: 1, Disp: -1}, reg.RAX)
+	e.XORL(reg.EDX, reg.EDX)
+	e.DIVQ(of)
+	e.MOVQ(reg.RAX, q)
+	e.Label(none)
+	return q
+}

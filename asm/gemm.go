@@ -31,13 +31,7 @@ import (
 const (
 	rowsPerTile = 6 // the height of the main tile
 	lowestTile  = 3 // of more than one tile
-	fewWide     = 4 // the rows of a tile that is narrower than its registers allow if it has a neighbour
-
-	// How far ahead w is fetched: a block of runtime/kernel's linear layers of few rows, or, where one
-	// tile reads the panel as a stream, what memory needs to answer.
-	aheadBlock  = 16 << 10
-	aheadStream = 8 << 10
-	aheadNear   = 768
+	fewWide     = 4 // the rows of a tile that is narrower than its registers allow
 )
 
 // A format is what the factors of a product are.
@@ -58,8 +52,8 @@ type gemm struct {
 	dst, ldd reg.GPVirtual // the tile's first row and the bytes between rows
 	x, ldx   reg.GPVirtual
 	w        reg.GPVirtual // the strip
-	ahead    reg.GPVirtual // how many bytes behind it to fetch
 	high     operand.Op    // the mask of high halves
+	fetching
 }
 
 func gemmF32(e *emitter)  { newGemm(e, floats, 4).panels() }
@@ -105,8 +99,6 @@ func (g *gemm) vectors(rows int) int {
 	case g.masked():
 	case rows == 1:
 		n = 8
-	case rows == fewWide && g.width == 64:
-		n = 3
 	case rows >= fewWide:
 		n = 2
 	}
@@ -130,62 +122,55 @@ func (g *gemm) panel(done string) {
 		g.CMPQ(rows, operand.I32(n))
 		g.JNE(operand.LabelRef(next))
 		if n > 0 {
-			ahead, v, fetch := aheadBlock, g.vectors(n), g.lines
-			if g.lines(v) == g.width/16 {
-				ahead = g.stream()
-			}
-			if ahead == 0 {
-				fetch = func(int) int { return 0 }
-			}
-			g.MOVQ(operand.I32(ahead), g.ahead)
-			g.strips(v, func(v int) { g.tile(n, v, fetch(v)) })
+			g.loads = g.format == floats
+			g.strips(g.vectors(n), func(v, lines int) {
+				if g.next == nil {
+					lines = g.stream(lines)
+				}
+				g.tile(n, v, lines)
+			})
+			g.loads = false
 		}
 		g.JMP(operand.LabelRef(done))
 		g.Label(next)
 	}
-	if n := g.vectors(fewWide); n > g.vectors(rowsPerTile) {
-		next := g.label("low")
-		g.CMPQ(rows, operand.Imm(2*fewWide))
-		g.JG(operand.LabelRef(next))
-		g.CMPQ(rows, operand.Imm(2*fewWide-1))
-		g.JLT(operand.LabelRef(next))
-		g.strips(n, func(n int) { g.tiles(rows, n, fewWide) })
-		g.JMP(operand.LabelRef(done))
-		g.Label(next)
+	if !g.masked() {
+		g.spread(rows)
 	}
-	g.strips(g.vectors(rowsPerTile), func(n int) { g.tiles(rows, n, rowsPerTile) })
+	g.strips(g.vectors(rowsPerTile), func(n, lines int) { g.tiles(rows, n, lines) })
+	g.pace = nil
 	g.JMP(operand.LabelRef(done))
 }
 
-// tiles writes the tiles of a strip of n vectors, more than fewRows in all and none higher than highest. Less than two
-// full ones are made equal, so that none of them is low.
-func (g *gemm) tiles(rows reg.GPVirtual, n, highest int) {
+// tiles writes the tiles of a strip of n vectors, more than fewRows in all. Less than two full ones are made
+// equal, so that none of them is low. A step of all tiles together fetches so many lines.
+func (g *gemm) tiles(rows reg.GPVirtual, n, lines int) {
 	loop, end := g.label("tiles"), g.label("tile")
 	labels := map[int]string{}
-	for height := lowestTile; height <= highest; height++ {
+	for height := lowestTile; height <= rowsPerTile; height++ {
 		labels[height] = g.label(fmt.Sprintf("rows%dof", height))
 	}
 	strip, height := g.copyOf(g.dst), g.GP64()
 	g.Load(g.Param("rows"), rows)
 	g.Load(g.Param("x").Base(), g.x)
-	g.MOVQ(operand.I32(aheadBlock), g.ahead)
+	each := g.fetchFirst(lines)
 
 	g.Label(loop)
-	g.CMPQ(rows, operand.Imm(uint64(2*highest)))
-	g.JGE(operand.LabelRef(labels[highest]))
+	g.CMPQ(rows, operand.Imm(uint64(2*rowsPerTile)))
+	g.JGE(operand.LabelRef(labels[rowsPerTile]))
 	g.MOVQ(rows, height)
-	g.CMPQ(rows, operand.Imm(uint64(highest)))
+	g.CMPQ(rows, operand.Imm(uint64(rowsPerTile)))
 	g.JLE(operand.LabelRef(end + "Height"))
 	g.INCQ(height)
 	g.SHRQ(operand.Imm(1), height)
 	g.Label(end + "Height")
-	for h := lowestTile; h < highest; h++ {
+	for h := lowestTile; h < rowsPerTile; h++ {
 		g.CMPQ(height, operand.I32(h))
 		g.JEQ(operand.LabelRef(labels[h]))
 	}
-	for h := highest; h >= lowestTile; h-- {
+	for h := rowsPerTile; h >= lowestTile; h-- {
 		g.Label(labels[h])
-		g.tile(h, n, g.shared(n))
+		g.tile(h, n, each)
 		for range h {
 			g.ADDQ(g.ldd, g.dst)
 			g.ADDQ(g.ldx, g.x)
@@ -196,80 +181,38 @@ func (g *gemm) tiles(rows reg.GPVirtual, n, highest int) {
 		}
 	}
 	g.Label(end)
-	g.fetchOther(n)
+	g.fetchOther(lines, each)
 	g.TESTQ(rows, rows)
 	g.JNE(operand.LabelRef(loop))
 	g.MOVQ(strip, g.dst)
 }
 
-// Fetching ahead: the lines of w that lie a block behind those of a step, which are the next block's or the
-// next panel's. Without it, memory would wait while tiles pass over a strip that is in a cache already. A
-// strip that is the whole panel is fetched by two tiles, half of a step's lines each; a narrower one by one.
-
-// stream is how far ahead a single tile fetches a panel that it reads in order, 0 if not at all. Levels without AVX-512 are
-// tuned on a Zen 3. It fetches a stream by itself, and asking for what lies pages further on gets in the way of that: one row of
-// float32 was read at 0.80 to 0.85 of a plain loop's rate 8 KB ahead and at 0.95 to 1.03 so, one of bfloat16, by one thread,
-// at 0.81 and 0.89.
-func (g *gemm) stream() int {
-	switch {
-	case g.masked():
-		return aheadStream
-	case g.format == floats:
-		return 0
-	}
-	return aheadNear
-}
-
-// lines is how many cache lines of w are a step of n vectors, which begin at half a line at worst.
-func (g *gemm) lines(n int) int { return (n*g.bytes() + cacheLine - 1) / cacheLine }
-
-// shared is how many lines a step of one of many tiles of a strip fetches.
-func (g *gemm) shared(n int) int {
-	if n := g.lines(n); n < g.width/16 {
-		return n
-	}
-	return (g.lines(n) + 1) / 2
-}
-
-// fetchOther makes the next tile fetch the lines that are left, or none.
-func (g *gemm) fetchOther(n int) {
-	if g.shared(n) == g.lines(n) {
-		g.XORL(g.ahead.As32(), g.ahead.As32())
-		return
-	}
-	second, done := g.label("second"), g.label("fetched")
-	g.CMPQ(g.ahead, operand.I32(aheadBlock))
-	g.JEQ(operand.LabelRef(second))
-	g.XORL(g.ahead.As32(), g.ahead.As32())
-	g.JMP(operand.LabelRef(done))
-	g.Label(second)
-	g.ADDQ(operand.I32(64*g.shared(n)), g.ahead)
-	g.Label(done)
-}
-
-// strips writes body for each strip of n vectors, and for the columns that are left; dst and w move from strip to strip.
-func (g *gemm) strips(n int, body func(n int)) {
-	all, columns := g.width/g.level.Lanes, n*g.level.Lanes
+// strips writes body for each strip of n vectors, and for the columns that are left; dst and w move from strip to strip. In
+// lines is how many a step of the strip has to fetch, of the cache lines that a step of the panel takes.
+func (g *gemm) strips(n int, body func(n, lines int)) {
+	all, columns, lines := g.width/g.level.Lanes, n*g.level.Lanes, 4*g.width/cacheLine
 	if n == all {
-		body(n)
+		body(n, lines)
 		return
 	}
+	g.follow()
 	loop, left := g.label("strip"), g.GP64()
 	g.MOVQ(operand.I32(all/n), left)
 	g.Label(loop)
-	body(n)
+	each := 4 * columns / cacheLine
+	body(n, each)
 	g.ADDQ(operand.I32(4*columns), g.dst)
 	g.ADDQ(operand.I32(4*columns), g.w)
 	g.DECQ(left)
 	g.JNE(operand.LabelRef(loop))
 	if all%n > 0 {
-		body(all % n)
+		body(all%n, lines-all/n*each)
 	}
+	g.next = nil
 }
 
-// tile writes the product of rows of x and the strip of w, n vectors wide, and fetches so many lines of
-// a step ahead.
-func (g *gemm) tile(rows, n, fetch int) {
+// tile writes the product of rows of x and the strip of w, n vectors wide, each step of which fetches so many lines.
+func (g *gemm) tile(rows, n, lines int) {
 	g.Commentf("Tile of %d rows, %d columns.", rows, n*g.level.Lanes)
 	acc := make([][]reg.VecVirtual, rows)
 	for r := range acc {
@@ -319,9 +262,7 @@ func (g *gemm) tile(rows, n, fetch int) {
 		g.step(acc, in, w, highHalf)
 		g.step(acc, in, w, lowHalf)
 	}
-	for i := range fetch {
-		g.PREFETCHT0(operand.Mem{Base: w, Index: g.ahead, Scale: 1, Disp: 64 * i})
-	}
+	g.fetch(w, lines)
 	for _, p := range moving {
 		g.ADDQ(operand.I32(4*perStep), p)
 	}

@@ -236,20 +236,6 @@ func (g *gemmQuant) spread() {
 	g.Label(few)
 }
 
-// shares is a fresh register with n/of rounded up, or 0 if of is.
-func (g *gemmQuant) shares(n, of reg.GPVirtual) reg.GPVirtual {
-	q, none := g.GP64(), g.label("none")
-	g.XORQ(q, q)
-	g.TESTQ(of, of)
-	g.JE(operand.LabelRef(none))
-	g.LEAQ(operand.Mem{Base: n, Index: of, Scale: 1, Disp: -1}, reg.RAX)
-	g.XORL(reg.EDX, reg.EDX)
-	g.DIVQ(of)
-	g.MOVQ(reg.RAX, q)
-	g.Label(none)
-	return q
-}
-
 // ask asks for a line of weights.
 func (g *gemmQuant) ask(line operand.Mem) {
 	if g.once {

@@ -144,7 +144,7 @@ func TestGemm(t *testing.T) {
 			for rows := range 15 {
 				for _, k := range []int{0, 1, 2, 3, 4, 5, 7, 16, 33, 64, 129, 130} {
 					for _, f := range fills {
-						g := gemm{width: width, k: k, rows: rows, acc: r.IntN(2) == 0, padD: r.IntN(3), padX: r.IntN(3)}
+						g := gemm{width: width, k: k, rows: rows, acc: r.IntN(2) == 0, padD: r.IntN(3), padX: r.IntN(3), behind: r.IntN(3) * k * width / 2}
 						g.test(t, set, r, f.fill)
 					}
 				}
@@ -158,6 +158,7 @@ type gemm struct {
 	width, k, rows int
 	acc            bool
 	padD, padX     int
+	behind         int // elements of w behind the panel, which may be read
 }
 
 // test compares both formats of the product with the reference.
@@ -175,7 +176,7 @@ func (g gemm) test(t testing.TB, set kernel.Set, r *rand.Rand, fill func(*rand.R
 	fill(r, xs)
 	x.set(xs)
 
-	w := make([]float32, g.k*g.width)
+	w := make([]float32, g.k*g.width+g.behind)
 	fill(r, w)
 	start, end := kerneltest.Guarded[float32](t, len(w))
 	copy(start, w)
@@ -244,7 +245,7 @@ func FuzzGemm(f *testing.F) {
 	f.Add(uint64(1), uint8(2), uint8(7), uint8(5), true)
 	f.Fuzz(func(t *testing.T, seed uint64, width, k, rows uint8, acc bool) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		g := gemm{width: 16 << (width % 3), k: int(k), rows: int(rows % 16), acc: acc, padD: r.IntN(3), padX: r.IntN(3)}
+		g := gemm{width: 16 << (width % 3), k: int(k), rows: int(rows % 16), acc: acc, padD: r.IntN(3), padX: r.IntN(3), behind: r.IntN(1 << 15)}
 		for _, set := range Sets()[1:] {
 			g.test(t, set, r, fills[seed%2].fill)
 		}

@@ -156,7 +156,7 @@ func (m *Matrix) gemm(set Set, dst []float32, x *factor, first, p, half, from, t
 		set.GemmBF16(dst, PanelCols, in, x.Stride, panel, PanelCols, k, rows, from > 0)
 		return
 	}
-	panel := m.F32[(p*m.K+from)*PanelCols:][:k*PanelCols]
+	panel := m.F32[(p*m.K+from)*PanelCols:]
 	set.GemmF32(dst, PanelCols, in, x.Stride, panel, PanelCols, k, rows, from > 0)
 }
 
