@@ -18,6 +18,8 @@ type splitGemm struct {
 	x, ldx   reg.GPVirtual
 	w        reg.GPVirtual // the panel
 	rows     reg.GPVirtual // left to do
+	next     reg.GPVirtual // without dots: what steps fetch next
+	pace     operand.Mem   // and the bytes from a step's line to the next step's
 }
 
 // highest is the number of rows of the highest tile.
@@ -50,7 +52,7 @@ func (g *splitGemm) vectors(rows int) int {
 
 // panel writes the loop over rows: tiles of the highest, and less than two of them made equal. finish brings
 // the tile's sums to dst, strip by strip; next moves what else belongs to the rows.
-func (g *splitGemm) panel(steps func(left reg.GPVirtual), start func(r int, acc []reg.VecVirtual), finish func(rows, col int, sums [][]reg.VecVirtual), next func(rows int)) {
+func (g *splitGemm) panel(steps func(left reg.GPVirtual), start func(r, col int, acc []reg.VecVirtual), finish func(rows, col int, sums [][]reg.VecVirtual), next func(rows int)) {
 	loop, done, choose := g.label("rows"), g.label("done"), g.label("choose")
 	most, height := g.highest(), g.GP64()
 	labels := map[int]string{}
@@ -91,12 +93,12 @@ func (g *splitGemm) panel(steps func(left reg.GPVirtual), start func(r int, acc 
 }
 
 // tile writes the sums of a strip. steps loads their number; start writes what a row's sum begins with.
-func (g *splitGemm) tile(rows, col int, steps func(reg.GPVirtual), start func(r int, acc []reg.VecVirtual)) [][]reg.VecVirtual {
+func (g *splitGemm) tile(rows, col int, steps func(reg.GPVirtual), start func(r, col int, acc []reg.VecVirtual)) [][]reg.VecVirtual {
 	n := g.vectors(rows)
 	var acc [][]reg.VecVirtual
 	for r := range rows {
 		acc = append(acc, g.vecs(n))
-		start(r, acc[r])
+		start(r, col, acc[r])
 	}
 	loop, even, done := g.label("steps"), g.label("even"), g.label("stepped")
 	w, left, x := g.copyOf(g.w), g.GP64(), g.copyOf(g.x)
@@ -152,9 +154,7 @@ func (g *splitGemm) short() bool { return g.masked() && g.codes == nil }
 
 // step adds the products of the inputs at w and, disp bytes further, at x.
 func (g *splitGemm) step(w operand.Mem, x []operand.Mem, disp int, acc [][]reg.VecVirtual) {
-	for line := 0; line < len(acc[0])*g.bytes(); line += 64 {
-		g.PREFETCHT0(w.Offset(g.reach() + line))
-	}
+	g.fetch(w, len(acc[0])*g.bytes()/cacheLine)
 	for half := range g.quads() {
 		at := make([]operand.Mem, len(x))
 		for r := range x {
@@ -166,6 +166,45 @@ func (g *splitGemm) step(w operand.Mem, x []operand.Mem, disp int, acc [][]reg.V
 			g.words(w, half, at, acc)
 		}
 	}
+}
+
+// fetch fetches as many lines as a step reads.
+func (g *splitGemm) fetch(w operand.Mem, lines int) {
+	if g.masked() {
+		for i := range lines {
+			g.PREFETCHT0(w.Offset(g.reach() + cacheLine*i))
+		}
+		return
+	}
+	pace := g.GP64()
+	for i := range lines {
+		g.PREFETCHT0(operand.Mem{Base: g.next, Disp: cacheLine * i})
+	}
+	g.MOVQ(g.pace, pace)
+	g.LEAQ(operand.Mem{Base: g.next, Index: pace, Scale: uint8(lines)}, g.next)
+}
+
+// spread lets the tiles of all rows fetch lines together, at even intervals: each asks for each of them.
+func (g *splitGemm) spread() {
+	if g.masked() {
+		return
+	}
+	g.next, g.pace = g.GP64(), g.AllocLocal(8)
+	g.MOVQ(g.shares(g.literal(cacheLine), g.shares(g.integer("rows"), g.literal(g.highest()))), g.pace)
+}
+
+// follow makes steps fetch what follows size bytes at w, or what lies reach behind it if that is more: each line once and in
+// order, whatever the order in which strips read.
+func (g *splitGemm) follow(bytes func() reg.GPVirtual) {
+	if g.masked() {
+		return
+	}
+	size, far := bytes(), g.label("far")
+	g.LEAQ(operand.Mem{Base: g.w, Index: size, Scale: 1}, g.next)
+	g.CMPQ(size, operand.I32(g.reach()))
+	g.JGE(operand.LabelRef(far))
+	g.LEAQ(operand.Mem{Base: g.w, Disp: g.reach()}, g.next)
+	g.Label(far)
 }
 
 // rowsFrom are the addresses of rows, and the registers to move when all rows move along.

@@ -60,7 +60,7 @@ type attendQ8 struct {
 func attendShapes(r *rand.Rand, each int, sizes ...int) []attendQ8 {
 	var shapes []attendQ8
 	for rows := range 9 {
-		for _, blocks := range []int{0, 1, 2, 8} {
+		for _, blocks := range []int{0, 1, 2, 3, 7, 8} {
 			for _, n := range sizes {
 				shapes = append(shapes, attendQ8{blocks, rows, n, r.IntN(3), each})
 			}

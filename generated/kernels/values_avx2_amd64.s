@@ -6,54 +6,125 @@
 
 // func weighQ8_avx2(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens int, cols int, blocks int, rows int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·weighQ8_avx2(SB), NOSPLIT, $0-152
-	MOVQ ldd+24(FP), CX
-	MOVQ ldp+56(FP), BX
-	MOVQ v_base+96(FP), SI
-	MOVQ dst_base+0(FP), R9
-	MOVQ cols+128(FP), R10
-	SHLQ $0x02, CX
+TEXT ·weighQ8_avx2(SB), NOSPLIT, $104-152
+	MOVQ  ldd+24(FP), CX
+	MOVQ  ldp+56(FP), BX
+	MOVQ  v_base+96(FP), SI
+	MOVQ  dst_base+0(FP), DI
+	MOVQ  cols+128(FP), R8
+	SHLQ  $0x02, CX
+	MOVQ  $+64, R9
+	MOVQ  rows+144(FP), AX
+	MOVQ  $+3, R10
+	XORQ  R11, R11
+	TESTQ R10, R10
+	JE    none1
+	LEAQ  -1(AX)(R10*1), AX
+	XORL  DX, DX
+	DIVQ  R10
+	MOVQ  AX, R11
 
-panels1:
-	CMPQ  R10, $0x40
-	JLT   narrower2
-	MOVQ  R9, AX
+none1:
+	XORQ  AX, AX
+	TESTQ R11, R11
+	JE    none2
+	LEAQ  -1(R9)(R11*1), AX
+	XORL  DX, DX
+	DIVQ  R11
+
+none2:
+	MOVQ AX, (SP)
+
+panels3:
+	CMPQ   R8, $0x40
+	JLT    narrower4
+	MOVQ   DI, AX
+	MOVQ   rows+144(FP), R9
+	VXORPS Y0, Y0, Y0
+	TESTQ  R9, R9
+	JLE    done6
+
+loop5:
+	VMOVDQU Y0, (AX)
+	VMOVDQU Y0, 32(AX)
+	VMOVDQU Y0, 64(AX)
+	VMOVDQU Y0, 96(AX)
+	VMOVDQU Y0, 128(AX)
+	VMOVDQU Y0, 160(AX)
+	VMOVDQU Y0, 192(AX)
+	VMOVDQU Y0, 224(AX)
+	ADDQ    CX, AX
+	DECQ    R9
+	JNE     loop5
+
+done6:
+	MOVQ blocks+136(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ $+0, 24(SP)
+	MOVQ SI, 32(SP)
+
+part7:
+	MOVQ $+2, AX
+	CMPQ AX, 8(SP)
+	JLE  partOf8
+	MOVQ 8(SP), AX
+
+partOf8:
+	MOVQ   AX, 16(SP)
+	SUBQ   AX, 8(SP)
+	MOVQ   16(SP), AX
+	IMUL3Q $+4096, AX, AX
+	LEAQ   (SI)(AX*1), R10
+	CMPQ   AX, $+8192
+	JGE    far9
+	LEAQ   8192(SI), R10
+
+far9:
+	MOVQ  DI, AX
 	MOVQ  p_base+32(FP), DX
-	MOVQ  scale_base+64(FP), R8
-	MOVQ  rows+144(FP), DI
-	TESTQ DI, DI
-	JE    done4
+	ADDQ  24(SP), DX
+	MOVQ  rows+144(FP), R9
+	TESTQ R9, R9
+	JE    done11
 
-rows3:
-	CMPQ DI, $0x06
-	JGE  rows3of8
-	MOVQ DI, R11
-	CMPQ DI, $0x03
-	JLE  choose5
+rows10:
+	CMPQ R9, $0x06
+	JGE  rows3of15
+	MOVQ R9, R11
+	CMPQ R9, $0x03
+	JLE  choose12
 	INCQ R11
 	SHRQ $0x01, R11
 
-choose5:
+choose12:
 	CMPQ R11, $0x01
-	JEQ  rows1of6
+	JEQ  rows1of13
 	CMPQ R11, $0x02
-	JEQ  rows2of7
+	JEQ  rows2of14
 
-rows3of8:
+rows3of15:
 	// Tile of 3 rows, panel of 64 columns.
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x04, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y0
+	VMOVDQU 32(R11), Y1
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y2
+	VMOVDQU 32(R11), Y3
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y4
+	VMOVDQU 32(R11), Y5
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    16(SP), R12
+	SHLQ    $0x04, R12
 
-steps9:
-	PREFETCHT0   8192(R11)
+steps16:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y6
 	VPBROADCASTD 4(R13), Y7
 	VPBROADCASTD (R13)(BX*1), Y8
@@ -95,48 +166,37 @@ steps9:
 	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
 	SUBQ         $0x01, R12
-	JNE          steps9
+	JNE          steps16
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y6
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y6, Y0, Y0
-	VMOVUPS      Y0, (R11)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y6, Y1, Y1
-	VMOVUPS      Y1, 32(R11)
+	VMOVDQU      Y0, (R11)
+	VMOVDQU      Y1, 32(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VMOVUPS      Y2, (R11)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y0, Y3, Y3
-	VMOVUPS      Y3, 32(R11)
+	VMOVDQU      Y2, (R11)
+	VMOVDQU      Y3, 32(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, (R11)
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 32(R11)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
+	VMOVDQU      Y4, (R11)
+	VMOVDQU      Y5, 32(R11)
+	MOVQ         AX, R11
+	VMOVDQU      64(R11), Y0
+	VMOVDQU      96(R11), Y1
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	VMOVDQU      64(R11), Y2
+	VMOVDQU      96(R11), Y3
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	ADDQ         CX, R11
+	VMOVDQU      64(R11), Y4
+	VMOVDQU      96(R11), Y5
 	MOVQ         SI, R11
 	MOVQ         DX, R13
-	MOVQ         blocks+136(FP), R12
+	MOVQ         16(SP), R12
 	SHLQ         $0x04, R12
 
-steps12:
-	PREFETCHT0   8256(R11)
+steps19:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y6
 	VPBROADCASTD 4(R13), Y7
 	VPBROADCASTD (R13)(BX*1), Y8
@@ -178,48 +238,37 @@ steps12:
 	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
 	SUBQ         $0x01, R12
-	JNE          steps12
+	JNE          steps19
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y6
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y6, Y0, Y0
-	VMOVUPS      Y0, 64(R11)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y6, Y1, Y1
-	VMOVUPS      Y1, 96(R11)
+	VMOVDQU      Y0, 64(R11)
+	VMOVDQU      Y1, 96(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VMOVUPS      Y2, 64(R11)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y0, Y3, Y3
-	VMOVUPS      Y3, 96(R11)
+	VMOVDQU      Y2, 64(R11)
+	VMOVDQU      Y3, 96(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, 64(R11)
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 96(R11)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
+	VMOVDQU      Y4, 64(R11)
+	VMOVDQU      Y5, 96(R11)
+	MOVQ         AX, R11
+	VMOVDQU      128(R11), Y0
+	VMOVDQU      160(R11), Y1
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	VMOVDQU      128(R11), Y2
+	VMOVDQU      160(R11), Y3
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	ADDQ         CX, R11
+	VMOVDQU      128(R11), Y4
+	VMOVDQU      160(R11), Y5
 	MOVQ         SI, R11
 	MOVQ         DX, R13
-	MOVQ         blocks+136(FP), R12
+	MOVQ         16(SP), R12
 	SHLQ         $0x04, R12
 
-steps15:
-	PREFETCHT0   8320(R11)
+steps22:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y6
 	VPBROADCASTD 4(R13), Y7
 	VPBROADCASTD (R13)(BX*1), Y8
@@ -261,48 +310,37 @@ steps15:
 	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
 	SUBQ         $0x01, R12
-	JNE          steps15
+	JNE          steps22
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y6
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y6, Y0, Y0
-	VMOVUPS      Y0, 128(R11)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y6, Y1, Y1
-	VMOVUPS      Y1, 160(R11)
+	VMOVDQU      Y0, 128(R11)
+	VMOVDQU      Y1, 160(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VMOVUPS      Y2, 128(R11)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y0, Y3, Y3
-	VMOVUPS      Y3, 160(R11)
+	VMOVDQU      Y2, 128(R11)
+	VMOVDQU      Y3, 160(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, 128(R11)
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 160(R11)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
+	VMOVDQU      Y4, 128(R11)
+	VMOVDQU      Y5, 160(R11)
+	MOVQ         AX, R11
+	VMOVDQU      192(R11), Y0
+	VMOVDQU      224(R11), Y1
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	VMOVDQU      192(R11), Y2
+	VMOVDQU      224(R11), Y3
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	ADDQ         CX, R11
+	VMOVDQU      192(R11), Y4
+	VMOVDQU      224(R11), Y5
 	MOVQ         SI, R11
 	MOVQ         DX, R13
-	MOVQ         blocks+136(FP), R12
+	MOVQ         16(SP), R12
 	SHLQ         $0x04, R12
 
-steps18:
-	PREFETCHT0   8384(R11)
+steps25:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y6
 	VPBROADCASTD 4(R13), Y7
 	VPBROADCASTD (R13)(BX*1), Y8
@@ -344,67 +382,49 @@ steps18:
 	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
 	SUBQ         $0x01, R12
-	JNE          steps18
+	JNE          steps25
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y6
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y6, Y0, Y0
-	VMOVUPS      Y0, 192(R11)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y6, Y1, Y1
-	VMOVUPS      Y1, 224(R11)
+	VMOVDQU      Y0, 192(R11)
+	VMOVDQU      Y1, 224(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VMOVUPS      Y2, 192(R11)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y0, Y3, Y3
-	VMOVUPS      Y3, 224(R11)
+	VMOVDQU      Y2, 192(R11)
+	VMOVDQU      Y3, 224(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, 192(R11)
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 224(R11)
+	VMOVDQU      Y4, 192(R11)
+	VMOVDQU      Y5, 224(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x03, DI
-	JNE          rows3
-	JMP          done4
+	SUBQ         $0x03, R9
+	JNE          rows10
+	JMP          done11
 
-rows2of7:
+rows2of14:
 	// Tile of 2 rows, panel of 64 columns.
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x04, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y0
+	VMOVDQU 32(R11), Y1
+	VMOVDQU 64(R11), Y2
+	VMOVDQU 96(R11), Y3
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y4
+	VMOVDQU 32(R11), Y5
+	VMOVDQU 64(R11), Y6
+	VMOVDQU 96(R11), Y7
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    16(SP), R12
+	SHLQ    $0x04, R12
 
-steps21:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
+steps28:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*2), R10
 	VPBROADCASTD (R13), Y8
 	VPBROADCASTD 4(R13), Y9
 	VPBROADCASTD (R13)(BX*1), Y10
@@ -460,54 +480,38 @@ steps21:
 	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
 	SUBQ         $0x01, R12
-	JNE          steps21
+	JNE          steps28
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y8
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y8, Y0, Y0
-	VMOVUPS      Y0, (R11)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y8, Y1, Y1
-	VMOVUPS      Y1, 32(R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y8, Y2, Y2
-	VMOVUPS      Y2, 64(R11)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y8, Y3, Y3
-	VMOVUPS      Y3, 96(R11)
+	VMOVDQU      Y0, (R11)
+	VMOVDQU      Y1, 32(R11)
+	VMOVDQU      Y2, 64(R11)
+	VMOVDQU      Y3, 96(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, (R11)
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 32(R11)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y0, Y6, Y6
-	VMOVUPS      Y6, 64(R11)
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       Y0, Y7, Y7
-	VMOVUPS      Y7, 96(R11)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
+	VMOVDQU      Y4, (R11)
+	VMOVDQU      Y5, 32(R11)
+	VMOVDQU      Y6, 64(R11)
+	VMOVDQU      Y7, 96(R11)
+	MOVQ         AX, R11
+	VMOVDQU      128(R11), Y0
+	VMOVDQU      160(R11), Y1
+	VMOVDQU      192(R11), Y2
+	VMOVDQU      224(R11), Y3
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	VMOVDQU      128(R11), Y4
+	VMOVDQU      160(R11), Y5
+	VMOVDQU      192(R11), Y6
+	VMOVDQU      224(R11), Y7
 	MOVQ         SI, R11
 	MOVQ         DX, R13
-	MOVQ         blocks+136(FP), R12
+	MOVQ         16(SP), R12
 	SHLQ         $0x04, R12
 
-steps24:
-	PREFETCHT0   8320(R11)
-	PREFETCHT0   8384(R11)
+steps31:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*2), R10
 	VPBROADCASTD (R13), Y8
 	VPBROADCASTD 4(R13), Y9
 	VPBROADCASTD (R13)(BX*1), Y10
@@ -563,69 +567,48 @@ steps24:
 	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
 	SUBQ         $0x01, R12
-	JNE          steps24
+	JNE          steps31
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y8
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y8, Y0, Y0
-	VMOVUPS      Y0, 128(R11)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y8, Y1, Y1
-	VMOVUPS      Y1, 160(R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y8, Y2, Y2
-	VMOVUPS      Y2, 192(R11)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y8, Y3, Y3
-	VMOVUPS      Y3, 224(R11)
+	VMOVDQU      Y0, 128(R11)
+	VMOVDQU      Y1, 160(R11)
+	VMOVDQU      Y2, 192(R11)
+	VMOVDQU      Y3, 224(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, 128(R11)
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 160(R11)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y0, Y6, Y6
-	VMOVUPS      Y6, 192(R11)
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       Y0, Y7, Y7
-	VMOVUPS      Y7, 224(R11)
+	VMOVDQU      Y4, 128(R11)
+	VMOVDQU      Y5, 160(R11)
+	VMOVDQU      Y6, 192(R11)
+	VMOVDQU      Y7, 224(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x02, DI
-	JNE          rows3
-	JMP          done4
+	SUBQ         $0x02, R9
+	JNE          rows10
+	JMP          done11
 
-rows1of6:
+rows1of13:
 	// Tile of 1 rows, panel of 64 columns.
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x04, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y0
+	VMOVDQU 32(R11), Y1
+	VMOVDQU 64(R11), Y2
+	VMOVDQU 96(R11), Y3
+	VMOVDQU 128(R11), Y4
+	VMOVDQU 160(R11), Y5
+	VMOVDQU 192(R11), Y6
+	VMOVDQU 224(R11), Y7
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    16(SP), R12
+	SHLQ    $0x04, R12
 
-steps27:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
-	PREFETCHT0   8320(R11)
-	PREFETCHT0   8384(R11)
+steps34:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	PREFETCHT0   128(R10)
+	PREFETCHT0   192(R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*4), R10
 	VPBROADCASTD (R13), Y8
 	VPBROADCASTD 4(R13), Y9
 	VMOVDQU      (R11), Y10
@@ -695,91 +678,172 @@ steps27:
 	ADDQ         $0x08, R13
 	ADDQ         $+256, R11
 	SUBQ         $0x01, R12
-	JNE          steps27
+	JNE          steps34
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y8
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y8, Y0, Y0
-	VMOVUPS      Y0, (R11)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y8, Y1, Y1
-	VMOVUPS      Y1, 32(R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y8, Y2, Y2
-	VMOVUPS      Y2, 64(R11)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y8, Y3, Y3
-	VMOVUPS      Y3, 96(R11)
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y8, Y4, Y4
-	VMOVUPS      Y4, 128(R11)
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y8, Y5, Y5
-	VMOVUPS      Y5, 160(R11)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y8, Y6, Y6
-	VMOVUPS      Y6, 192(R11)
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       Y8, Y7, Y7
-	VMOVUPS      Y7, 224(R11)
+	VMOVDQU      Y0, (R11)
+	VMOVDQU      Y1, 32(R11)
+	VMOVDQU      Y2, 64(R11)
+	VMOVDQU      Y3, 96(R11)
+	VMOVDQU      Y4, 128(R11)
+	VMOVDQU      Y5, 160(R11)
+	VMOVDQU      Y6, 192(R11)
+	VMOVDQU      Y7, 224(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x01, DI
-	JNE          rows3
+	SUBQ         $0x01, R9
+	JNE          rows10
 
-done4:
-	ADDQ   $+256, R9
+done11:
+	MOVQ   16(SP), AX
+	IMUL3Q $+4096, AX, AX
+	ADDQ   AX, SI
+	MOVQ   16(SP), AX
+	SHLQ   $0x07, AX
+	ADDQ   AX, 24(SP)
+	CMPQ   8(SP), $0x00
+	JNE    part7
+	MOVQ   32(SP), SI
+	MOVQ   DI, AX
+	MOVQ   scale_base+64(FP), DX
+	MOVQ   rows+144(FP), R9
+	TESTQ  R9, R9
+	JLE    done38
+
+loop37:
+	VMOVDQU      (AX), Y0
+	VMOVDQU      32(AX), Y1
+	VMOVDQU      64(AX), Y2
+	VMOVDQU      96(AX), Y3
+	VMOVDQU      128(AX), Y4
+	VMOVDQU      160(AX), Y5
+	VMOVDQU      192(AX), Y6
+	VMOVDQU      224(AX), Y7
+	VBROADCASTSS (DX), Y8
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y8, Y1, Y1
+	VMOVUPS      Y1, 32(AX)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y8, Y2, Y2
+	VMOVUPS      Y2, 64(AX)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y8, Y3, Y3
+	VMOVUPS      Y3, 96(AX)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y8, Y4, Y4
+	VMOVUPS      Y4, 128(AX)
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y8, Y5, Y5
+	VMOVUPS      Y5, 160(AX)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y8, Y6, Y6
+	VMOVUPS      Y6, 192(AX)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y8, Y7, Y7
+	VMOVUPS      Y7, 224(AX)
+	MOVQ         lds+88(FP), R10
+	LEAQ         (DX)(R10*4), DX
+	ADDQ         CX, AX
+	DECQ         R9
+	JNE          loop37
+
+done38:
+	ADDQ   $+256, DI
 	MOVQ   tokens+120(FP), AX
 	IMUL3Q $+64, AX, AX
 	ADDQ   AX, SI
-	SUBQ   $0x40, R10
-	JMP    panels1
+	SUBQ   $0x40, R8
+	JMP    panels3
 
-narrower2:
-panels30:
-	CMPQ  R10, $0x20
-	JLT   narrower31
-	MOVQ  R9, AX
+narrower4:
+panels39:
+	CMPQ   R8, $0x20
+	JLT    narrower40
+	MOVQ   DI, AX
+	MOVQ   rows+144(FP), R9
+	VXORPS Y0, Y0, Y0
+	TESTQ  R9, R9
+	JLE    done42
+
+loop41:
+	VMOVDQU Y0, (AX)
+	VMOVDQU Y0, 32(AX)
+	VMOVDQU Y0, 64(AX)
+	VMOVDQU Y0, 96(AX)
+	ADDQ    CX, AX
+	DECQ    R9
+	JNE     loop41
+
+done42:
+	MOVQ blocks+136(FP), AX
+	MOVQ AX, 40(SP)
+	MOVQ $+0, 56(SP)
+	MOVQ SI, 64(SP)
+
+part43:
+	MOVQ $+2, AX
+	CMPQ AX, 40(SP)
+	JLE  partOf44
+	MOVQ 40(SP), AX
+
+partOf44:
+	MOVQ   AX, 48(SP)
+	SUBQ   AX, 40(SP)
+	MOVQ   48(SP), AX
+	IMUL3Q $+2048, AX, AX
+	LEAQ   (SI)(AX*1), R10
+	CMPQ   AX, $+8192
+	JGE    far45
+	LEAQ   8192(SI), R10
+
+far45:
+	MOVQ  DI, AX
 	MOVQ  p_base+32(FP), DX
-	MOVQ  scale_base+64(FP), R8
-	MOVQ  rows+144(FP), DI
-	TESTQ DI, DI
-	JE    done33
+	ADDQ  56(SP), DX
+	MOVQ  rows+144(FP), R9
+	TESTQ R9, R9
+	JE    done47
 
-rows32:
-	CMPQ DI, $0x06
-	JGE  rows3of37
-	MOVQ DI, R11
-	CMPQ DI, $0x03
-	JLE  choose34
+rows46:
+	CMPQ R9, $0x06
+	JGE  rows3of51
+	MOVQ R9, R11
+	CMPQ R9, $0x03
+	JLE  choose48
 	INCQ R11
 	SHRQ $0x01, R11
 
-choose34:
+choose48:
 	CMPQ R11, $0x01
-	JEQ  rows1of35
+	JEQ  rows1of49
 	CMPQ R11, $0x02
-	JEQ  rows2of36
+	JEQ  rows2of50
 
-rows3of37:
+rows3of51:
 	// Tile of 3 rows, panel of 32 columns.
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x04, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y0
+	VMOVDQU 32(R11), Y1
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y2
+	VMOVDQU 32(R11), Y3
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y4
+	VMOVDQU 32(R11), Y5
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    48(SP), R12
+	SHLQ    $0x04, R12
 
-steps38:
-	PREFETCHT0   8192(R11)
+steps52:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y6
 	VPBROADCASTD 4(R13), Y7
 	VPBROADCASTD (R13)(BX*1), Y8
@@ -821,48 +885,37 @@ steps38:
 	ADDQ         $0x08, R13
 	ADDQ         $+128, R11
 	SUBQ         $0x01, R12
-	JNE          steps38
+	JNE          steps52
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y6
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y6, Y0, Y0
-	VMOVUPS      Y0, (R11)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y6, Y1, Y1
-	VMOVUPS      Y1, 32(R11)
+	VMOVDQU      Y0, (R11)
+	VMOVDQU      Y1, 32(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VMOVUPS      Y2, (R11)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y0, Y3, Y3
-	VMOVUPS      Y3, 32(R11)
+	VMOVDQU      Y2, (R11)
+	VMOVDQU      Y3, 32(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, (R11)
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 32(R11)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
+	VMOVDQU      Y4, (R11)
+	VMOVDQU      Y5, 32(R11)
+	MOVQ         AX, R11
+	VMOVDQU      64(R11), Y0
+	VMOVDQU      96(R11), Y1
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	VMOVDQU      64(R11), Y2
+	VMOVDQU      96(R11), Y3
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	ADDQ         CX, R11
+	VMOVDQU      64(R11), Y4
+	VMOVDQU      96(R11), Y5
 	MOVQ         SI, R11
 	MOVQ         DX, R13
-	MOVQ         blocks+136(FP), R12
+	MOVQ         48(SP), R12
 	SHLQ         $0x04, R12
 
-steps41:
-	PREFETCHT0   8256(R11)
+steps55:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y6
 	VPBROADCASTD 4(R13), Y7
 	VPBROADCASTD (R13)(BX*1), Y8
@@ -904,67 +957,49 @@ steps41:
 	ADDQ         $0x08, R13
 	ADDQ         $+128, R11
 	SUBQ         $0x01, R12
-	JNE          steps41
+	JNE          steps55
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y6
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y6, Y0, Y0
-	VMOVUPS      Y0, 64(R11)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y6, Y1, Y1
-	VMOVUPS      Y1, 96(R11)
+	VMOVDQU      Y0, 64(R11)
+	VMOVDQU      Y1, 96(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VMOVUPS      Y2, 64(R11)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y0, Y3, Y3
-	VMOVUPS      Y3, 96(R11)
+	VMOVDQU      Y2, 64(R11)
+	VMOVDQU      Y3, 96(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, 64(R11)
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 96(R11)
+	VMOVDQU      Y4, 64(R11)
+	VMOVDQU      Y5, 96(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x03, DI
-	JNE          rows32
-	JMP          done33
+	SUBQ         $0x03, R9
+	JNE          rows46
+	JMP          done47
 
-rows2of36:
+rows2of50:
 	// Tile of 2 rows, panel of 32 columns.
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x04, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y0
+	VMOVDQU 32(R11), Y1
+	VMOVDQU 64(R11), Y2
+	VMOVDQU 96(R11), Y3
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y4
+	VMOVDQU 32(R11), Y5
+	VMOVDQU 64(R11), Y6
+	VMOVDQU 96(R11), Y7
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    48(SP), R12
+	SHLQ    $0x04, R12
 
-steps44:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
+steps58:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*2), R10
 	VPBROADCASTD (R13), Y8
 	VPBROADCASTD 4(R13), Y9
 	VPBROADCASTD (R13)(BX*1), Y10
@@ -1020,63 +1055,42 @@ steps44:
 	ADDQ         $0x08, R13
 	ADDQ         $+128, R11
 	SUBQ         $0x01, R12
-	JNE          steps44
+	JNE          steps58
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y8
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y8, Y0, Y0
-	VMOVUPS      Y0, (R11)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y8, Y1, Y1
-	VMOVUPS      Y1, 32(R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y8, Y2, Y2
-	VMOVUPS      Y2, 64(R11)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y8, Y3, Y3
-	VMOVUPS      Y3, 96(R11)
+	VMOVDQU      Y0, (R11)
+	VMOVDQU      Y1, 32(R11)
+	VMOVDQU      Y2, 64(R11)
+	VMOVDQU      Y3, 96(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, (R11)
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 32(R11)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y0, Y6, Y6
-	VMOVUPS      Y6, 64(R11)
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       Y0, Y7, Y7
-	VMOVUPS      Y7, 96(R11)
+	VMOVDQU      Y4, (R11)
+	VMOVDQU      Y5, 32(R11)
+	VMOVDQU      Y6, 64(R11)
+	VMOVDQU      Y7, 96(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x02, DI
-	JNE          rows32
-	JMP          done33
+	SUBQ         $0x02, R9
+	JNE          rows46
+	JMP          done47
 
-rows1of35:
+rows1of49:
 	// Tile of 1 rows, panel of 32 columns.
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x04, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y0
+	VMOVDQU 32(R11), Y1
+	VMOVDQU 64(R11), Y2
+	VMOVDQU 96(R11), Y3
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    48(SP), R12
+	SHLQ    $0x04, R12
 
-steps47:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
+steps61:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*2), R10
 	VPBROADCASTD (R13), Y4
 	VPBROADCASTD 4(R13), Y5
 	VMOVDQU      (R11), Y6
@@ -1114,79 +1128,150 @@ steps47:
 	ADDQ         $0x08, R13
 	ADDQ         $+128, R11
 	SUBQ         $0x01, R12
-	JNE          steps47
+	JNE          steps61
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y4
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y4, Y0, Y0
-	VMOVUPS      Y0, (R11)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y4, Y1, Y1
-	VMOVUPS      Y1, 32(R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y4, Y2, Y2
-	VMOVUPS      Y2, 64(R11)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y4, Y3, Y3
-	VMOVUPS      Y3, 96(R11)
+	VMOVDQU      Y0, (R11)
+	VMOVDQU      Y1, 32(R11)
+	VMOVDQU      Y2, 64(R11)
+	VMOVDQU      Y3, 96(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x01, DI
-	JNE          rows32
+	SUBQ         $0x01, R9
+	JNE          rows46
 
-done33:
-	ADDQ   $+128, R9
+done47:
+	MOVQ   48(SP), AX
+	IMUL3Q $+2048, AX, AX
+	ADDQ   AX, SI
+	MOVQ   48(SP), AX
+	SHLQ   $0x07, AX
+	ADDQ   AX, 56(SP)
+	CMPQ   40(SP), $0x00
+	JNE    part43
+	MOVQ   64(SP), SI
+	MOVQ   DI, AX
+	MOVQ   scale_base+64(FP), DX
+	MOVQ   rows+144(FP), R9
+	TESTQ  R9, R9
+	JLE    done65
+
+loop64:
+	VMOVDQU      (AX), Y0
+	VMOVDQU      32(AX), Y1
+	VMOVDQU      64(AX), Y2
+	VMOVDQU      96(AX), Y3
+	VBROADCASTSS (DX), Y4
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y4, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y4, Y1, Y1
+	VMOVUPS      Y1, 32(AX)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 64(AX)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      Y3, 96(AX)
+	MOVQ         lds+88(FP), R10
+	LEAQ         (DX)(R10*4), DX
+	ADDQ         CX, AX
+	DECQ         R9
+	JNE          loop64
+
+done65:
+	ADDQ   $+128, DI
 	MOVQ   tokens+120(FP), AX
 	IMUL3Q $+32, AX, AX
 	ADDQ   AX, SI
-	SUBQ   $0x20, R10
-	JMP    panels30
+	SUBQ   $0x20, R8
+	JMP    panels39
 
-narrower31:
-panels50:
-	CMPQ  R10, $0x10
-	JLT   narrower51
-	MOVQ  R9, AX
+narrower40:
+panels66:
+	CMPQ   R8, $0x10
+	JLT    narrower67
+	MOVQ   DI, AX
+	MOVQ   rows+144(FP), R9
+	VXORPS Y0, Y0, Y0
+	TESTQ  R9, R9
+	JLE    done69
+
+loop68:
+	VMOVDQU Y0, (AX)
+	VMOVDQU Y0, 32(AX)
+	ADDQ    CX, AX
+	DECQ    R9
+	JNE     loop68
+
+done69:
+	MOVQ blocks+136(FP), AX
+	MOVQ AX, 72(SP)
+	MOVQ $+0, 88(SP)
+	MOVQ SI, 96(SP)
+
+part70:
+	MOVQ $+2, AX
+	CMPQ AX, 72(SP)
+	JLE  partOf71
+	MOVQ 72(SP), AX
+
+partOf71:
+	MOVQ   AX, 80(SP)
+	SUBQ   AX, 72(SP)
+	MOVQ   80(SP), AX
+	IMUL3Q $+1024, AX, AX
+	LEAQ   (SI)(AX*1), R10
+	CMPQ   AX, $+8192
+	JGE    far72
+	LEAQ   8192(SI), R10
+
+far72:
+	MOVQ  DI, AX
 	MOVQ  p_base+32(FP), DX
-	MOVQ  scale_base+64(FP), R8
-	MOVQ  rows+144(FP), DI
-	TESTQ DI, DI
-	JE    done53
+	ADDQ  88(SP), DX
+	MOVQ  rows+144(FP), R9
+	TESTQ R9, R9
+	JE    done74
 
-rows52:
-	CMPQ DI, $0x06
-	JGE  rows3of57
-	MOVQ DI, R11
-	CMPQ DI, $0x03
-	JLE  choose54
+rows73:
+	CMPQ R9, $0x06
+	JGE  rows3of78
+	MOVQ R9, R11
+	CMPQ R9, $0x03
+	JLE  choose75
 	INCQ R11
 	SHRQ $0x01, R11
 
-choose54:
+choose75:
 	CMPQ R11, $0x01
-	JEQ  rows1of55
+	JEQ  rows1of76
 	CMPQ R11, $0x02
-	JEQ  rows2of56
+	JEQ  rows2of77
 
-rows3of57:
+rows3of78:
 	// Tile of 3 rows, panel of 16 columns.
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x04, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y0
+	VMOVDQU 32(R11), Y1
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y2
+	VMOVDQU 32(R11), Y3
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y4
+	VMOVDQU 32(R11), Y5
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    80(SP), R12
+	SHLQ    $0x04, R12
 
-steps58:
-	PREFETCHT0   8192(R11)
+steps79:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y6
 	VPBROADCASTD 4(R13), Y7
 	VPBROADCASTD (R13)(BX*1), Y8
@@ -1228,62 +1313,44 @@ steps58:
 	ADDQ         $0x08, R13
 	ADDQ         $+64, R11
 	SUBQ         $0x01, R12
-	JNE          steps58
+	JNE          steps79
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y6
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y6, Y0, Y0
-	VMOVUPS      Y0, (R11)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y6, Y1, Y1
-	VMOVUPS      Y1, 32(R11)
+	VMOVDQU      Y0, (R11)
+	VMOVDQU      Y1, 32(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VMOVUPS      Y2, (R11)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y0, Y3, Y3
-	VMOVUPS      Y3, 32(R11)
+	VMOVDQU      Y2, (R11)
+	VMOVDQU      Y3, 32(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, (R11)
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 32(R11)
+	VMOVDQU      Y4, (R11)
+	VMOVDQU      Y5, 32(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x03, DI
-	JNE          rows52
-	JMP          done53
+	SUBQ         $0x03, R9
+	JNE          rows73
+	JMP          done74
 
-rows2of56:
+rows2of77:
 	// Tile of 2 rows, panel of 16 columns.
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x04, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y0
+	VMOVDQU 32(R11), Y1
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y2
+	VMOVDQU 32(R11), Y3
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    80(SP), R12
+	SHLQ    $0x04, R12
 
-steps61:
-	PREFETCHT0   8192(R11)
+steps82:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y4
 	VPBROADCASTD 4(R13), Y5
 	VPBROADCASTD (R13)(BX*1), Y6
@@ -1315,48 +1382,35 @@ steps61:
 	ADDQ         $0x08, R13
 	ADDQ         $+64, R11
 	SUBQ         $0x01, R12
-	JNE          steps61
+	JNE          steps82
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y4
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y4, Y0, Y0
-	VMOVUPS      Y0, (R11)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y4, Y1, Y1
-	VMOVUPS      Y1, 32(R11)
+	VMOVDQU      Y0, (R11)
+	VMOVDQU      Y1, 32(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y0
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VMOVUPS      Y2, (R11)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y0, Y3, Y3
-	VMOVUPS      Y3, 32(R11)
+	VMOVDQU      Y2, (R11)
+	VMOVDQU      Y3, 32(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x02, DI
-	JNE          rows52
-	JMP          done53
+	SUBQ         $0x02, R9
+	JNE          rows73
+	JMP          done74
 
-rows1of55:
+rows1of76:
 	// Tile of 1 rows, panel of 16 columns.
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x04, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y0
+	VMOVDQU 32(R11), Y1
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    80(SP), R12
+	SHLQ    $0x04, R12
 
-steps64:
-	PREFETCHT0   8192(R11)
+steps85:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y2
 	VPBROADCASTD 4(R13), Y3
 	VMOVDQU      (R11), Y4
@@ -1378,33 +1432,56 @@ steps64:
 	ADDQ         $0x08, R13
 	ADDQ         $+64, R11
 	SUBQ         $0x01, R12
-	JNE          steps64
+	JNE          steps85
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y2
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y2, Y0, Y0
-	VMOVUPS      Y0, (R11)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y2, Y1, Y1
-	VMOVUPS      Y1, 32(R11)
+	VMOVDQU      Y0, (R11)
+	VMOVDQU      Y1, 32(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x01, DI
-	JNE          rows52
+	SUBQ         $0x01, R9
+	JNE          rows73
 
-done53:
-	ADDQ   $+64, R9
+done74:
+	MOVQ   80(SP), AX
+	IMUL3Q $+1024, AX, AX
+	ADDQ   AX, SI
+	MOVQ   80(SP), AX
+	SHLQ   $0x07, AX
+	ADDQ   AX, 88(SP)
+	CMPQ   72(SP), $0x00
+	JNE    part70
+	MOVQ   96(SP), SI
+	MOVQ   DI, AX
+	MOVQ   scale_base+64(FP), DX
+	MOVQ   rows+144(FP), R9
+	TESTQ  R9, R9
+	JLE    done89
+
+loop88:
+	VMOVDQU      (AX), Y0
+	VMOVDQU      32(AX), Y1
+	VBROADCASTSS (DX), Y2
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      Y1, 32(AX)
+	MOVQ         lds+88(FP), R10
+	LEAQ         (DX)(R10*4), DX
+	ADDQ         CX, AX
+	DECQ         R9
+	JNE          loop88
+
+done89:
+	ADDQ   $+64, DI
 	MOVQ   tokens+120(FP), AX
 	IMUL3Q $+16, AX, AX
 	ADDQ   AX, SI
-	SUBQ   $0x10, R10
-	JMP    panels50
+	SUBQ   $0x10, R8
+	JMP    panels66
 
-narrower51:
+narrower67:
 	VZEROUPPER
 	RET
 
@@ -1420,55 +1497,126 @@ GLOBL evenBytes_avx2<>(SB), RODATA|NOPTR, $32
 
 // func weighQ4_avx2(dst []float32, ldd int, p []int8, ldp int, scale []float32, lds int, v []byte, tokens int, cols int, blocks int, rows int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·weighQ4_avx2(SB), NOSPLIT, $0-152
+TEXT ·weighQ4_avx2(SB), NOSPLIT, $104-152
 	VMOVUPS valueLevels_avx2<>+0(SB), Y0
 	MOVQ    ldd+24(FP), CX
 	MOVQ    ldp+56(FP), BX
 	MOVQ    v_base+96(FP), SI
-	MOVQ    dst_base+0(FP), R9
-	MOVQ    cols+128(FP), R10
+	MOVQ    dst_base+0(FP), DI
+	MOVQ    cols+128(FP), R8
 	SHLQ    $0x02, CX
+	MOVQ    $+64, R9
+	MOVQ    rows+144(FP), AX
+	MOVQ    $+3, R10
+	XORQ    R11, R11
+	TESTQ   R10, R10
+	JE      none1
+	LEAQ    -1(AX)(R10*1), AX
+	XORL    DX, DX
+	DIVQ    R10
+	MOVQ    AX, R11
 
-panels1:
-	CMPQ  R10, $0x40
-	JLT   narrower2
-	MOVQ  R9, AX
+none1:
+	XORQ  AX, AX
+	TESTQ R11, R11
+	JE    none2
+	LEAQ  -1(R9)(R11*1), AX
+	XORL  DX, DX
+	DIVQ  R11
+
+none2:
+	MOVQ AX, (SP)
+
+panels3:
+	CMPQ   R8, $0x40
+	JLT    narrower4
+	MOVQ   DI, AX
+	MOVQ   rows+144(FP), R9
+	VXORPS Y1, Y1, Y1
+	TESTQ  R9, R9
+	JLE    done6
+
+loop5:
+	VMOVDQU Y1, (AX)
+	VMOVDQU Y1, 32(AX)
+	VMOVDQU Y1, 64(AX)
+	VMOVDQU Y1, 96(AX)
+	VMOVDQU Y1, 128(AX)
+	VMOVDQU Y1, 160(AX)
+	VMOVDQU Y1, 192(AX)
+	VMOVDQU Y1, 224(AX)
+	ADDQ    CX, AX
+	DECQ    R9
+	JNE     loop5
+
+done6:
+	MOVQ blocks+136(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ $+0, 24(SP)
+	MOVQ SI, 32(SP)
+
+part7:
+	MOVQ $+2, AX
+	CMPQ AX, 8(SP)
+	JLE  partOf8
+	MOVQ 8(SP), AX
+
+partOf8:
+	MOVQ   AX, 16(SP)
+	SUBQ   AX, 8(SP)
+	MOVQ   16(SP), AX
+	IMUL3Q $+2048, AX, AX
+	LEAQ   (SI)(AX*1), R10
+	CMPQ   AX, $+8192
+	JGE    far9
+	LEAQ   8192(SI), R10
+
+far9:
+	MOVQ  DI, AX
 	MOVQ  p_base+32(FP), DX
-	MOVQ  scale_base+64(FP), R8
-	MOVQ  rows+144(FP), DI
-	TESTQ DI, DI
-	JE    done4
+	ADDQ  24(SP), DX
+	MOVQ  rows+144(FP), R9
+	TESTQ R9, R9
+	JE    done11
 
-rows3:
-	CMPQ DI, $0x06
-	JGE  rows3of8
-	MOVQ DI, R11
-	CMPQ DI, $0x03
-	JLE  choose5
+rows10:
+	CMPQ R9, $0x06
+	JGE  rows3of15
+	MOVQ R9, R11
+	CMPQ R9, $0x03
+	JLE  choose12
 	INCQ R11
 	SHRQ $0x01, R11
 
-choose5:
+choose12:
 	CMPQ R11, $0x01
-	JEQ  rows1of6
+	JEQ  rows1of13
 	CMPQ R11, $0x02
-	JEQ  rows2of7
+	JEQ  rows2of14
 
-rows3of8:
+rows3of15:
 	// Tile of 3 rows, panel of 64 columns.
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x03, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y1
+	VMOVDQU 32(R11), Y2
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y3
+	VMOVDQU 32(R11), Y4
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y5
+	VMOVDQU 32(R11), Y6
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    16(SP), R12
+	SHLQ    $0x03, R12
 
-steps9:
-	PREFETCHT0   8192(R11)
+steps16:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
 	VPBROADCASTD (R13)(BX*1), Y9
@@ -1558,48 +1706,37 @@ steps9:
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
 	SUBQ         $0x01, R12
-	JNE          steps9
+	JNE          steps16
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y7
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y7, Y1, Y1
-	VMOVUPS      Y1, (R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y7, Y2, Y2
-	VMOVUPS      Y2, 32(R11)
+	VMOVDQU      Y1, (R11)
+	VMOVDQU      Y2, 32(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      Y3, (R11)
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMOVUPS      Y4, 32(R11)
+	VMOVDQU      Y3, (R11)
+	VMOVDQU      Y4, 32(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, (R11)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMOVUPS      Y6, 32(R11)
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
+	VMOVDQU      Y5, (R11)
+	VMOVDQU      Y6, 32(R11)
+	MOVQ         AX, R11
+	VMOVDQU      64(R11), Y1
+	VMOVDQU      96(R11), Y2
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	VMOVDQU      64(R11), Y3
+	VMOVDQU      96(R11), Y4
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	ADDQ         CX, R11
+	VMOVDQU      64(R11), Y5
+	VMOVDQU      96(R11), Y6
 	MOVQ         SI, R11
 	MOVQ         DX, R13
-	MOVQ         blocks+136(FP), R12
+	MOVQ         16(SP), R12
 	SHLQ         $0x03, R12
 
-steps12:
-	PREFETCHT0   8256(R11)
+steps19:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
 	VPBROADCASTD (R13)(BX*1), Y9
@@ -1689,48 +1826,37 @@ steps12:
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
 	SUBQ         $0x01, R12
-	JNE          steps12
+	JNE          steps19
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y7
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y7, Y1, Y1
-	VMOVUPS      Y1, 64(R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y7, Y2, Y2
-	VMOVUPS      Y2, 96(R11)
+	VMOVDQU      Y1, 64(R11)
+	VMOVDQU      Y2, 96(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      Y3, 64(R11)
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMOVUPS      Y4, 96(R11)
+	VMOVDQU      Y3, 64(R11)
+	VMOVDQU      Y4, 96(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 64(R11)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMOVUPS      Y6, 96(R11)
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
+	VMOVDQU      Y5, 64(R11)
+	VMOVDQU      Y6, 96(R11)
+	MOVQ         AX, R11
+	VMOVDQU      128(R11), Y1
+	VMOVDQU      160(R11), Y2
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	VMOVDQU      128(R11), Y3
+	VMOVDQU      160(R11), Y4
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	ADDQ         CX, R11
+	VMOVDQU      128(R11), Y5
+	VMOVDQU      160(R11), Y6
 	MOVQ         SI, R11
 	MOVQ         DX, R13
-	MOVQ         blocks+136(FP), R12
+	MOVQ         16(SP), R12
 	SHLQ         $0x03, R12
 
-steps15:
-	PREFETCHT0   8320(R11)
+steps22:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
 	VPBROADCASTD (R13)(BX*1), Y9
@@ -1820,48 +1946,37 @@ steps15:
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
 	SUBQ         $0x01, R12
-	JNE          steps15
+	JNE          steps22
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y7
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y7, Y1, Y1
-	VMOVUPS      Y1, 128(R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y7, Y2, Y2
-	VMOVUPS      Y2, 160(R11)
+	VMOVDQU      Y1, 128(R11)
+	VMOVDQU      Y2, 160(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      Y3, 128(R11)
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMOVUPS      Y4, 160(R11)
+	VMOVDQU      Y3, 128(R11)
+	VMOVDQU      Y4, 160(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 128(R11)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMOVUPS      Y6, 160(R11)
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
+	VMOVDQU      Y5, 128(R11)
+	VMOVDQU      Y6, 160(R11)
+	MOVQ         AX, R11
+	VMOVDQU      192(R11), Y1
+	VMOVDQU      224(R11), Y2
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	VMOVDQU      192(R11), Y3
+	VMOVDQU      224(R11), Y4
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	ADDQ         CX, R11
+	VMOVDQU      192(R11), Y5
+	VMOVDQU      224(R11), Y6
 	MOVQ         SI, R11
 	MOVQ         DX, R13
-	MOVQ         blocks+136(FP), R12
+	MOVQ         16(SP), R12
 	SHLQ         $0x03, R12
 
-steps18:
-	PREFETCHT0   8384(R11)
+steps25:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
 	VPBROADCASTD (R13)(BX*1), Y9
@@ -1951,67 +2066,49 @@ steps18:
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
 	SUBQ         $0x01, R12
-	JNE          steps18
+	JNE          steps25
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y7
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y7, Y1, Y1
-	VMOVUPS      Y1, 192(R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y7, Y2, Y2
-	VMOVUPS      Y2, 224(R11)
+	VMOVDQU      Y1, 192(R11)
+	VMOVDQU      Y2, 224(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      Y3, 192(R11)
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMOVUPS      Y4, 224(R11)
+	VMOVDQU      Y3, 192(R11)
+	VMOVDQU      Y4, 224(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 192(R11)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMOVUPS      Y6, 224(R11)
+	VMOVDQU      Y5, 192(R11)
+	VMOVDQU      Y6, 224(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x03, DI
-	JNE          rows3
-	JMP          done4
+	SUBQ         $0x03, R9
+	JNE          rows10
+	JMP          done11
 
-rows2of7:
+rows2of14:
 	// Tile of 2 rows, panel of 64 columns.
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x03, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y1
+	VMOVDQU 32(R11), Y2
+	VMOVDQU 64(R11), Y3
+	VMOVDQU 96(R11), Y4
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y5
+	VMOVDQU 32(R11), Y6
+	VMOVDQU 64(R11), Y7
+	VMOVDQU 96(R11), Y8
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    16(SP), R12
+	SHLQ    $0x03, R12
 
-steps21:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
+steps28:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*2), R10
 	VPBROADCASTD (R13), Y9
 	VPBROADCASTD 4(R13), Y10
 	VPBROADCASTD (R13)(BX*1), Y11
@@ -2139,54 +2236,38 @@ steps21:
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
 	SUBQ         $0x01, R12
-	JNE          steps21
+	JNE          steps28
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y9
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y9, Y1, Y1
-	VMOVUPS      Y1, (R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y9, Y2, Y2
-	VMOVUPS      Y2, 32(R11)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y9, Y3, Y3
-	VMOVUPS      Y3, 64(R11)
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y9, Y4, Y4
-	VMOVUPS      Y4, 96(R11)
+	VMOVDQU      Y1, (R11)
+	VMOVDQU      Y2, 32(R11)
+	VMOVDQU      Y3, 64(R11)
+	VMOVDQU      Y4, 96(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, (R11)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMOVUPS      Y6, 32(R11)
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       Y1, Y7, Y7
-	VMOVUPS      Y7, 64(R11)
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y1, Y8, Y8
-	VMOVUPS      Y8, 96(R11)
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
+	VMOVDQU      Y5, (R11)
+	VMOVDQU      Y6, 32(R11)
+	VMOVDQU      Y7, 64(R11)
+	VMOVDQU      Y8, 96(R11)
+	MOVQ         AX, R11
+	VMOVDQU      128(R11), Y1
+	VMOVDQU      160(R11), Y2
+	VMOVDQU      192(R11), Y3
+	VMOVDQU      224(R11), Y4
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	VMOVDQU      128(R11), Y5
+	VMOVDQU      160(R11), Y6
+	VMOVDQU      192(R11), Y7
+	VMOVDQU      224(R11), Y8
 	MOVQ         SI, R11
 	MOVQ         DX, R13
-	MOVQ         blocks+136(FP), R12
+	MOVQ         16(SP), R12
 	SHLQ         $0x03, R12
 
-steps24:
-	PREFETCHT0   8320(R11)
-	PREFETCHT0   8384(R11)
+steps31:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*2), R10
 	VPBROADCASTD (R13), Y9
 	VPBROADCASTD 4(R13), Y10
 	VPBROADCASTD (R13)(BX*1), Y11
@@ -2314,69 +2395,48 @@ steps24:
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
 	SUBQ         $0x01, R12
-	JNE          steps24
+	JNE          steps31
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y9
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y9, Y1, Y1
-	VMOVUPS      Y1, 128(R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y9, Y2, Y2
-	VMOVUPS      Y2, 160(R11)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y9, Y3, Y3
-	VMOVUPS      Y3, 192(R11)
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y9, Y4, Y4
-	VMOVUPS      Y4, 224(R11)
+	VMOVDQU      Y1, 128(R11)
+	VMOVDQU      Y2, 160(R11)
+	VMOVDQU      Y3, 192(R11)
+	VMOVDQU      Y4, 224(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 128(R11)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMOVUPS      Y6, 160(R11)
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       Y1, Y7, Y7
-	VMOVUPS      Y7, 192(R11)
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y1, Y8, Y8
-	VMOVUPS      Y8, 224(R11)
+	VMOVDQU      Y5, 128(R11)
+	VMOVDQU      Y6, 160(R11)
+	VMOVDQU      Y7, 192(R11)
+	VMOVDQU      Y8, 224(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x02, DI
-	JNE          rows3
-	JMP          done4
+	SUBQ         $0x02, R9
+	JNE          rows10
+	JMP          done11
 
-rows1of6:
+rows1of13:
 	// Tile of 1 rows, panel of 64 columns.
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x03, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y1
+	VMOVDQU 32(R11), Y2
+	VMOVDQU 64(R11), Y3
+	VMOVDQU 96(R11), Y4
+	VMOVDQU 128(R11), Y5
+	VMOVDQU 160(R11), Y6
+	VMOVDQU 192(R11), Y7
+	VMOVDQU 224(R11), Y8
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    16(SP), R12
+	SHLQ    $0x03, R12
 
-steps27:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
-	PREFETCHT0   8320(R11)
-	PREFETCHT0   8384(R11)
+steps34:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	PREFETCHT0   128(R10)
+	PREFETCHT0   192(R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*4), R10
 	VPBROADCASTD (R13), Y9
 	VPBROADCASTD 4(R13), Y10
 	VMOVDQU      (R11), Y11
@@ -2552,91 +2612,172 @@ steps27:
 	ADDQ         $0x10, R13
 	ADDQ         $+256, R11
 	SUBQ         $0x01, R12
-	JNE          steps27
+	JNE          steps34
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y9
+	VMOVDQU      Y1, (R11)
+	VMOVDQU      Y2, 32(R11)
+	VMOVDQU      Y3, 64(R11)
+	VMOVDQU      Y4, 96(R11)
+	VMOVDQU      Y5, 128(R11)
+	VMOVDQU      Y6, 160(R11)
+	VMOVDQU      Y7, 192(R11)
+	VMOVDQU      Y8, 224(R11)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	SUBQ         $0x01, R9
+	JNE          rows10
+
+done11:
+	MOVQ   16(SP), AX
+	IMUL3Q $+2048, AX, AX
+	ADDQ   AX, SI
+	MOVQ   16(SP), AX
+	SHLQ   $0x07, AX
+	ADDQ   AX, 24(SP)
+	CMPQ   8(SP), $0x00
+	JNE    part7
+	MOVQ   32(SP), SI
+	MOVQ   DI, AX
+	MOVQ   scale_base+64(FP), DX
+	MOVQ   rows+144(FP), R9
+	TESTQ  R9, R9
+	JLE    done38
+
+loop37:
+	VMOVDQU      (AX), Y1
+	VMOVDQU      32(AX), Y2
+	VMOVDQU      64(AX), Y3
+	VMOVDQU      96(AX), Y4
+	VMOVDQU      128(AX), Y5
+	VMOVDQU      160(AX), Y6
+	VMOVDQU      192(AX), Y7
+	VMOVDQU      224(AX), Y8
+	VBROADCASTSS (DX), Y9
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y9, Y1, Y1
-	VMOVUPS      Y1, (R11)
+	VMOVUPS      Y1, (AX)
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y9, Y2, Y2
-	VMOVUPS      Y2, 32(R11)
+	VMOVUPS      Y2, 32(AX)
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y9, Y3, Y3
-	VMOVUPS      Y3, 64(R11)
+	VMOVUPS      Y3, 64(AX)
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y9, Y4, Y4
-	VMOVUPS      Y4, 96(R11)
+	VMOVUPS      Y4, 96(AX)
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y9, Y5, Y5
-	VMOVUPS      Y5, 128(R11)
+	VMOVUPS      Y5, 128(AX)
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y9, Y6, Y6
-	VMOVUPS      Y6, 160(R11)
+	VMOVUPS      Y6, 160(AX)
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y9, Y7, Y7
-	VMOVUPS      Y7, 192(R11)
+	VMOVUPS      Y7, 192(AX)
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y9, Y8, Y8
-	VMOVUPS      Y8, 224(R11)
+	VMOVUPS      Y8, 224(AX)
+	MOVQ         lds+88(FP), R10
+	LEAQ         (DX)(R10*4), DX
 	ADDQ         CX, AX
-	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x01, DI
-	JNE          rows3
+	DECQ         R9
+	JNE          loop37
 
-done4:
-	ADDQ   $+256, R9
+done38:
+	ADDQ   $+256, DI
 	MOVQ   tokens+120(FP), AX
 	IMUL3Q $+32, AX, AX
 	ADDQ   AX, SI
-	SUBQ   $0x40, R10
-	JMP    panels1
+	SUBQ   $0x40, R8
+	JMP    panels3
 
-narrower2:
-panels30:
-	CMPQ  R10, $0x20
-	JLT   narrower31
-	MOVQ  R9, AX
+narrower4:
+panels39:
+	CMPQ   R8, $0x20
+	JLT    narrower40
+	MOVQ   DI, AX
+	MOVQ   rows+144(FP), R9
+	VXORPS Y1, Y1, Y1
+	TESTQ  R9, R9
+	JLE    done42
+
+loop41:
+	VMOVDQU Y1, (AX)
+	VMOVDQU Y1, 32(AX)
+	VMOVDQU Y1, 64(AX)
+	VMOVDQU Y1, 96(AX)
+	ADDQ    CX, AX
+	DECQ    R9
+	JNE     loop41
+
+done42:
+	MOVQ blocks+136(FP), AX
+	MOVQ AX, 40(SP)
+	MOVQ $+0, 56(SP)
+	MOVQ SI, 64(SP)
+
+part43:
+	MOVQ $+2, AX
+	CMPQ AX, 40(SP)
+	JLE  partOf44
+	MOVQ 40(SP), AX
+
+partOf44:
+	MOVQ   AX, 48(SP)
+	SUBQ   AX, 40(SP)
+	MOVQ   48(SP), AX
+	IMUL3Q $+1024, AX, AX
+	LEAQ   (SI)(AX*1), R10
+	CMPQ   AX, $+8192
+	JGE    far45
+	LEAQ   8192(SI), R10
+
+far45:
+	MOVQ  DI, AX
 	MOVQ  p_base+32(FP), DX
-	MOVQ  scale_base+64(FP), R8
-	MOVQ  rows+144(FP), DI
-	TESTQ DI, DI
-	JE    done33
+	ADDQ  56(SP), DX
+	MOVQ  rows+144(FP), R9
+	TESTQ R9, R9
+	JE    done47
 
-rows32:
-	CMPQ DI, $0x06
-	JGE  rows3of37
-	MOVQ DI, R11
-	CMPQ DI, $0x03
-	JLE  choose34
+rows46:
+	CMPQ R9, $0x06
+	JGE  rows3of51
+	MOVQ R9, R11
+	CMPQ R9, $0x03
+	JLE  choose48
 	INCQ R11
 	SHRQ $0x01, R11
 
-choose34:
+choose48:
 	CMPQ R11, $0x01
-	JEQ  rows1of35
+	JEQ  rows1of49
 	CMPQ R11, $0x02
-	JEQ  rows2of36
+	JEQ  rows2of50
 
-rows3of37:
+rows3of51:
 	// Tile of 3 rows, panel of 32 columns.
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x03, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y1
+	VMOVDQU 32(R11), Y2
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y3
+	VMOVDQU 32(R11), Y4
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y5
+	VMOVDQU 32(R11), Y6
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    48(SP), R12
+	SHLQ    $0x03, R12
 
-steps38:
-	PREFETCHT0   8192(R11)
+steps52:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
 	VPBROADCASTD (R13)(BX*1), Y9
@@ -2726,48 +2867,37 @@ steps38:
 	ADDQ         $0x10, R13
 	ADDQ         $+128, R11
 	SUBQ         $0x01, R12
-	JNE          steps38
+	JNE          steps52
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y7
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y7, Y1, Y1
-	VMOVUPS      Y1, (R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y7, Y2, Y2
-	VMOVUPS      Y2, 32(R11)
+	VMOVDQU      Y1, (R11)
+	VMOVDQU      Y2, 32(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      Y3, (R11)
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMOVUPS      Y4, 32(R11)
+	VMOVDQU      Y3, (R11)
+	VMOVDQU      Y4, 32(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, (R11)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMOVUPS      Y6, 32(R11)
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
+	VMOVDQU      Y5, (R11)
+	VMOVDQU      Y6, 32(R11)
+	MOVQ         AX, R11
+	VMOVDQU      64(R11), Y1
+	VMOVDQU      96(R11), Y2
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	VMOVDQU      64(R11), Y3
+	VMOVDQU      96(R11), Y4
+	MOVQ         AX, R11
+	ADDQ         CX, R11
+	ADDQ         CX, R11
+	VMOVDQU      64(R11), Y5
+	VMOVDQU      96(R11), Y6
 	MOVQ         SI, R11
 	MOVQ         DX, R13
-	MOVQ         blocks+136(FP), R12
+	MOVQ         48(SP), R12
 	SHLQ         $0x03, R12
 
-steps41:
-	PREFETCHT0   8256(R11)
+steps55:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
 	VPBROADCASTD (R13)(BX*1), Y9
@@ -2857,67 +2987,49 @@ steps41:
 	ADDQ         $0x10, R13
 	ADDQ         $+128, R11
 	SUBQ         $0x01, R12
-	JNE          steps41
+	JNE          steps55
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y7
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y7, Y1, Y1
-	VMOVUPS      Y1, 64(R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y7, Y2, Y2
-	VMOVUPS      Y2, 96(R11)
+	VMOVDQU      Y1, 64(R11)
+	VMOVDQU      Y2, 96(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      Y3, 64(R11)
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMOVUPS      Y4, 96(R11)
+	VMOVDQU      Y3, 64(R11)
+	VMOVDQU      Y4, 96(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 64(R11)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMOVUPS      Y6, 96(R11)
+	VMOVDQU      Y5, 64(R11)
+	VMOVDQU      Y6, 96(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x03, DI
-	JNE          rows32
-	JMP          done33
+	SUBQ         $0x03, R9
+	JNE          rows46
+	JMP          done47
 
-rows2of36:
+rows2of50:
 	// Tile of 2 rows, panel of 32 columns.
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x03, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y1
+	VMOVDQU 32(R11), Y2
+	VMOVDQU 64(R11), Y3
+	VMOVDQU 96(R11), Y4
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y5
+	VMOVDQU 32(R11), Y6
+	VMOVDQU 64(R11), Y7
+	VMOVDQU 96(R11), Y8
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    48(SP), R12
+	SHLQ    $0x03, R12
 
-steps44:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
+steps58:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*2), R10
 	VPBROADCASTD (R13), Y9
 	VPBROADCASTD 4(R13), Y10
 	VPBROADCASTD (R13)(BX*1), Y11
@@ -3045,63 +3157,42 @@ steps44:
 	ADDQ         $0x10, R13
 	ADDQ         $+128, R11
 	SUBQ         $0x01, R12
-	JNE          steps44
+	JNE          steps58
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y9
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y9, Y1, Y1
-	VMOVUPS      Y1, (R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y9, Y2, Y2
-	VMOVUPS      Y2, 32(R11)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y9, Y3, Y3
-	VMOVUPS      Y3, 64(R11)
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y9, Y4, Y4
-	VMOVUPS      Y4, 96(R11)
+	VMOVDQU      Y1, (R11)
+	VMOVDQU      Y2, 32(R11)
+	VMOVDQU      Y3, 64(R11)
+	VMOVDQU      Y4, 96(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, (R11)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMOVUPS      Y6, 32(R11)
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       Y1, Y7, Y7
-	VMOVUPS      Y7, 64(R11)
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y1, Y8, Y8
-	VMOVUPS      Y8, 96(R11)
+	VMOVDQU      Y5, (R11)
+	VMOVDQU      Y6, 32(R11)
+	VMOVDQU      Y7, 64(R11)
+	VMOVDQU      Y8, 96(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x02, DI
-	JNE          rows32
-	JMP          done33
+	SUBQ         $0x02, R9
+	JNE          rows46
+	JMP          done47
 
-rows1of35:
+rows1of49:
 	// Tile of 1 rows, panel of 32 columns.
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x03, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y1
+	VMOVDQU 32(R11), Y2
+	VMOVDQU 64(R11), Y3
+	VMOVDQU 96(R11), Y4
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    48(SP), R12
+	SHLQ    $0x03, R12
 
-steps47:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
+steps61:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*2), R10
 	VPBROADCASTD (R13), Y5
 	VPBROADCASTD 4(R13), Y6
 	VMOVDQU      (R11), Y7
@@ -3193,79 +3284,150 @@ steps47:
 	ADDQ         $0x10, R13
 	ADDQ         $+128, R11
 	SUBQ         $0x01, R12
-	JNE          steps47
+	JNE          steps61
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y5
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y5, Y1, Y1
-	VMOVUPS      Y1, (R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y5, Y2, Y2
-	VMOVUPS      Y2, 32(R11)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y5, Y3, Y3
-	VMOVUPS      Y3, 64(R11)
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y5, Y4, Y4
-	VMOVUPS      Y4, 96(R11)
+	VMOVDQU      Y1, (R11)
+	VMOVDQU      Y2, 32(R11)
+	VMOVDQU      Y3, 64(R11)
+	VMOVDQU      Y4, 96(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x01, DI
-	JNE          rows32
+	SUBQ         $0x01, R9
+	JNE          rows46
 
-done33:
-	ADDQ   $+128, R9
+done47:
+	MOVQ   48(SP), AX
+	IMUL3Q $+1024, AX, AX
+	ADDQ   AX, SI
+	MOVQ   48(SP), AX
+	SHLQ   $0x07, AX
+	ADDQ   AX, 56(SP)
+	CMPQ   40(SP), $0x00
+	JNE    part43
+	MOVQ   64(SP), SI
+	MOVQ   DI, AX
+	MOVQ   scale_base+64(FP), DX
+	MOVQ   rows+144(FP), R9
+	TESTQ  R9, R9
+	JLE    done65
+
+loop64:
+	VMOVDQU      (AX), Y1
+	VMOVDQU      32(AX), Y2
+	VMOVDQU      64(AX), Y3
+	VMOVDQU      96(AX), Y4
+	VBROADCASTSS (DX), Y5
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y5, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y5, Y2, Y2
+	VMOVUPS      Y2, 32(AX)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y5, Y3, Y3
+	VMOVUPS      Y3, 64(AX)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 96(AX)
+	MOVQ         lds+88(FP), R10
+	LEAQ         (DX)(R10*4), DX
+	ADDQ         CX, AX
+	DECQ         R9
+	JNE          loop64
+
+done65:
+	ADDQ   $+128, DI
 	MOVQ   tokens+120(FP), AX
 	IMUL3Q $+16, AX, AX
 	ADDQ   AX, SI
-	SUBQ   $0x20, R10
-	JMP    panels30
+	SUBQ   $0x20, R8
+	JMP    panels39
 
-narrower31:
-panels50:
-	CMPQ  R10, $0x10
-	JLT   narrower51
-	MOVQ  R9, AX
+narrower40:
+panels66:
+	CMPQ   R8, $0x10
+	JLT    narrower67
+	MOVQ   DI, AX
+	MOVQ   rows+144(FP), R9
+	VXORPS Y1, Y1, Y1
+	TESTQ  R9, R9
+	JLE    done69
+
+loop68:
+	VMOVDQU Y1, (AX)
+	VMOVDQU Y1, 32(AX)
+	ADDQ    CX, AX
+	DECQ    R9
+	JNE     loop68
+
+done69:
+	MOVQ blocks+136(FP), AX
+	MOVQ AX, 72(SP)
+	MOVQ $+0, 88(SP)
+	MOVQ SI, 96(SP)
+
+part70:
+	MOVQ $+2, AX
+	CMPQ AX, 72(SP)
+	JLE  partOf71
+	MOVQ 72(SP), AX
+
+partOf71:
+	MOVQ   AX, 80(SP)
+	SUBQ   AX, 72(SP)
+	MOVQ   80(SP), AX
+	IMUL3Q $+512, AX, AX
+	LEAQ   (SI)(AX*1), R10
+	CMPQ   AX, $+8192
+	JGE    far72
+	LEAQ   8192(SI), R10
+
+far72:
+	MOVQ  DI, AX
 	MOVQ  p_base+32(FP), DX
-	MOVQ  scale_base+64(FP), R8
-	MOVQ  rows+144(FP), DI
-	TESTQ DI, DI
-	JE    done53
+	ADDQ  88(SP), DX
+	MOVQ  rows+144(FP), R9
+	TESTQ R9, R9
+	JE    done74
 
-rows52:
-	CMPQ DI, $0x06
-	JGE  rows3of57
-	MOVQ DI, R11
-	CMPQ DI, $0x03
-	JLE  choose54
+rows73:
+	CMPQ R9, $0x06
+	JGE  rows3of78
+	MOVQ R9, R11
+	CMPQ R9, $0x03
+	JLE  choose75
 	INCQ R11
 	SHRQ $0x01, R11
 
-choose54:
+choose75:
 	CMPQ R11, $0x01
-	JEQ  rows1of55
+	JEQ  rows1of76
 	CMPQ R11, $0x02
-	JEQ  rows2of56
+	JEQ  rows2of77
 
-rows3of57:
+rows3of78:
 	// Tile of 3 rows, panel of 16 columns.
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x03, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y1
+	VMOVDQU 32(R11), Y2
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y3
+	VMOVDQU 32(R11), Y4
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y5
+	VMOVDQU 32(R11), Y6
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    80(SP), R12
+	SHLQ    $0x03, R12
 
-steps58:
-	PREFETCHT0   8192(R11)
+steps79:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y7
 	VPBROADCASTD 4(R13), Y8
 	VPBROADCASTD (R13)(BX*1), Y9
@@ -3355,62 +3517,44 @@ steps58:
 	ADDQ         $0x10, R13
 	ADDQ         $+64, R11
 	SUBQ         $0x01, R12
-	JNE          steps58
+	JNE          steps79
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y7
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y7, Y1, Y1
-	VMOVUPS      Y1, (R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y7, Y2, Y2
-	VMOVUPS      Y2, 32(R11)
+	VMOVDQU      Y1, (R11)
+	VMOVDQU      Y2, 32(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      Y3, (R11)
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMOVUPS      Y4, 32(R11)
+	VMOVDQU      Y3, (R11)
+	VMOVDQU      Y4, 32(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, (R11)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMOVUPS      Y6, 32(R11)
+	VMOVDQU      Y5, (R11)
+	VMOVDQU      Y6, 32(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x03, DI
-	JNE          rows52
-	JMP          done53
+	SUBQ         $0x03, R9
+	JNE          rows73
+	JMP          done74
 
-rows2of56:
+rows2of77:
 	// Tile of 2 rows, panel of 16 columns.
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x03, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y1
+	VMOVDQU 32(R11), Y2
+	MOVQ    AX, R11
+	ADDQ    CX, R11
+	VMOVDQU (R11), Y3
+	VMOVDQU 32(R11), Y4
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    80(SP), R12
+	SHLQ    $0x03, R12
 
-steps61:
-	PREFETCHT0   8192(R11)
+steps82:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y5
 	VPBROADCASTD 4(R13), Y6
 	VPBROADCASTD (R13)(BX*1), Y7
@@ -3480,48 +3624,35 @@ steps61:
 	ADDQ         $0x10, R13
 	ADDQ         $+64, R11
 	SUBQ         $0x01, R12
-	JNE          steps61
+	JNE          steps82
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y5
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y5, Y1, Y1
-	VMOVUPS      Y1, (R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y5, Y2, Y2
-	VMOVUPS      Y2, 32(R11)
+	VMOVDQU      Y1, (R11)
+	VMOVDQU      Y2, 32(R11)
 	ADDQ         CX, R11
-	LEAQ         (R12)(R13*4), R12
-	VBROADCASTSS (R12), Y1
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      Y3, (R11)
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMOVUPS      Y4, 32(R11)
+	VMOVDQU      Y3, (R11)
+	VMOVDQU      Y4, 32(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x02, DI
-	JNE          rows52
-	JMP          done53
+	SUBQ         $0x02, R9
+	JNE          rows73
+	JMP          done74
 
-rows1of55:
+rows1of76:
 	// Tile of 1 rows, panel of 16 columns.
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	MOVQ   SI, R11
-	MOVQ   DX, R13
-	MOVQ   blocks+136(FP), R12
-	SHLQ   $0x03, R12
+	MOVQ    AX, R11
+	VMOVDQU (R11), Y1
+	VMOVDQU 32(R11), Y2
+	MOVQ    SI, R11
+	MOVQ    DX, R13
+	MOVQ    80(SP), R12
+	SHLQ    $0x03, R12
 
-steps64:
-	PREFETCHT0   8192(R11)
+steps85:
+	PREFETCHT0   (R10)
+	MOVQ         (SP), R14
+	LEAQ         (R10)(R14*1), R10
 	VPBROADCASTD (R13), Y3
 	VPBROADCASTD 4(R13), Y4
 	VMOVDQU      (R11), Y5
@@ -3571,33 +3702,56 @@ steps64:
 	ADDQ         $0x10, R13
 	ADDQ         $+64, R11
 	SUBQ         $0x01, R12
-	JNE          steps64
+	JNE          steps85
 	MOVQ         AX, R11
-	MOVQ         R8, R12
-	MOVQ         lds+88(FP), R13
-	VBROADCASTSS (R12), Y3
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y3, Y1, Y1
-	VMOVUPS      Y1, (R11)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y3, Y2, Y2
-	VMOVUPS      Y2, 32(R11)
+	VMOVDQU      Y1, (R11)
+	VMOVDQU      Y2, 32(R11)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
-	MOVQ         lds+88(FP), R11
-	LEAQ         (R8)(R11*4), R8
-	SUBQ         $0x01, DI
-	JNE          rows52
+	SUBQ         $0x01, R9
+	JNE          rows73
 
-done53:
-	ADDQ   $+64, R9
+done74:
+	MOVQ   80(SP), AX
+	IMUL3Q $+512, AX, AX
+	ADDQ   AX, SI
+	MOVQ   80(SP), AX
+	SHLQ   $0x07, AX
+	ADDQ   AX, 88(SP)
+	CMPQ   72(SP), $0x00
+	JNE    part70
+	MOVQ   96(SP), SI
+	MOVQ   DI, AX
+	MOVQ   scale_base+64(FP), DX
+	MOVQ   rows+144(FP), R9
+	TESTQ  R9, R9
+	JLE    done89
+
+loop88:
+	VMOVDQU      (AX), Y1
+	VMOVDQU      32(AX), Y2
+	VBROADCASTSS (DX), Y3
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 32(AX)
+	MOVQ         lds+88(FP), R10
+	LEAQ         (DX)(R10*4), DX
+	ADDQ         CX, AX
+	DECQ         R9
+	JNE          loop88
+
+done89:
+	ADDQ   $+64, DI
 	MOVQ   tokens+120(FP), AX
 	IMUL3Q $+8, AX, AX
 	ADDQ   AX, SI
-	SUBQ   $0x10, R10
-	JMP    panels50
+	SUBQ   $0x10, R8
+	JMP    panels66
 
-narrower51:
+narrower67:
 	VZEROUPPER
 	RET
 

@@ -243,155 +243,96 @@ GLOBL exchange_avx2<>(SB), RODATA|NOPTR, $32
 
 // func scoreQ8_avx2(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim int, blocks int, rows int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·scoreQ8_avx2(SB), NOSPLIT, $0-160
+TEXT ·scoreQ8_avx2(SB), NOSPLIT, $8-160
 	MOVQ  ldd+24(FP), CX
 	MOVQ  ldq+56(FP), BX
 	MOVQ  k_base+112(FP), SI
-	MOVQ  dst_base+0(FP), R8
-	MOVQ  blocks+144(FP), R9
+	MOVQ  dst_base+0(FP), DI
+	MOVQ  blocks+144(FP), R8
 	SHLQ  $0x02, CX
-	TESTQ R9, R9
-	JLE   done2
+	MOVQ  $+64, R9
+	MOVQ  rows+152(FP), AX
+	MOVQ  $+3, R10
+	XORQ  R11, R11
+	TESTQ R10, R10
+	JE    none1
+	LEAQ  -1(AX)(R10*1), AX
+	XORL  DX, DX
+	DIVQ  R10
+	MOVQ  AX, R11
 
-loop1:
-	MOVQ  R8, AX
+none1:
+	XORQ  AX, AX
+	TESTQ R11, R11
+	JE    none2
+	LEAQ  -1(R9)(R11*1), AX
+	XORL  DX, DX
+	DIVQ  R11
+
+none2:
+	MOVQ  AX, (SP)
+	TESTQ R8, R8
+	JLE   done4
+
+loop3:
+	MOVQ dim+136(FP), AX
+	SHLQ $0x06, AX
+	ADDQ $+256, AX
+	LEAQ (SI)(AX*1), R11
+	CMPQ AX, $+8192
+	JGE  far5
+	LEAQ 8192(SI), R11
+
+far5:
+	MOVQ  DI, AX
 	MOVQ  q_base+32(FP), DX
-	MOVQ  rows+152(FP), DI
+	MOVQ  rows+152(FP), R9
 	XORQ  R10, R10
-	TESTQ DI, DI
-	JE    done4
+	TESTQ R9, R9
+	JE    done7
 
-rows3:
-	CMPQ DI, $0x06
-	JGE  rows3of8
-	MOVQ DI, R11
-	CMPQ DI, $0x03
-	JLE  choose5
-	INCQ R11
-	SHRQ $0x01, R11
+rows6:
+	CMPQ R9, $0x06
+	JGE  rows3of11
+	MOVQ R9, R12
+	CMPQ R9, $0x03
+	JLE  choose8
+	INCQ R12
+	SHRQ $0x01, R12
 
-choose5:
-	CMPQ R11, $0x01
-	JEQ  rows1of6
-	CMPQ R11, $0x02
-	JEQ  rows2of7
+choose8:
+	CMPQ R12, $0x01
+	JEQ  rows1of9
+	CMPQ R12, $0x02
+	JEQ  rows2of10
 
-rows3of8:
+rows3of11:
 	// Tile of 3 rows, panel of 64 columns.
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD (R11)(R10*1), Y0
-	VPBROADCASTD (R11)(R10*1), Y1
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 4(R11)(R10*1), Y2
-	VPBROADCASTD 4(R11)(R10*1), Y3
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 8(R11)(R10*1), Y4
-	VPBROADCASTD 8(R11)(R10*1), Y5
-	MOVQ         SI, R11
-	MOVQ         DX, R13
-	MOVQ         dim+136(FP), R12
-	SHRQ         $0x02, R12
-
-steps9:
-	PREFETCHT0   8192(R11)
-	VPBROADCASTD (R13), Y6
-	VPBROADCASTD 4(R13), Y7
-	VPBROADCASTD (R13)(BX*1), Y8
-	VPBROADCASTD 4(R13)(BX*1), Y9
-	VPBROADCASTD (R13)(BX*2), Y10
-	VPBROADCASTD 4(R13)(BX*2), Y11
-	VMOVDQU      (R11), Y12
-	VPSRLW       $0x08, Y12, Y13
-	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
-	VPMADDWD     Y6, Y12, Y14
-	VPADDD       Y14, Y0, Y0
-	VPMADDWD     Y7, Y13, Y14
-	VPADDD       Y14, Y0, Y0
-	VPMADDWD     Y8, Y12, Y14
-	VPADDD       Y14, Y2, Y2
-	VPMADDWD     Y9, Y13, Y14
-	VPADDD       Y14, Y2, Y2
-	VPMADDWD     Y10, Y12, Y12
-	VPADDD       Y12, Y4, Y4
-	VPMADDWD     Y11, Y13, Y12
-	VPADDD       Y12, Y4, Y4
-	VMOVDQU      32(R11), Y12
-	VPSRLW       $0x08, Y12, Y13
-	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
-	VPMADDWD     Y6, Y12, Y6
-	VPADDD       Y6, Y1, Y1
-	VPMADDWD     Y7, Y13, Y6
-	VPADDD       Y6, Y1, Y1
-	VPMADDWD     Y8, Y12, Y6
-	VPADDD       Y6, Y3, Y3
-	VPMADDWD     Y9, Y13, Y6
-	VPADDD       Y6, Y3, Y3
-	VPMADDWD     Y10, Y12, Y6
-	VPADDD       Y6, Y5, Y5
-	VPMADDWD     Y11, Y13, Y6
-	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x08, R13
-	ADDQ         $+256, R11
-	SUBQ         $0x01, R12
-	JNE          steps9
-	MOVQ         dim+136(FP), R11
-	MOVQ         scale_base+64(FP), R12
-	MOVQ         AX, R13
-	SHLQ         $0x06, R11
-	ADDQ         SI, R11
-	ADDQ         R10, R12
-	VBROADCASTSS (R12), Y6
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       (R11), Y0, Y0
-	VMULPS       Y6, Y0, Y0
-	VMOVUPS      Y0, (R13)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       32(R11), Y1, Y1
-	VMULPS       Y6, Y1, Y1
-	VMOVUPS      Y1, 32(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 4(R12), Y0
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       (R11), Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VMOVUPS      Y2, (R13)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       32(R11), Y3, Y3
-	VMULPS       Y0, Y3, Y3
-	VMOVUPS      Y3, 32(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 8(R12), Y0
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       (R11), Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, (R13)
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(R11), Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 32(R13)
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD (R11)(R10*1), Y0
-	VPBROADCASTD (R11)(R10*1), Y1
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 4(R11)(R10*1), Y2
-	VPBROADCASTD 4(R11)(R10*1), Y3
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 8(R11)(R10*1), Y4
-	VPBROADCASTD 8(R11)(R10*1), Y5
-	MOVQ         SI, R11
-	MOVQ         DX, R13
-	MOVQ         dim+136(FP), R12
-	SHRQ         $0x02, R12
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD (R12)(R10*1), Y0
+	VPBROADCASTD (R12)(R10*1), Y1
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 4(R12)(R10*1), Y2
+	VPBROADCASTD 4(R12)(R10*1), Y3
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 8(R12)(R10*1), Y4
+	VPBROADCASTD 8(R12)(R10*1), Y5
+	MOVQ         SI, R12
+	MOVQ         DX, R14
+	MOVQ         dim+136(FP), R13
+	SHRQ         $0x02, R13
 
 steps12:
-	PREFETCHT0   8256(R11)
-	VPBROADCASTD (R13), Y6
-	VPBROADCASTD 4(R13), Y7
-	VPBROADCASTD (R13)(BX*1), Y8
-	VPBROADCASTD 4(R13)(BX*1), Y9
-	VPBROADCASTD (R13)(BX*2), Y10
-	VPBROADCASTD 4(R13)(BX*2), Y11
-	VMOVDQU      64(R11), Y12
+	PREFETCHT0   (R11)
+	MOVQ         (SP), R15
+	LEAQ         (R11)(R15*1), R11
+	VPBROADCASTD (R14), Y6
+	VPBROADCASTD 4(R14), Y7
+	VPBROADCASTD (R14)(BX*1), Y8
+	VPBROADCASTD 4(R14)(BX*1), Y9
+	VPBROADCASTD (R14)(BX*2), Y10
+	VPBROADCASTD 4(R14)(BX*2), Y11
+	VMOVDQU      (R12), Y12
 	VPSRLW       $0x08, Y12, Y13
 	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
 	VPMADDWD     Y6, Y12, Y14
@@ -406,7 +347,7 @@ steps12:
 	VPADDD       Y12, Y4, Y4
 	VPMADDWD     Y11, Y13, Y12
 	VPADDD       Y12, Y4, Y4
-	VMOVDQU      96(R11), Y12
+	VMOVDQU      32(R12), Y12
 	VPSRLW       $0x08, Y12, Y13
 	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
 	VPMADDWD     Y6, Y12, Y6
@@ -421,68 +362,70 @@ steps12:
 	VPADDD       Y6, Y5, Y5
 	VPMADDWD     Y11, Y13, Y6
 	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x08, R13
-	ADDQ         $+256, R11
-	SUBQ         $0x01, R12
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R12
+	SUBQ         $0x01, R13
 	JNE          steps12
-	MOVQ         dim+136(FP), R11
-	MOVQ         scale_base+64(FP), R12
-	MOVQ         AX, R13
-	SHLQ         $0x06, R11
-	ADDQ         SI, R11
-	ADDQ         R10, R12
-	VBROADCASTSS (R12), Y6
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       64(R11), Y0, Y0
-	VMULPS       Y6, Y0, Y0
-	VMOVUPS      Y0, 64(R13)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       96(R11), Y1, Y1
-	VMULPS       Y6, Y1, Y1
-	VMOVUPS      Y1, 96(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 4(R12), Y0
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       64(R11), Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VMOVUPS      Y2, 64(R13)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(R11), Y3, Y3
-	VMULPS       Y0, Y3, Y3
-	VMOVUPS      Y3, 96(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 8(R12), Y0
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       64(R11), Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, 64(R13)
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R11), Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 96(R13)
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD (R11)(R10*1), Y0
-	VPBROADCASTD (R11)(R10*1), Y1
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 4(R11)(R10*1), Y2
-	VPBROADCASTD 4(R11)(R10*1), Y3
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 8(R11)(R10*1), Y4
-	VPBROADCASTD 8(R11)(R10*1), Y5
-	MOVQ         SI, R11
-	MOVQ         DX, R13
 	MOVQ         dim+136(FP), R12
-	SHRQ         $0x02, R12
+	MOVQ         scale_base+64(FP), R13
+	MOVQ         AX, R14
+	SHLQ         $0x06, R12
+	ADDQ         SI, R12
+	ADDQ         R10, R13
+	VBROADCASTSS (R13), Y6
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (R12), Y0, Y0
+	VMULPS       Y6, Y0, Y0
+	VMOVUPS      Y0, (R14)
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       32(R12), Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VMOVUPS      Y1, 32(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 4(R13), Y0
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       (R12), Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, (R14)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       32(R12), Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 32(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 8(R13), Y0
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       (R12), Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, (R14)
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(R12), Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 32(R14)
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD (R12)(R10*1), Y0
+	VPBROADCASTD (R12)(R10*1), Y1
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 4(R12)(R10*1), Y2
+	VPBROADCASTD 4(R12)(R10*1), Y3
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 8(R12)(R10*1), Y4
+	VPBROADCASTD 8(R12)(R10*1), Y5
+	MOVQ         SI, R12
+	MOVQ         DX, R14
+	MOVQ         dim+136(FP), R13
+	SHRQ         $0x02, R13
 
 steps15:
-	PREFETCHT0   8320(R11)
-	VPBROADCASTD (R13), Y6
-	VPBROADCASTD 4(R13), Y7
-	VPBROADCASTD (R13)(BX*1), Y8
-	VPBROADCASTD 4(R13)(BX*1), Y9
-	VPBROADCASTD (R13)(BX*2), Y10
-	VPBROADCASTD 4(R13)(BX*2), Y11
-	VMOVDQU      128(R11), Y12
+	PREFETCHT0   (R11)
+	MOVQ         (SP), R15
+	LEAQ         (R11)(R15*1), R11
+	VPBROADCASTD (R14), Y6
+	VPBROADCASTD 4(R14), Y7
+	VPBROADCASTD (R14)(BX*1), Y8
+	VPBROADCASTD 4(R14)(BX*1), Y9
+	VPBROADCASTD (R14)(BX*2), Y10
+	VPBROADCASTD 4(R14)(BX*2), Y11
+	VMOVDQU      64(R12), Y12
 	VPSRLW       $0x08, Y12, Y13
 	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
 	VPMADDWD     Y6, Y12, Y14
@@ -497,7 +440,7 @@ steps15:
 	VPADDD       Y12, Y4, Y4
 	VPMADDWD     Y11, Y13, Y12
 	VPADDD       Y12, Y4, Y4
-	VMOVDQU      160(R11), Y12
+	VMOVDQU      96(R12), Y12
 	VPSRLW       $0x08, Y12, Y13
 	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
 	VPMADDWD     Y6, Y12, Y6
@@ -512,68 +455,70 @@ steps15:
 	VPADDD       Y6, Y5, Y5
 	VPMADDWD     Y11, Y13, Y6
 	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x08, R13
-	ADDQ         $+256, R11
-	SUBQ         $0x01, R12
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R12
+	SUBQ         $0x01, R13
 	JNE          steps15
-	MOVQ         dim+136(FP), R11
-	MOVQ         scale_base+64(FP), R12
-	MOVQ         AX, R13
-	SHLQ         $0x06, R11
-	ADDQ         SI, R11
-	ADDQ         R10, R12
-	VBROADCASTSS (R12), Y6
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       128(R11), Y0, Y0
-	VMULPS       Y6, Y0, Y0
-	VMOVUPS      Y0, 128(R13)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       160(R11), Y1, Y1
-	VMULPS       Y6, Y1, Y1
-	VMOVUPS      Y1, 160(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 4(R12), Y0
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       128(R11), Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VMOVUPS      Y2, 128(R13)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       160(R11), Y3, Y3
-	VMULPS       Y0, Y3, Y3
-	VMOVUPS      Y3, 160(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 8(R12), Y0
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       128(R11), Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, 128(R13)
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       160(R11), Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 160(R13)
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD (R11)(R10*1), Y0
-	VPBROADCASTD (R11)(R10*1), Y1
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 4(R11)(R10*1), Y2
-	VPBROADCASTD 4(R11)(R10*1), Y3
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 8(R11)(R10*1), Y4
-	VPBROADCASTD 8(R11)(R10*1), Y5
-	MOVQ         SI, R11
-	MOVQ         DX, R13
 	MOVQ         dim+136(FP), R12
-	SHRQ         $0x02, R12
+	MOVQ         scale_base+64(FP), R13
+	MOVQ         AX, R14
+	SHLQ         $0x06, R12
+	ADDQ         SI, R12
+	ADDQ         R10, R13
+	VBROADCASTSS (R13), Y6
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       64(R12), Y0, Y0
+	VMULPS       Y6, Y0, Y0
+	VMOVUPS      Y0, 64(R14)
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       96(R12), Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VMOVUPS      Y1, 96(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 4(R13), Y0
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       64(R12), Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 64(R14)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(R12), Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 96(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 8(R13), Y0
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       64(R12), Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, 64(R14)
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R12), Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 96(R14)
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD (R12)(R10*1), Y0
+	VPBROADCASTD (R12)(R10*1), Y1
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 4(R12)(R10*1), Y2
+	VPBROADCASTD 4(R12)(R10*1), Y3
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 8(R12)(R10*1), Y4
+	VPBROADCASTD 8(R12)(R10*1), Y5
+	MOVQ         SI, R12
+	MOVQ         DX, R14
+	MOVQ         dim+136(FP), R13
+	SHRQ         $0x02, R13
 
 steps18:
-	PREFETCHT0   8384(R11)
-	VPBROADCASTD (R13), Y6
-	VPBROADCASTD 4(R13), Y7
-	VPBROADCASTD (R13)(BX*1), Y8
-	VPBROADCASTD 4(R13)(BX*1), Y9
-	VPBROADCASTD (R13)(BX*2), Y10
-	VPBROADCASTD 4(R13)(BX*2), Y11
-	VMOVDQU      192(R11), Y12
+	PREFETCHT0   (R11)
+	MOVQ         (SP), R15
+	LEAQ         (R11)(R15*1), R11
+	VPBROADCASTD (R14), Y6
+	VPBROADCASTD 4(R14), Y7
+	VPBROADCASTD (R14)(BX*1), Y8
+	VPBROADCASTD 4(R14)(BX*1), Y9
+	VPBROADCASTD (R14)(BX*2), Y10
+	VPBROADCASTD 4(R14)(BX*2), Y11
+	VMOVDQU      128(R12), Y12
 	VPSRLW       $0x08, Y12, Y13
 	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
 	VPMADDWD     Y6, Y12, Y14
@@ -588,7 +533,7 @@ steps18:
 	VPADDD       Y12, Y4, Y4
 	VPMADDWD     Y11, Y13, Y12
 	VPADDD       Y12, Y4, Y4
-	VMOVDQU      224(R11), Y12
+	VMOVDQU      160(R12), Y12
 	VPSRLW       $0x08, Y12, Y13
 	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
 	VPMADDWD     Y6, Y12, Y6
@@ -603,45 +548,138 @@ steps18:
 	VPADDD       Y6, Y5, Y5
 	VPMADDWD     Y11, Y13, Y6
 	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x08, R13
-	ADDQ         $+256, R11
-	SUBQ         $0x01, R12
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R12
+	SUBQ         $0x01, R13
 	JNE          steps18
-	MOVQ         dim+136(FP), R11
-	MOVQ         scale_base+64(FP), R12
-	MOVQ         AX, R13
-	SHLQ         $0x06, R11
-	ADDQ         SI, R11
-	ADDQ         R10, R12
-	VBROADCASTSS (R12), Y6
+	MOVQ         dim+136(FP), R12
+	MOVQ         scale_base+64(FP), R13
+	MOVQ         AX, R14
+	SHLQ         $0x06, R12
+	ADDQ         SI, R12
+	ADDQ         R10, R13
+	VBROADCASTSS (R13), Y6
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       192(R11), Y0, Y0
+	VMULPS       128(R12), Y0, Y0
 	VMULPS       Y6, Y0, Y0
-	VMOVUPS      Y0, 192(R13)
+	VMOVUPS      Y0, 128(R14)
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       224(R11), Y1, Y1
+	VMULPS       160(R12), Y1, Y1
 	VMULPS       Y6, Y1, Y1
-	VMOVUPS      Y1, 224(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 4(R12), Y0
+	VMOVUPS      Y1, 160(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 4(R13), Y0
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       192(R11), Y2, Y2
+	VMULPS       128(R12), Y2, Y2
 	VMULPS       Y0, Y2, Y2
-	VMOVUPS      Y2, 192(R13)
+	VMOVUPS      Y2, 128(R14)
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       224(R11), Y3, Y3
+	VMULPS       160(R12), Y3, Y3
 	VMULPS       Y0, Y3, Y3
-	VMOVUPS      Y3, 224(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 8(R12), Y0
+	VMOVUPS      Y3, 160(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 8(R13), Y0
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       192(R11), Y4, Y4
+	VMULPS       128(R12), Y4, Y4
 	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, 192(R13)
+	VMOVUPS      Y4, 128(R14)
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       224(R11), Y5, Y5
+	VMULPS       160(R12), Y5, Y5
 	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 224(R13)
+	VMOVUPS      Y5, 160(R14)
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD (R12)(R10*1), Y0
+	VPBROADCASTD (R12)(R10*1), Y1
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 4(R12)(R10*1), Y2
+	VPBROADCASTD 4(R12)(R10*1), Y3
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 8(R12)(R10*1), Y4
+	VPBROADCASTD 8(R12)(R10*1), Y5
+	MOVQ         SI, R12
+	MOVQ         DX, R14
+	MOVQ         dim+136(FP), R13
+	SHRQ         $0x02, R13
+
+steps21:
+	PREFETCHT0   (R11)
+	MOVQ         (SP), R15
+	LEAQ         (R11)(R15*1), R11
+	VPBROADCASTD (R14), Y6
+	VPBROADCASTD 4(R14), Y7
+	VPBROADCASTD (R14)(BX*1), Y8
+	VPBROADCASTD 4(R14)(BX*1), Y9
+	VPBROADCASTD (R14)(BX*2), Y10
+	VPBROADCASTD 4(R14)(BX*2), Y11
+	VMOVDQU      192(R12), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y6, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y7, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      224(R12), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y6, Y12, Y6
+	VPADDD       Y6, Y1, Y1
+	VPMADDWD     Y7, Y13, Y6
+	VPADDD       Y6, Y1, Y1
+	VPMADDWD     Y8, Y12, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y9, Y13, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y10, Y12, Y6
+	VPADDD       Y6, Y5, Y5
+	VPMADDWD     Y11, Y13, Y6
+	VPADDD       Y6, Y5, Y5
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R12
+	SUBQ         $0x01, R13
+	JNE          steps21
+	MOVQ         dim+136(FP), R12
+	MOVQ         scale_base+64(FP), R13
+	MOVQ         AX, R14
+	SHLQ         $0x06, R12
+	ADDQ         SI, R12
+	ADDQ         R10, R13
+	VBROADCASTSS (R13), Y6
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       192(R12), Y0, Y0
+	VMULPS       Y6, Y0, Y0
+	VMOVUPS      Y0, 192(R14)
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       224(R12), Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VMOVUPS      Y1, 224(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 4(R13), Y0
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       192(R12), Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 192(R14)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       224(R12), Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 224(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 8(R13), Y0
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       192(R12), Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, 192(R14)
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       224(R12), Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 224(R14)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
@@ -649,146 +687,37 @@ steps18:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         $+12, R10
-	SUBQ         $0x03, DI
-	JNE          rows3
-	JMP          done4
+	SUBQ         $0x03, R9
+	JNE          rows6
+	JMP          done7
 
-rows2of7:
+rows2of10:
 	// Tile of 2 rows, panel of 64 columns.
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD (R11)(R10*1), Y0
-	VPBROADCASTD (R11)(R10*1), Y1
-	VPBROADCASTD (R11)(R10*1), Y2
-	VPBROADCASTD (R11)(R10*1), Y3
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 4(R11)(R10*1), Y4
-	VPBROADCASTD 4(R11)(R10*1), Y5
-	VPBROADCASTD 4(R11)(R10*1), Y6
-	VPBROADCASTD 4(R11)(R10*1), Y7
-	MOVQ         SI, R11
-	MOVQ         DX, R13
-	MOVQ         dim+136(FP), R12
-	SHRQ         $0x02, R12
-
-steps21:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
-	VPBROADCASTD (R13), Y8
-	VPBROADCASTD 4(R13), Y9
-	VPBROADCASTD (R13)(BX*1), Y10
-	VPBROADCASTD 4(R13)(BX*1), Y11
-	VMOVDQU      (R11), Y12
-	VPSRLW       $0x08, Y12, Y13
-	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
-	VPMADDWD     Y8, Y12, Y14
-	VPADDD       Y14, Y0, Y0
-	VPMADDWD     Y9, Y13, Y14
-	VPADDD       Y14, Y0, Y0
-	VPMADDWD     Y10, Y12, Y12
-	VPADDD       Y12, Y4, Y4
-	VPMADDWD     Y11, Y13, Y12
-	VPADDD       Y12, Y4, Y4
-	VMOVDQU      32(R11), Y12
-	VPSRLW       $0x08, Y12, Y13
-	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
-	VPMADDWD     Y8, Y12, Y14
-	VPADDD       Y14, Y1, Y1
-	VPMADDWD     Y9, Y13, Y14
-	VPADDD       Y14, Y1, Y1
-	VPMADDWD     Y10, Y12, Y12
-	VPADDD       Y12, Y5, Y5
-	VPMADDWD     Y11, Y13, Y12
-	VPADDD       Y12, Y5, Y5
-	VMOVDQU      64(R11), Y12
-	VPSRLW       $0x08, Y12, Y13
-	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
-	VPMADDWD     Y8, Y12, Y14
-	VPADDD       Y14, Y2, Y2
-	VPMADDWD     Y9, Y13, Y14
-	VPADDD       Y14, Y2, Y2
-	VPMADDWD     Y10, Y12, Y12
-	VPADDD       Y12, Y6, Y6
-	VPMADDWD     Y11, Y13, Y12
-	VPADDD       Y12, Y6, Y6
-	VMOVDQU      96(R11), Y12
-	VPSRLW       $0x08, Y12, Y13
-	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
-	VPMADDWD     Y8, Y12, Y8
-	VPADDD       Y8, Y3, Y3
-	VPMADDWD     Y9, Y13, Y8
-	VPADDD       Y8, Y3, Y3
-	VPMADDWD     Y10, Y12, Y8
-	VPADDD       Y8, Y7, Y7
-	VPMADDWD     Y11, Y13, Y8
-	VPADDD       Y8, Y7, Y7
-	ADDQ         $0x08, R13
-	ADDQ         $+256, R11
-	SUBQ         $0x01, R12
-	JNE          steps21
-	MOVQ         dim+136(FP), R11
-	MOVQ         scale_base+64(FP), R12
-	MOVQ         AX, R13
-	SHLQ         $0x06, R11
-	ADDQ         SI, R11
-	ADDQ         R10, R12
-	VBROADCASTSS (R12), Y8
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       (R11), Y0, Y0
-	VMULPS       Y8, Y0, Y0
-	VMOVUPS      Y0, (R13)
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       32(R11), Y1, Y1
-	VMULPS       Y8, Y1, Y1
-	VMOVUPS      Y1, 32(R13)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       64(R11), Y2, Y2
-	VMULPS       Y8, Y2, Y2
-	VMOVUPS      Y2, 64(R13)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(R11), Y3, Y3
-	VMULPS       Y8, Y3, Y3
-	VMOVUPS      Y3, 96(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 4(R12), Y0
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       (R11), Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, (R13)
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(R11), Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 32(R13)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       64(R11), Y6, Y6
-	VMULPS       Y0, Y6, Y6
-	VMOVUPS      Y6, 64(R13)
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       96(R11), Y7, Y7
-	VMULPS       Y0, Y7, Y7
-	VMOVUPS      Y7, 96(R13)
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD (R11)(R10*1), Y0
-	VPBROADCASTD (R11)(R10*1), Y1
-	VPBROADCASTD (R11)(R10*1), Y2
-	VPBROADCASTD (R11)(R10*1), Y3
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 4(R11)(R10*1), Y4
-	VPBROADCASTD 4(R11)(R10*1), Y5
-	VPBROADCASTD 4(R11)(R10*1), Y6
-	VPBROADCASTD 4(R11)(R10*1), Y7
-	MOVQ         SI, R11
-	MOVQ         DX, R13
-	MOVQ         dim+136(FP), R12
-	SHRQ         $0x02, R12
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD (R12)(R10*1), Y0
+	VPBROADCASTD (R12)(R10*1), Y1
+	VPBROADCASTD (R12)(R10*1), Y2
+	VPBROADCASTD (R12)(R10*1), Y3
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 4(R12)(R10*1), Y4
+	VPBROADCASTD 4(R12)(R10*1), Y5
+	VPBROADCASTD 4(R12)(R10*1), Y6
+	VPBROADCASTD 4(R12)(R10*1), Y7
+	MOVQ         SI, R12
+	MOVQ         DX, R14
+	MOVQ         dim+136(FP), R13
+	SHRQ         $0x02, R13
 
 steps24:
-	PREFETCHT0   8320(R11)
-	PREFETCHT0   8384(R11)
-	VPBROADCASTD (R13), Y8
-	VPBROADCASTD 4(R13), Y9
-	VPBROADCASTD (R13)(BX*1), Y10
-	VPBROADCASTD 4(R13)(BX*1), Y11
-	VMOVDQU      128(R11), Y12
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	MOVQ         (SP), R15
+	LEAQ         (R11)(R15*2), R11
+	VPBROADCASTD (R14), Y8
+	VPBROADCASTD 4(R14), Y9
+	VPBROADCASTD (R14)(BX*1), Y10
+	VPBROADCASTD 4(R14)(BX*1), Y11
+	VMOVDQU      (R12), Y12
 	VPSRLW       $0x08, Y12, Y13
 	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
 	VPMADDWD     Y8, Y12, Y14
@@ -799,7 +728,7 @@ steps24:
 	VPADDD       Y12, Y4, Y4
 	VPMADDWD     Y11, Y13, Y12
 	VPADDD       Y12, Y4, Y4
-	VMOVDQU      160(R11), Y12
+	VMOVDQU      32(R12), Y12
 	VPSRLW       $0x08, Y12, Y13
 	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
 	VPMADDWD     Y8, Y12, Y14
@@ -810,7 +739,7 @@ steps24:
 	VPADDD       Y12, Y5, Y5
 	VPMADDWD     Y11, Y13, Y12
 	VPADDD       Y12, Y5, Y5
-	VMOVDQU      192(R11), Y12
+	VMOVDQU      64(R12), Y12
 	VPSRLW       $0x08, Y12, Y13
 	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
 	VPMADDWD     Y8, Y12, Y14
@@ -821,7 +750,7 @@ steps24:
 	VPADDD       Y12, Y6, Y6
 	VPMADDWD     Y11, Y13, Y12
 	VPADDD       Y12, Y6, Y6
-	VMOVDQU      224(R11), Y12
+	VMOVDQU      96(R12), Y12
 	VPSRLW       $0x08, Y12, Y13
 	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
 	VPMADDWD     Y8, Y12, Y8
@@ -832,202 +761,317 @@ steps24:
 	VPADDD       Y8, Y7, Y7
 	VPMADDWD     Y11, Y13, Y8
 	VPADDD       Y8, Y7, Y7
-	ADDQ         $0x08, R13
-	ADDQ         $+256, R11
-	SUBQ         $0x01, R12
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R12
+	SUBQ         $0x01, R13
 	JNE          steps24
-	MOVQ         dim+136(FP), R11
-	MOVQ         scale_base+64(FP), R12
-	MOVQ         AX, R13
-	SHLQ         $0x06, R11
-	ADDQ         SI, R11
-	ADDQ         R10, R12
-	VBROADCASTSS (R12), Y8
+	MOVQ         dim+136(FP), R12
+	MOVQ         scale_base+64(FP), R13
+	MOVQ         AX, R14
+	SHLQ         $0x06, R12
+	ADDQ         SI, R12
+	ADDQ         R10, R13
+	VBROADCASTSS (R13), Y8
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       128(R11), Y0, Y0
+	VMULPS       (R12), Y0, Y0
 	VMULPS       Y8, Y0, Y0
-	VMOVUPS      Y0, 128(R13)
+	VMOVUPS      Y0, (R14)
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       160(R11), Y1, Y1
+	VMULPS       32(R12), Y1, Y1
 	VMULPS       Y8, Y1, Y1
-	VMOVUPS      Y1, 160(R13)
+	VMOVUPS      Y1, 32(R14)
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       192(R11), Y2, Y2
+	VMULPS       64(R12), Y2, Y2
 	VMULPS       Y8, Y2, Y2
-	VMOVUPS      Y2, 192(R13)
+	VMOVUPS      Y2, 64(R14)
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       224(R11), Y3, Y3
+	VMULPS       96(R12), Y3, Y3
 	VMULPS       Y8, Y3, Y3
-	VMOVUPS      Y3, 224(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 4(R12), Y0
+	VMOVUPS      Y3, 96(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 4(R13), Y0
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       128(R11), Y4, Y4
+	VMULPS       (R12), Y4, Y4
 	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, 128(R13)
+	VMOVUPS      Y4, (R14)
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       160(R11), Y5, Y5
+	VMULPS       32(R12), Y5, Y5
 	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 160(R13)
+	VMOVUPS      Y5, 32(R14)
 	VCVTDQ2PS    Y6, Y6
-	VMULPS       192(R11), Y6, Y6
+	VMULPS       64(R12), Y6, Y6
 	VMULPS       Y0, Y6, Y6
-	VMOVUPS      Y6, 192(R13)
+	VMOVUPS      Y6, 64(R14)
 	VCVTDQ2PS    Y7, Y7
-	VMULPS       224(R11), Y7, Y7
+	VMULPS       96(R12), Y7, Y7
 	VMULPS       Y0, Y7, Y7
-	VMOVUPS      Y7, 224(R13)
+	VMOVUPS      Y7, 96(R14)
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD (R12)(R10*1), Y0
+	VPBROADCASTD (R12)(R10*1), Y1
+	VPBROADCASTD (R12)(R10*1), Y2
+	VPBROADCASTD (R12)(R10*1), Y3
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 4(R12)(R10*1), Y4
+	VPBROADCASTD 4(R12)(R10*1), Y5
+	VPBROADCASTD 4(R12)(R10*1), Y6
+	VPBROADCASTD 4(R12)(R10*1), Y7
+	MOVQ         SI, R12
+	MOVQ         DX, R14
+	MOVQ         dim+136(FP), R13
+	SHRQ         $0x02, R13
+
+steps27:
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	MOVQ         (SP), R15
+	LEAQ         (R11)(R15*2), R11
+	VPBROADCASTD (R14), Y8
+	VPBROADCASTD 4(R14), Y9
+	VPBROADCASTD (R14)(BX*1), Y10
+	VPBROADCASTD 4(R14)(BX*1), Y11
+	VMOVDQU      128(R12), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y0, Y0
+	VPMADDWD     Y10, Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y4, Y4
+	VMOVDQU      160(R12), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y1, Y1
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y1, Y1
+	VPMADDWD     Y10, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVDQU      192(R12), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y8, Y12, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y9, Y13, Y14
+	VPADDD       Y14, Y2, Y2
+	VPMADDWD     Y10, Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPMADDWD     Y11, Y13, Y12
+	VPADDD       Y12, Y6, Y6
+	VMOVDQU      224(R12), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        evenBytes_avx2<>+0(SB), Y12, Y12
+	VPMADDWD     Y8, Y12, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDWD     Y9, Y13, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDWD     Y10, Y12, Y8
+	VPADDD       Y8, Y7, Y7
+	VPMADDWD     Y11, Y13, Y8
+	VPADDD       Y8, Y7, Y7
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R12
+	SUBQ         $0x01, R13
+	JNE          steps27
+	MOVQ         dim+136(FP), R12
+	MOVQ         scale_base+64(FP), R13
+	MOVQ         AX, R14
+	SHLQ         $0x06, R12
+	ADDQ         SI, R12
+	ADDQ         R10, R13
+	VBROADCASTSS (R13), Y8
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       128(R12), Y0, Y0
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      Y0, 128(R14)
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       160(R12), Y1, Y1
+	VMULPS       Y8, Y1, Y1
+	VMOVUPS      Y1, 160(R14)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       192(R12), Y2, Y2
+	VMULPS       Y8, Y2, Y2
+	VMOVUPS      Y2, 192(R14)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       224(R12), Y3, Y3
+	VMULPS       Y8, Y3, Y3
+	VMOVUPS      Y3, 224(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 4(R13), Y0
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       128(R12), Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, 128(R14)
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       160(R12), Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 160(R14)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       192(R12), Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMOVUPS      Y6, 192(R14)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       224(R12), Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMOVUPS      Y7, 224(R14)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         $+8, R10
-	SUBQ         $0x02, DI
-	JNE          rows3
-	JMP          done4
+	SUBQ         $0x02, R9
+	JNE          rows6
+	JMP          done7
 
-rows1of6:
+rows1of9:
 	// Tile of 1 rows, panel of 64 columns.
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD (R11)(R10*1), Y0
-	VPBROADCASTD (R11)(R10*1), Y1
-	VPBROADCASTD (R11)(R10*1), Y2
-	VPBROADCASTD (R11)(R10*1), Y3
-	VPBROADCASTD (R11)(R10*1), Y4
-	VPBROADCASTD (R11)(R10*1), Y5
-	VPBROADCASTD (R11)(R10*1), Y6
-	VPBROADCASTD (R11)(R10*1), Y7
-	MOVQ         SI, R11
-	MOVQ         DX, R13
-	MOVQ         dim+136(FP), R12
-	SHRQ         $0x02, R12
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD (R12)(R10*1), Y0
+	VPBROADCASTD (R12)(R10*1), Y1
+	VPBROADCASTD (R12)(R10*1), Y2
+	VPBROADCASTD (R12)(R10*1), Y3
+	VPBROADCASTD (R12)(R10*1), Y4
+	VPBROADCASTD (R12)(R10*1), Y5
+	VPBROADCASTD (R12)(R10*1), Y6
+	VPBROADCASTD (R12)(R10*1), Y7
+	MOVQ         SI, R12
+	MOVQ         DX, R14
+	MOVQ         dim+136(FP), R13
+	SHRQ         $0x02, R13
 
-steps27:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
-	PREFETCHT0   8320(R11)
-	PREFETCHT0   8384(R11)
-	VPBROADCASTD (R13), Y8
-	VPBROADCASTD 4(R13), Y9
-	VMOVDQU      (R11), Y10
+steps30:
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   128(R11)
+	PREFETCHT0   192(R11)
+	MOVQ         (SP), R15
+	LEAQ         (R11)(R15*4), R11
+	VPBROADCASTD (R14), Y8
+	VPBROADCASTD 4(R14), Y9
+	VMOVDQU      (R12), Y10
 	VPSRLW       $0x08, Y10, Y11
 	VPAND        evenBytes_avx2<>+0(SB), Y10, Y10
 	VPMADDWD     Y8, Y10, Y10
 	VPADDD       Y10, Y0, Y0
 	VPMADDWD     Y9, Y11, Y10
 	VPADDD       Y10, Y0, Y0
-	VMOVDQU      32(R11), Y10
+	VMOVDQU      32(R12), Y10
 	VPSRLW       $0x08, Y10, Y11
 	VPAND        evenBytes_avx2<>+0(SB), Y10, Y10
 	VPMADDWD     Y8, Y10, Y10
 	VPADDD       Y10, Y1, Y1
 	VPMADDWD     Y9, Y11, Y10
 	VPADDD       Y10, Y1, Y1
-	VMOVDQU      64(R11), Y10
+	VMOVDQU      64(R12), Y10
 	VPSRLW       $0x08, Y10, Y11
 	VPAND        evenBytes_avx2<>+0(SB), Y10, Y10
 	VPMADDWD     Y8, Y10, Y10
 	VPADDD       Y10, Y2, Y2
 	VPMADDWD     Y9, Y11, Y10
 	VPADDD       Y10, Y2, Y2
-	VMOVDQU      96(R11), Y10
+	VMOVDQU      96(R12), Y10
 	VPSRLW       $0x08, Y10, Y11
 	VPAND        evenBytes_avx2<>+0(SB), Y10, Y10
 	VPMADDWD     Y8, Y10, Y10
 	VPADDD       Y10, Y3, Y3
 	VPMADDWD     Y9, Y11, Y10
 	VPADDD       Y10, Y3, Y3
-	VMOVDQU      128(R11), Y10
+	VMOVDQU      128(R12), Y10
 	VPSRLW       $0x08, Y10, Y11
 	VPAND        evenBytes_avx2<>+0(SB), Y10, Y10
 	VPMADDWD     Y8, Y10, Y10
 	VPADDD       Y10, Y4, Y4
 	VPMADDWD     Y9, Y11, Y10
 	VPADDD       Y10, Y4, Y4
-	VMOVDQU      160(R11), Y10
+	VMOVDQU      160(R12), Y10
 	VPSRLW       $0x08, Y10, Y11
 	VPAND        evenBytes_avx2<>+0(SB), Y10, Y10
 	VPMADDWD     Y8, Y10, Y10
 	VPADDD       Y10, Y5, Y5
 	VPMADDWD     Y9, Y11, Y10
 	VPADDD       Y10, Y5, Y5
-	VMOVDQU      192(R11), Y10
+	VMOVDQU      192(R12), Y10
 	VPSRLW       $0x08, Y10, Y11
 	VPAND        evenBytes_avx2<>+0(SB), Y10, Y10
 	VPMADDWD     Y8, Y10, Y10
 	VPADDD       Y10, Y6, Y6
 	VPMADDWD     Y9, Y11, Y10
 	VPADDD       Y10, Y6, Y6
-	VMOVDQU      224(R11), Y10
+	VMOVDQU      224(R12), Y10
 	VPSRLW       $0x08, Y10, Y11
 	VPAND        evenBytes_avx2<>+0(SB), Y10, Y10
 	VPMADDWD     Y8, Y10, Y8
 	VPADDD       Y8, Y7, Y7
 	VPMADDWD     Y9, Y11, Y8
 	VPADDD       Y8, Y7, Y7
-	ADDQ         $0x08, R13
-	ADDQ         $+256, R11
-	SUBQ         $0x01, R12
-	JNE          steps27
-	MOVQ         dim+136(FP), R11
-	MOVQ         scale_base+64(FP), R12
-	MOVQ         AX, R13
-	SHLQ         $0x06, R11
-	ADDQ         SI, R11
-	ADDQ         R10, R12
-	VBROADCASTSS (R12), Y8
+	ADDQ         $0x08, R14
+	ADDQ         $+256, R12
+	SUBQ         $0x01, R13
+	JNE          steps30
+	MOVQ         dim+136(FP), R12
+	MOVQ         scale_base+64(FP), R13
+	MOVQ         AX, R14
+	SHLQ         $0x06, R12
+	ADDQ         SI, R12
+	ADDQ         R10, R13
+	VBROADCASTSS (R13), Y8
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       (R11), Y0, Y0
+	VMULPS       (R12), Y0, Y0
 	VMULPS       Y8, Y0, Y0
-	VMOVUPS      Y0, (R13)
+	VMOVUPS      Y0, (R14)
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       32(R11), Y1, Y1
+	VMULPS       32(R12), Y1, Y1
 	VMULPS       Y8, Y1, Y1
-	VMOVUPS      Y1, 32(R13)
+	VMOVUPS      Y1, 32(R14)
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       64(R11), Y2, Y2
+	VMULPS       64(R12), Y2, Y2
 	VMULPS       Y8, Y2, Y2
-	VMOVUPS      Y2, 64(R13)
+	VMOVUPS      Y2, 64(R14)
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(R11), Y3, Y3
+	VMULPS       96(R12), Y3, Y3
 	VMULPS       Y8, Y3, Y3
-	VMOVUPS      Y3, 96(R13)
+	VMOVUPS      Y3, 96(R14)
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       128(R11), Y4, Y4
+	VMULPS       128(R12), Y4, Y4
 	VMULPS       Y8, Y4, Y4
-	VMOVUPS      Y4, 128(R13)
+	VMOVUPS      Y4, 128(R14)
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       160(R11), Y5, Y5
+	VMULPS       160(R12), Y5, Y5
 	VMULPS       Y8, Y5, Y5
-	VMOVUPS      Y5, 160(R13)
+	VMOVUPS      Y5, 160(R14)
 	VCVTDQ2PS    Y6, Y6
-	VMULPS       192(R11), Y6, Y6
+	VMULPS       192(R12), Y6, Y6
 	VMULPS       Y8, Y6, Y6
-	VMOVUPS      Y6, 192(R13)
+	VMOVUPS      Y6, 192(R14)
 	VCVTDQ2PS    Y7, Y7
-	VMULPS       224(R11), Y7, Y7
+	VMULPS       224(R12), Y7, Y7
 	VMULPS       Y8, Y7, Y7
-	VMOVUPS      Y7, 224(R13)
+	VMOVUPS      Y7, 224(R14)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         $+4, R10
-	SUBQ         $0x01, DI
-	JNE          rows3
+	SUBQ         $0x01, R9
+	JNE          rows6
 
-done4:
-	ADDQ       $+256, R8
+done7:
+	ADDQ       $+256, DI
 	MOVQ       dim+136(FP), AX
 	SHLQ       $0x06, AX
 	ADDQ       AX, SI
-	PREFETCHT0 8192(SI)
-	PREFETCHT0 8256(SI)
-	PREFETCHT0 8320(SI)
-	PREFETCHT0 8384(SI)
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	PREFETCHT0 192(R11)
 	ADDQ       $+256, SI
-	DECQ       R9
-	JNE        loop1
+	DECQ       R8
+	JNE        loop3
 
-done2:
+done4:
 	VZEROUPPER
 	RET
 

@@ -746,202 +746,97 @@ GLOBL weightSum_avx2<>(SB), RODATA|NOPTR, $4
 
 // func scoreQ4_avx2(dst []float32, ldd int, q []int8, ldq int, scale []float32, sums []int32, k []byte, dim int, blocks int, rows int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·scoreQ4_avx2(SB), NOSPLIT, $0-160
+TEXT ·scoreQ4_avx2(SB), NOSPLIT, $8-160
 	VMOVUPS keyLevels_avx2<>+0(SB), Y0
 	MOVQ    ldd+24(FP), CX
 	MOVQ    ldq+56(FP), BX
 	MOVQ    k_base+112(FP), SI
-	MOVQ    dst_base+0(FP), R8
-	MOVQ    blocks+144(FP), R9
+	MOVQ    dst_base+0(FP), DI
+	MOVQ    blocks+144(FP), R8
 	SHLQ    $0x02, CX
-	TESTQ   R9, R9
-	JLE     done2
+	MOVQ    $+64, R9
+	MOVQ    rows+152(FP), AX
+	MOVQ    $+3, R10
+	XORQ    R11, R11
+	TESTQ   R10, R10
+	JE      none1
+	LEAQ    -1(AX)(R10*1), AX
+	XORL    DX, DX
+	DIVQ    R10
+	MOVQ    AX, R11
 
-loop1:
-	MOVQ  R8, AX
+none1:
+	XORQ  AX, AX
+	TESTQ R11, R11
+	JE    none2
+	LEAQ  -1(R9)(R11*1), AX
+	XORL  DX, DX
+	DIVQ  R11
+
+none2:
+	MOVQ  AX, (SP)
+	TESTQ R8, R8
+	JLE   done4
+
+loop3:
+	MOVQ dim+136(FP), AX
+	SHLQ $0x05, AX
+	ADDQ $+256, AX
+	LEAQ (SI)(AX*1), R11
+	CMPQ AX, $+8192
+	JGE  far5
+	LEAQ 8192(SI), R11
+
+far5:
+	MOVQ  DI, AX
 	MOVQ  q_base+32(FP), DX
-	MOVQ  rows+152(FP), DI
+	MOVQ  rows+152(FP), R9
 	XORQ  R10, R10
-	TESTQ DI, DI
-	JE    done4
+	TESTQ R9, R9
+	JE    done7
 
-rows3:
-	CMPQ DI, $0x06
-	JGE  rows3of8
-	MOVQ DI, R11
-	CMPQ DI, $0x03
-	JLE  choose5
-	INCQ R11
-	SHRQ $0x01, R11
+rows6:
+	CMPQ R9, $0x06
+	JGE  rows3of11
+	MOVQ R9, R12
+	CMPQ R9, $0x03
+	JLE  choose8
+	INCQ R12
+	SHRQ $0x01, R12
 
-choose5:
-	CMPQ R11, $0x01
-	JEQ  rows1of6
-	CMPQ R11, $0x02
-	JEQ  rows2of7
+choose8:
+	CMPQ R12, $0x01
+	JEQ  rows1of9
+	CMPQ R12, $0x02
+	JEQ  rows2of10
 
-rows3of8:
+rows3of11:
 	// Tile of 3 rows, panel of 64 columns.
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD (R11)(R10*1), Y1
-	VPBROADCASTD (R11)(R10*1), Y2
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 4(R11)(R10*1), Y3
-	VPBROADCASTD 4(R11)(R10*1), Y4
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 8(R11)(R10*1), Y5
-	VPBROADCASTD 8(R11)(R10*1), Y6
-	MOVQ         SI, R11
-	MOVQ         DX, R13
-	MOVQ         dim+136(FP), R12
-	SHRQ         $0x03, R12
-
-steps9:
-	PREFETCHT0   8192(R11)
-	VPBROADCASTD (R13), Y7
-	VPBROADCASTD 4(R13), Y8
-	VPBROADCASTD (R13)(BX*1), Y9
-	VPBROADCASTD 4(R13)(BX*1), Y10
-	VPBROADCASTD (R13)(BX*2), Y11
-	VPBROADCASTD 4(R13)(BX*2), Y12
-	VMOVDQU      (R11), Y13
-	VPAND        nibble_avx2<>+0(SB), Y13, Y13
-	VPSHUFB      Y13, Y0, Y13
-	VPSRLW       $0x08, Y13, Y14
-	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
-	VPMADDWD     Y7, Y13, Y15
-	VPADDD       Y15, Y1, Y1
-	VPMADDWD     Y8, Y14, Y15
-	VPADDD       Y15, Y1, Y1
-	VPMADDWD     Y9, Y13, Y15
-	VPADDD       Y15, Y3, Y3
-	VPMADDWD     Y10, Y14, Y15
-	VPADDD       Y15, Y3, Y3
-	VPMADDWD     Y11, Y13, Y13
-	VPADDD       Y13, Y5, Y5
-	VPMADDWD     Y12, Y14, Y13
-	VPADDD       Y13, Y5, Y5
-	VMOVDQU      32(R11), Y13
-	VPAND        nibble_avx2<>+0(SB), Y13, Y13
-	VPSHUFB      Y13, Y0, Y13
-	VPSRLW       $0x08, Y13, Y14
-	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
-	VPMADDWD     Y7, Y13, Y7
-	VPADDD       Y7, Y2, Y2
-	VPMADDWD     Y8, Y14, Y7
-	VPADDD       Y7, Y2, Y2
-	VPMADDWD     Y9, Y13, Y7
-	VPADDD       Y7, Y4, Y4
-	VPMADDWD     Y10, Y14, Y7
-	VPADDD       Y7, Y4, Y4
-	VPMADDWD     Y11, Y13, Y7
-	VPADDD       Y7, Y6, Y6
-	VPMADDWD     Y12, Y14, Y7
-	VPADDD       Y7, Y6, Y6
-	VPBROADCASTD 8(R13), Y7
-	VPBROADCASTD 12(R13), Y8
-	VPBROADCASTD 8(R13)(BX*1), Y9
-	VPBROADCASTD 12(R13)(BX*1), Y10
-	VPBROADCASTD 8(R13)(BX*2), Y11
-	VPBROADCASTD 12(R13)(BX*2), Y12
-	VMOVDQU      (R11), Y13
-	VPSRLW       $0x04, Y13, Y13
-	VPAND        nibble_avx2<>+0(SB), Y13, Y13
-	VPSHUFB      Y13, Y0, Y13
-	VPSRLW       $0x08, Y13, Y14
-	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
-	VPMADDWD     Y7, Y13, Y15
-	VPADDD       Y15, Y1, Y1
-	VPMADDWD     Y8, Y14, Y15
-	VPADDD       Y15, Y1, Y1
-	VPMADDWD     Y9, Y13, Y15
-	VPADDD       Y15, Y3, Y3
-	VPMADDWD     Y10, Y14, Y15
-	VPADDD       Y15, Y3, Y3
-	VPMADDWD     Y11, Y13, Y13
-	VPADDD       Y13, Y5, Y5
-	VPMADDWD     Y12, Y14, Y13
-	VPADDD       Y13, Y5, Y5
-	VMOVDQU      32(R11), Y13
-	VPSRLW       $0x04, Y13, Y13
-	VPAND        nibble_avx2<>+0(SB), Y13, Y13
-	VPSHUFB      Y13, Y0, Y13
-	VPSRLW       $0x08, Y13, Y14
-	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
-	VPMADDWD     Y7, Y13, Y7
-	VPADDD       Y7, Y2, Y2
-	VPMADDWD     Y8, Y14, Y7
-	VPADDD       Y7, Y2, Y2
-	VPMADDWD     Y9, Y13, Y7
-	VPADDD       Y7, Y4, Y4
-	VPMADDWD     Y10, Y14, Y7
-	VPADDD       Y7, Y4, Y4
-	VPMADDWD     Y11, Y13, Y7
-	VPADDD       Y7, Y6, Y6
-	VPMADDWD     Y12, Y14, Y7
-	VPADDD       Y7, Y6, Y6
-	ADDQ         $0x10, R13
-	ADDQ         $+256, R11
-	SUBQ         $0x01, R12
-	JNE          steps9
-	MOVQ         dim+136(FP), R11
-	MOVQ         scale_base+64(FP), R12
-	MOVQ         AX, R13
-	SHLQ         $0x05, R11
-	ADDQ         SI, R11
-	ADDQ         R10, R12
-	VBROADCASTSS (R12), Y7
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       (R11), Y1, Y1
-	VMULPS       Y7, Y1, Y1
-	VMOVUPS      Y1, (R13)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       32(R11), Y2, Y2
-	VMULPS       Y7, Y2, Y2
-	VMOVUPS      Y2, 32(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 4(R12), Y1
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (R11), Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      Y3, (R13)
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       32(R11), Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMOVUPS      Y4, 32(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 8(R12), Y1
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (R11), Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, (R13)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       32(R11), Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMOVUPS      Y6, 32(R13)
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD (R11)(R10*1), Y1
-	VPBROADCASTD (R11)(R10*1), Y2
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 4(R11)(R10*1), Y3
-	VPBROADCASTD 4(R11)(R10*1), Y4
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 8(R11)(R10*1), Y5
-	VPBROADCASTD 8(R11)(R10*1), Y6
-	MOVQ         SI, R11
-	MOVQ         DX, R13
-	MOVQ         dim+136(FP), R12
-	SHRQ         $0x03, R12
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD (R12)(R10*1), Y1
+	VPBROADCASTD (R12)(R10*1), Y2
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 4(R12)(R10*1), Y3
+	VPBROADCASTD 4(R12)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 8(R12)(R10*1), Y5
+	VPBROADCASTD 8(R12)(R10*1), Y6
+	MOVQ         SI, R12
+	MOVQ         DX, R14
+	MOVQ         dim+136(FP), R13
+	SHRQ         $0x03, R13
 
 steps12:
-	PREFETCHT0   8256(R11)
-	VPBROADCASTD (R13), Y7
-	VPBROADCASTD 4(R13), Y8
-	VPBROADCASTD (R13)(BX*1), Y9
-	VPBROADCASTD 4(R13)(BX*1), Y10
-	VPBROADCASTD (R13)(BX*2), Y11
-	VPBROADCASTD 4(R13)(BX*2), Y12
-	VMOVDQU      64(R11), Y13
+	PREFETCHT0   (R11)
+	MOVQ         (SP), R15
+	LEAQ         (R11)(R15*1), R11
+	VPBROADCASTD (R14), Y7
+	VPBROADCASTD 4(R14), Y8
+	VPBROADCASTD (R14)(BX*1), Y9
+	VPBROADCASTD 4(R14)(BX*1), Y10
+	VPBROADCASTD (R14)(BX*2), Y11
+	VPBROADCASTD 4(R14)(BX*2), Y12
+	VMOVDQU      (R12), Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
 	VPSRLW       $0x08, Y13, Y14
@@ -958,7 +853,7 @@ steps12:
 	VPADDD       Y13, Y5, Y5
 	VPMADDWD     Y12, Y14, Y13
 	VPADDD       Y13, Y5, Y5
-	VMOVDQU      96(R11), Y13
+	VMOVDQU      32(R12), Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
 	VPSRLW       $0x08, Y13, Y14
@@ -975,13 +870,13 @@ steps12:
 	VPADDD       Y7, Y6, Y6
 	VPMADDWD     Y12, Y14, Y7
 	VPADDD       Y7, Y6, Y6
-	VPBROADCASTD 8(R13), Y7
-	VPBROADCASTD 12(R13), Y8
-	VPBROADCASTD 8(R13)(BX*1), Y9
-	VPBROADCASTD 12(R13)(BX*1), Y10
-	VPBROADCASTD 8(R13)(BX*2), Y11
-	VPBROADCASTD 12(R13)(BX*2), Y12
-	VMOVDQU      64(R11), Y13
+	VPBROADCASTD 8(R14), Y7
+	VPBROADCASTD 12(R14), Y8
+	VPBROADCASTD 8(R14)(BX*1), Y9
+	VPBROADCASTD 12(R14)(BX*1), Y10
+	VPBROADCASTD 8(R14)(BX*2), Y11
+	VPBROADCASTD 12(R14)(BX*2), Y12
+	VMOVDQU      (R12), Y13
 	VPSRLW       $0x04, Y13, Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
@@ -999,7 +894,7 @@ steps12:
 	VPADDD       Y13, Y5, Y5
 	VPMADDWD     Y12, Y14, Y13
 	VPADDD       Y13, Y5, Y5
-	VMOVDQU      96(R11), Y13
+	VMOVDQU      32(R12), Y13
 	VPSRLW       $0x04, Y13, Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
@@ -1017,68 +912,70 @@ steps12:
 	VPADDD       Y7, Y6, Y6
 	VPMADDWD     Y12, Y14, Y7
 	VPADDD       Y7, Y6, Y6
-	ADDQ         $0x10, R13
-	ADDQ         $+256, R11
-	SUBQ         $0x01, R12
+	ADDQ         $0x10, R14
+	ADDQ         $+256, R12
+	SUBQ         $0x01, R13
 	JNE          steps12
-	MOVQ         dim+136(FP), R11
-	MOVQ         scale_base+64(FP), R12
-	MOVQ         AX, R13
-	SHLQ         $0x05, R11
-	ADDQ         SI, R11
-	ADDQ         R10, R12
-	VBROADCASTSS (R12), Y7
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       64(R11), Y1, Y1
-	VMULPS       Y7, Y1, Y1
-	VMOVUPS      Y1, 64(R13)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       96(R11), Y2, Y2
-	VMULPS       Y7, Y2, Y2
-	VMOVUPS      Y2, 96(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 4(R12), Y1
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(R11), Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      Y3, 64(R13)
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       96(R11), Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMOVUPS      Y4, 96(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 8(R12), Y1
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R11), Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 64(R13)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       96(R11), Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMOVUPS      Y6, 96(R13)
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD (R11)(R10*1), Y1
-	VPBROADCASTD (R11)(R10*1), Y2
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 4(R11)(R10*1), Y3
-	VPBROADCASTD 4(R11)(R10*1), Y4
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 8(R11)(R10*1), Y5
-	VPBROADCASTD 8(R11)(R10*1), Y6
-	MOVQ         SI, R11
-	MOVQ         DX, R13
 	MOVQ         dim+136(FP), R12
-	SHRQ         $0x03, R12
+	MOVQ         scale_base+64(FP), R13
+	MOVQ         AX, R14
+	SHLQ         $0x05, R12
+	ADDQ         SI, R12
+	ADDQ         R10, R13
+	VBROADCASTSS (R13), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       (R12), Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, (R14)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       32(R12), Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 32(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 4(R13), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       (R12), Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (R14)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       32(R12), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 32(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 8(R13), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (R12), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, (R14)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       32(R12), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 32(R14)
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD (R12)(R10*1), Y1
+	VPBROADCASTD (R12)(R10*1), Y2
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 4(R12)(R10*1), Y3
+	VPBROADCASTD 4(R12)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 8(R12)(R10*1), Y5
+	VPBROADCASTD 8(R12)(R10*1), Y6
+	MOVQ         SI, R12
+	MOVQ         DX, R14
+	MOVQ         dim+136(FP), R13
+	SHRQ         $0x03, R13
 
 steps15:
-	PREFETCHT0   8320(R11)
-	VPBROADCASTD (R13), Y7
-	VPBROADCASTD 4(R13), Y8
-	VPBROADCASTD (R13)(BX*1), Y9
-	VPBROADCASTD 4(R13)(BX*1), Y10
-	VPBROADCASTD (R13)(BX*2), Y11
-	VPBROADCASTD 4(R13)(BX*2), Y12
-	VMOVDQU      128(R11), Y13
+	PREFETCHT0   (R11)
+	MOVQ         (SP), R15
+	LEAQ         (R11)(R15*1), R11
+	VPBROADCASTD (R14), Y7
+	VPBROADCASTD 4(R14), Y8
+	VPBROADCASTD (R14)(BX*1), Y9
+	VPBROADCASTD 4(R14)(BX*1), Y10
+	VPBROADCASTD (R14)(BX*2), Y11
+	VPBROADCASTD 4(R14)(BX*2), Y12
+	VMOVDQU      64(R12), Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
 	VPSRLW       $0x08, Y13, Y14
@@ -1095,7 +992,7 @@ steps15:
 	VPADDD       Y13, Y5, Y5
 	VPMADDWD     Y12, Y14, Y13
 	VPADDD       Y13, Y5, Y5
-	VMOVDQU      160(R11), Y13
+	VMOVDQU      96(R12), Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
 	VPSRLW       $0x08, Y13, Y14
@@ -1112,13 +1009,13 @@ steps15:
 	VPADDD       Y7, Y6, Y6
 	VPMADDWD     Y12, Y14, Y7
 	VPADDD       Y7, Y6, Y6
-	VPBROADCASTD 8(R13), Y7
-	VPBROADCASTD 12(R13), Y8
-	VPBROADCASTD 8(R13)(BX*1), Y9
-	VPBROADCASTD 12(R13)(BX*1), Y10
-	VPBROADCASTD 8(R13)(BX*2), Y11
-	VPBROADCASTD 12(R13)(BX*2), Y12
-	VMOVDQU      128(R11), Y13
+	VPBROADCASTD 8(R14), Y7
+	VPBROADCASTD 12(R14), Y8
+	VPBROADCASTD 8(R14)(BX*1), Y9
+	VPBROADCASTD 12(R14)(BX*1), Y10
+	VPBROADCASTD 8(R14)(BX*2), Y11
+	VPBROADCASTD 12(R14)(BX*2), Y12
+	VMOVDQU      64(R12), Y13
 	VPSRLW       $0x04, Y13, Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
@@ -1136,7 +1033,7 @@ steps15:
 	VPADDD       Y13, Y5, Y5
 	VPMADDWD     Y12, Y14, Y13
 	VPADDD       Y13, Y5, Y5
-	VMOVDQU      160(R11), Y13
+	VMOVDQU      96(R12), Y13
 	VPSRLW       $0x04, Y13, Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
@@ -1154,68 +1051,70 @@ steps15:
 	VPADDD       Y7, Y6, Y6
 	VPMADDWD     Y12, Y14, Y7
 	VPADDD       Y7, Y6, Y6
-	ADDQ         $0x10, R13
-	ADDQ         $+256, R11
-	SUBQ         $0x01, R12
+	ADDQ         $0x10, R14
+	ADDQ         $+256, R12
+	SUBQ         $0x01, R13
 	JNE          steps15
-	MOVQ         dim+136(FP), R11
-	MOVQ         scale_base+64(FP), R12
-	MOVQ         AX, R13
-	SHLQ         $0x05, R11
-	ADDQ         SI, R11
-	ADDQ         R10, R12
-	VBROADCASTSS (R12), Y7
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       128(R11), Y1, Y1
-	VMULPS       Y7, Y1, Y1
-	VMOVUPS      Y1, 128(R13)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       160(R11), Y2, Y2
-	VMULPS       Y7, Y2, Y2
-	VMOVUPS      Y2, 160(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 4(R12), Y1
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       128(R11), Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      Y3, 128(R13)
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       160(R11), Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMOVUPS      Y4, 160(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 8(R12), Y1
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       128(R11), Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 128(R13)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       160(R11), Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMOVUPS      Y6, 160(R13)
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD (R11)(R10*1), Y1
-	VPBROADCASTD (R11)(R10*1), Y2
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 4(R11)(R10*1), Y3
-	VPBROADCASTD 4(R11)(R10*1), Y4
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 8(R11)(R10*1), Y5
-	VPBROADCASTD 8(R11)(R10*1), Y6
-	MOVQ         SI, R11
-	MOVQ         DX, R13
 	MOVQ         dim+136(FP), R12
-	SHRQ         $0x03, R12
+	MOVQ         scale_base+64(FP), R13
+	MOVQ         AX, R14
+	SHLQ         $0x05, R12
+	ADDQ         SI, R12
+	ADDQ         R10, R13
+	VBROADCASTSS (R13), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       64(R12), Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, 64(R14)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       96(R12), Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 96(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 4(R13), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(R12), Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 64(R14)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       96(R12), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 96(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 8(R13), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R12), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 64(R14)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       96(R12), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 96(R14)
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD (R12)(R10*1), Y1
+	VPBROADCASTD (R12)(R10*1), Y2
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 4(R12)(R10*1), Y3
+	VPBROADCASTD 4(R12)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 8(R12)(R10*1), Y5
+	VPBROADCASTD 8(R12)(R10*1), Y6
+	MOVQ         SI, R12
+	MOVQ         DX, R14
+	MOVQ         dim+136(FP), R13
+	SHRQ         $0x03, R13
 
 steps18:
-	PREFETCHT0   8384(R11)
-	VPBROADCASTD (R13), Y7
-	VPBROADCASTD 4(R13), Y8
-	VPBROADCASTD (R13)(BX*1), Y9
-	VPBROADCASTD 4(R13)(BX*1), Y10
-	VPBROADCASTD (R13)(BX*2), Y11
-	VPBROADCASTD 4(R13)(BX*2), Y12
-	VMOVDQU      192(R11), Y13
+	PREFETCHT0   (R11)
+	MOVQ         (SP), R15
+	LEAQ         (R11)(R15*1), R11
+	VPBROADCASTD (R14), Y7
+	VPBROADCASTD 4(R14), Y8
+	VPBROADCASTD (R14)(BX*1), Y9
+	VPBROADCASTD 4(R14)(BX*1), Y10
+	VPBROADCASTD (R14)(BX*2), Y11
+	VPBROADCASTD 4(R14)(BX*2), Y12
+	VMOVDQU      128(R12), Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
 	VPSRLW       $0x08, Y13, Y14
@@ -1232,7 +1131,7 @@ steps18:
 	VPADDD       Y13, Y5, Y5
 	VPMADDWD     Y12, Y14, Y13
 	VPADDD       Y13, Y5, Y5
-	VMOVDQU      224(R11), Y13
+	VMOVDQU      160(R12), Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
 	VPSRLW       $0x08, Y13, Y14
@@ -1249,13 +1148,13 @@ steps18:
 	VPADDD       Y7, Y6, Y6
 	VPMADDWD     Y12, Y14, Y7
 	VPADDD       Y7, Y6, Y6
-	VPBROADCASTD 8(R13), Y7
-	VPBROADCASTD 12(R13), Y8
-	VPBROADCASTD 8(R13)(BX*1), Y9
-	VPBROADCASTD 12(R13)(BX*1), Y10
-	VPBROADCASTD 8(R13)(BX*2), Y11
-	VPBROADCASTD 12(R13)(BX*2), Y12
-	VMOVDQU      192(R11), Y13
+	VPBROADCASTD 8(R14), Y7
+	VPBROADCASTD 12(R14), Y8
+	VPBROADCASTD 8(R14)(BX*1), Y9
+	VPBROADCASTD 12(R14)(BX*1), Y10
+	VPBROADCASTD 8(R14)(BX*2), Y11
+	VPBROADCASTD 12(R14)(BX*2), Y12
+	VMOVDQU      128(R12), Y13
 	VPSRLW       $0x04, Y13, Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
@@ -1273,7 +1172,7 @@ steps18:
 	VPADDD       Y13, Y5, Y5
 	VPMADDWD     Y12, Y14, Y13
 	VPADDD       Y13, Y5, Y5
-	VMOVDQU      224(R11), Y13
+	VMOVDQU      160(R12), Y13
 	VPSRLW       $0x04, Y13, Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
@@ -1291,45 +1190,184 @@ steps18:
 	VPADDD       Y7, Y6, Y6
 	VPMADDWD     Y12, Y14, Y7
 	VPADDD       Y7, Y6, Y6
-	ADDQ         $0x10, R13
-	ADDQ         $+256, R11
-	SUBQ         $0x01, R12
+	ADDQ         $0x10, R14
+	ADDQ         $+256, R12
+	SUBQ         $0x01, R13
 	JNE          steps18
-	MOVQ         dim+136(FP), R11
-	MOVQ         scale_base+64(FP), R12
-	MOVQ         AX, R13
-	SHLQ         $0x05, R11
-	ADDQ         SI, R11
-	ADDQ         R10, R12
-	VBROADCASTSS (R12), Y7
+	MOVQ         dim+136(FP), R12
+	MOVQ         scale_base+64(FP), R13
+	MOVQ         AX, R14
+	SHLQ         $0x05, R12
+	ADDQ         SI, R12
+	ADDQ         R10, R13
+	VBROADCASTSS (R13), Y7
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       192(R11), Y1, Y1
+	VMULPS       128(R12), Y1, Y1
 	VMULPS       Y7, Y1, Y1
-	VMOVUPS      Y1, 192(R13)
+	VMOVUPS      Y1, 128(R14)
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       224(R11), Y2, Y2
+	VMULPS       160(R12), Y2, Y2
 	VMULPS       Y7, Y2, Y2
-	VMOVUPS      Y2, 224(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 4(R12), Y1
+	VMOVUPS      Y2, 160(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 4(R13), Y1
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       192(R11), Y3, Y3
+	VMULPS       128(R12), Y3, Y3
 	VMULPS       Y1, Y3, Y3
-	VMOVUPS      Y3, 192(R13)
+	VMOVUPS      Y3, 128(R14)
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       224(R11), Y4, Y4
+	VMULPS       160(R12), Y4, Y4
 	VMULPS       Y1, Y4, Y4
-	VMOVUPS      Y4, 224(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 8(R12), Y1
+	VMOVUPS      Y4, 160(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 8(R13), Y1
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       192(R11), Y5, Y5
+	VMULPS       128(R12), Y5, Y5
 	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 192(R13)
+	VMOVUPS      Y5, 128(R14)
 	VCVTDQ2PS    Y6, Y6
-	VMULPS       224(R11), Y6, Y6
+	VMULPS       160(R12), Y6, Y6
 	VMULPS       Y1, Y6, Y6
-	VMOVUPS      Y6, 224(R13)
+	VMOVUPS      Y6, 160(R14)
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD (R12)(R10*1), Y1
+	VPBROADCASTD (R12)(R10*1), Y2
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 4(R12)(R10*1), Y3
+	VPBROADCASTD 4(R12)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 8(R12)(R10*1), Y5
+	VPBROADCASTD 8(R12)(R10*1), Y6
+	MOVQ         SI, R12
+	MOVQ         DX, R14
+	MOVQ         dim+136(FP), R13
+	SHRQ         $0x03, R13
+
+steps21:
+	PREFETCHT0   (R11)
+	MOVQ         (SP), R15
+	LEAQ         (R11)(R15*1), R11
+	VPBROADCASTD (R14), Y7
+	VPBROADCASTD 4(R14), Y8
+	VPBROADCASTD (R14)(BX*1), Y9
+	VPBROADCASTD 4(R14)(BX*1), Y10
+	VPBROADCASTD (R14)(BX*2), Y11
+	VPBROADCASTD 4(R14)(BX*2), Y12
+	VMOVDQU      192(R12), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      224(R12), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	VPBROADCASTD 8(R14), Y7
+	VPBROADCASTD 12(R14), Y8
+	VPBROADCASTD 8(R14)(BX*1), Y9
+	VPBROADCASTD 12(R14)(BX*1), Y10
+	VPBROADCASTD 8(R14)(BX*2), Y11
+	VPBROADCASTD 12(R14)(BX*2), Y12
+	VMOVDQU      192(R12), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y8, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      224(R12), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y7, Y13, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y8, Y14, Y7
+	VPADDD       Y7, Y2, Y2
+	VPMADDWD     Y9, Y13, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y10, Y14, Y7
+	VPADDD       Y7, Y4, Y4
+	VPMADDWD     Y11, Y13, Y7
+	VPADDD       Y7, Y6, Y6
+	VPMADDWD     Y12, Y14, Y7
+	VPADDD       Y7, Y6, Y6
+	ADDQ         $0x10, R14
+	ADDQ         $+256, R12
+	SUBQ         $0x01, R13
+	JNE          steps21
+	MOVQ         dim+136(FP), R12
+	MOVQ         scale_base+64(FP), R13
+	MOVQ         AX, R14
+	SHLQ         $0x05, R12
+	ADDQ         SI, R12
+	ADDQ         R10, R13
+	VBROADCASTSS (R13), Y7
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       192(R12), Y1, Y1
+	VMULPS       Y7, Y1, Y1
+	VMOVUPS      Y1, 192(R14)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       224(R12), Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMOVUPS      Y2, 224(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 4(R13), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       192(R12), Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 192(R14)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       224(R12), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, 224(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 8(R13), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       192(R12), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 192(R14)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       224(R12), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 224(R14)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
@@ -1337,214 +1375,37 @@ steps18:
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         $+12, R10
-	SUBQ         $0x03, DI
-	JNE          rows3
-	JMP          done4
+	SUBQ         $0x03, R9
+	JNE          rows6
+	JMP          done7
 
-rows2of7:
+rows2of10:
 	// Tile of 2 rows, panel of 64 columns.
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD (R11)(R10*1), Y1
-	VPBROADCASTD (R11)(R10*1), Y2
-	VPBROADCASTD (R11)(R10*1), Y3
-	VPBROADCASTD (R11)(R10*1), Y4
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 4(R11)(R10*1), Y5
-	VPBROADCASTD 4(R11)(R10*1), Y6
-	VPBROADCASTD 4(R11)(R10*1), Y7
-	VPBROADCASTD 4(R11)(R10*1), Y8
-	MOVQ         SI, R11
-	MOVQ         DX, R13
-	MOVQ         dim+136(FP), R12
-	SHRQ         $0x03, R12
-
-steps21:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
-	VPBROADCASTD (R13), Y9
-	VPBROADCASTD 4(R13), Y10
-	VPBROADCASTD (R13)(BX*1), Y11
-	VPBROADCASTD 4(R13)(BX*1), Y12
-	VMOVDQU      (R11), Y13
-	VPAND        nibble_avx2<>+0(SB), Y13, Y13
-	VPSHUFB      Y13, Y0, Y13
-	VPSRLW       $0x08, Y13, Y14
-	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
-	VPMADDWD     Y9, Y13, Y15
-	VPADDD       Y15, Y1, Y1
-	VPMADDWD     Y10, Y14, Y15
-	VPADDD       Y15, Y1, Y1
-	VPMADDWD     Y11, Y13, Y13
-	VPADDD       Y13, Y5, Y5
-	VPMADDWD     Y12, Y14, Y13
-	VPADDD       Y13, Y5, Y5
-	VMOVDQU      32(R11), Y13
-	VPAND        nibble_avx2<>+0(SB), Y13, Y13
-	VPSHUFB      Y13, Y0, Y13
-	VPSRLW       $0x08, Y13, Y14
-	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
-	VPMADDWD     Y9, Y13, Y15
-	VPADDD       Y15, Y2, Y2
-	VPMADDWD     Y10, Y14, Y15
-	VPADDD       Y15, Y2, Y2
-	VPMADDWD     Y11, Y13, Y13
-	VPADDD       Y13, Y6, Y6
-	VPMADDWD     Y12, Y14, Y13
-	VPADDD       Y13, Y6, Y6
-	VMOVDQU      64(R11), Y13
-	VPAND        nibble_avx2<>+0(SB), Y13, Y13
-	VPSHUFB      Y13, Y0, Y13
-	VPSRLW       $0x08, Y13, Y14
-	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
-	VPMADDWD     Y9, Y13, Y15
-	VPADDD       Y15, Y3, Y3
-	VPMADDWD     Y10, Y14, Y15
-	VPADDD       Y15, Y3, Y3
-	VPMADDWD     Y11, Y13, Y13
-	VPADDD       Y13, Y7, Y7
-	VPMADDWD     Y12, Y14, Y13
-	VPADDD       Y13, Y7, Y7
-	VMOVDQU      96(R11), Y13
-	VPAND        nibble_avx2<>+0(SB), Y13, Y13
-	VPSHUFB      Y13, Y0, Y13
-	VPSRLW       $0x08, Y13, Y14
-	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
-	VPMADDWD     Y9, Y13, Y9
-	VPADDD       Y9, Y4, Y4
-	VPMADDWD     Y10, Y14, Y9
-	VPADDD       Y9, Y4, Y4
-	VPMADDWD     Y11, Y13, Y9
-	VPADDD       Y9, Y8, Y8
-	VPMADDWD     Y12, Y14, Y9
-	VPADDD       Y9, Y8, Y8
-	VPBROADCASTD 8(R13), Y9
-	VPBROADCASTD 12(R13), Y10
-	VPBROADCASTD 8(R13)(BX*1), Y11
-	VPBROADCASTD 12(R13)(BX*1), Y12
-	VMOVDQU      (R11), Y13
-	VPSRLW       $0x04, Y13, Y13
-	VPAND        nibble_avx2<>+0(SB), Y13, Y13
-	VPSHUFB      Y13, Y0, Y13
-	VPSRLW       $0x08, Y13, Y14
-	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
-	VPMADDWD     Y9, Y13, Y15
-	VPADDD       Y15, Y1, Y1
-	VPMADDWD     Y10, Y14, Y15
-	VPADDD       Y15, Y1, Y1
-	VPMADDWD     Y11, Y13, Y13
-	VPADDD       Y13, Y5, Y5
-	VPMADDWD     Y12, Y14, Y13
-	VPADDD       Y13, Y5, Y5
-	VMOVDQU      32(R11), Y13
-	VPSRLW       $0x04, Y13, Y13
-	VPAND        nibble_avx2<>+0(SB), Y13, Y13
-	VPSHUFB      Y13, Y0, Y13
-	VPSRLW       $0x08, Y13, Y14
-	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
-	VPMADDWD     Y9, Y13, Y15
-	VPADDD       Y15, Y2, Y2
-	VPMADDWD     Y10, Y14, Y15
-	VPADDD       Y15, Y2, Y2
-	VPMADDWD     Y11, Y13, Y13
-	VPADDD       Y13, Y6, Y6
-	VPMADDWD     Y12, Y14, Y13
-	VPADDD       Y13, Y6, Y6
-	VMOVDQU      64(R11), Y13
-	VPSRLW       $0x04, Y13, Y13
-	VPAND        nibble_avx2<>+0(SB), Y13, Y13
-	VPSHUFB      Y13, Y0, Y13
-	VPSRLW       $0x08, Y13, Y14
-	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
-	VPMADDWD     Y9, Y13, Y15
-	VPADDD       Y15, Y3, Y3
-	VPMADDWD     Y10, Y14, Y15
-	VPADDD       Y15, Y3, Y3
-	VPMADDWD     Y11, Y13, Y13
-	VPADDD       Y13, Y7, Y7
-	VPMADDWD     Y12, Y14, Y13
-	VPADDD       Y13, Y7, Y7
-	VMOVDQU      96(R11), Y13
-	VPSRLW       $0x04, Y13, Y13
-	VPAND        nibble_avx2<>+0(SB), Y13, Y13
-	VPSHUFB      Y13, Y0, Y13
-	VPSRLW       $0x08, Y13, Y14
-	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
-	VPMADDWD     Y9, Y13, Y9
-	VPADDD       Y9, Y4, Y4
-	VPMADDWD     Y10, Y14, Y9
-	VPADDD       Y9, Y4, Y4
-	VPMADDWD     Y11, Y13, Y9
-	VPADDD       Y9, Y8, Y8
-	VPMADDWD     Y12, Y14, Y9
-	VPADDD       Y9, Y8, Y8
-	ADDQ         $0x10, R13
-	ADDQ         $+256, R11
-	SUBQ         $0x01, R12
-	JNE          steps21
-	MOVQ         dim+136(FP), R11
-	MOVQ         scale_base+64(FP), R12
-	MOVQ         AX, R13
-	SHLQ         $0x05, R11
-	ADDQ         SI, R11
-	ADDQ         R10, R12
-	VBROADCASTSS (R12), Y9
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       (R11), Y1, Y1
-	VMULPS       Y9, Y1, Y1
-	VMOVUPS      Y1, (R13)
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       32(R11), Y2, Y2
-	VMULPS       Y9, Y2, Y2
-	VMOVUPS      Y2, 32(R13)
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(R11), Y3, Y3
-	VMULPS       Y9, Y3, Y3
-	VMOVUPS      Y3, 64(R13)
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       96(R11), Y4, Y4
-	VMULPS       Y9, Y4, Y4
-	VMOVUPS      Y4, 96(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 4(R12), Y1
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (R11), Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, (R13)
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       32(R11), Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMOVUPS      Y6, 32(R13)
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       64(R11), Y7, Y7
-	VMULPS       Y1, Y7, Y7
-	VMOVUPS      Y7, 64(R13)
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       96(R11), Y8, Y8
-	VMULPS       Y1, Y8, Y8
-	VMOVUPS      Y8, 96(R13)
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD (R11)(R10*1), Y1
-	VPBROADCASTD (R11)(R10*1), Y2
-	VPBROADCASTD (R11)(R10*1), Y3
-	VPBROADCASTD (R11)(R10*1), Y4
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD 4(R11)(R10*1), Y5
-	VPBROADCASTD 4(R11)(R10*1), Y6
-	VPBROADCASTD 4(R11)(R10*1), Y7
-	VPBROADCASTD 4(R11)(R10*1), Y8
-	MOVQ         SI, R11
-	MOVQ         DX, R13
-	MOVQ         dim+136(FP), R12
-	SHRQ         $0x03, R12
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD (R12)(R10*1), Y1
+	VPBROADCASTD (R12)(R10*1), Y2
+	VPBROADCASTD (R12)(R10*1), Y3
+	VPBROADCASTD (R12)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 4(R12)(R10*1), Y5
+	VPBROADCASTD 4(R12)(R10*1), Y6
+	VPBROADCASTD 4(R12)(R10*1), Y7
+	VPBROADCASTD 4(R12)(R10*1), Y8
+	MOVQ         SI, R12
+	MOVQ         DX, R14
+	MOVQ         dim+136(FP), R13
+	SHRQ         $0x03, R13
 
 steps24:
-	PREFETCHT0   8320(R11)
-	PREFETCHT0   8384(R11)
-	VPBROADCASTD (R13), Y9
-	VPBROADCASTD 4(R13), Y10
-	VPBROADCASTD (R13)(BX*1), Y11
-	VPBROADCASTD 4(R13)(BX*1), Y12
-	VMOVDQU      128(R11), Y13
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	MOVQ         (SP), R15
+	LEAQ         (R11)(R15*2), R11
+	VPBROADCASTD (R14), Y9
+	VPBROADCASTD 4(R14), Y10
+	VPBROADCASTD (R14)(BX*1), Y11
+	VPBROADCASTD 4(R14)(BX*1), Y12
+	VMOVDQU      (R12), Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
 	VPSRLW       $0x08, Y13, Y14
@@ -1557,7 +1418,7 @@ steps24:
 	VPADDD       Y13, Y5, Y5
 	VPMADDWD     Y12, Y14, Y13
 	VPADDD       Y13, Y5, Y5
-	VMOVDQU      160(R11), Y13
+	VMOVDQU      32(R12), Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
 	VPSRLW       $0x08, Y13, Y14
@@ -1570,7 +1431,7 @@ steps24:
 	VPADDD       Y13, Y6, Y6
 	VPMADDWD     Y12, Y14, Y13
 	VPADDD       Y13, Y6, Y6
-	VMOVDQU      192(R11), Y13
+	VMOVDQU      64(R12), Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
 	VPSRLW       $0x08, Y13, Y14
@@ -1583,7 +1444,7 @@ steps24:
 	VPADDD       Y13, Y7, Y7
 	VPMADDWD     Y12, Y14, Y13
 	VPADDD       Y13, Y7, Y7
-	VMOVDQU      224(R11), Y13
+	VMOVDQU      96(R12), Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
 	VPSRLW       $0x08, Y13, Y14
@@ -1596,11 +1457,11 @@ steps24:
 	VPADDD       Y9, Y8, Y8
 	VPMADDWD     Y12, Y14, Y9
 	VPADDD       Y9, Y8, Y8
-	VPBROADCASTD 8(R13), Y9
-	VPBROADCASTD 12(R13), Y10
-	VPBROADCASTD 8(R13)(BX*1), Y11
-	VPBROADCASTD 12(R13)(BX*1), Y12
-	VMOVDQU      128(R11), Y13
+	VPBROADCASTD 8(R14), Y9
+	VPBROADCASTD 12(R14), Y10
+	VPBROADCASTD 8(R14)(BX*1), Y11
+	VPBROADCASTD 12(R14)(BX*1), Y12
+	VMOVDQU      (R12), Y13
 	VPSRLW       $0x04, Y13, Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
@@ -1614,7 +1475,7 @@ steps24:
 	VPADDD       Y13, Y5, Y5
 	VPMADDWD     Y12, Y14, Y13
 	VPADDD       Y13, Y5, Y5
-	VMOVDQU      160(R11), Y13
+	VMOVDQU      32(R12), Y13
 	VPSRLW       $0x04, Y13, Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
@@ -1628,7 +1489,7 @@ steps24:
 	VPADDD       Y13, Y6, Y6
 	VPMADDWD     Y12, Y14, Y13
 	VPADDD       Y13, Y6, Y6
-	VMOVDQU      192(R11), Y13
+	VMOVDQU      64(R12), Y13
 	VPSRLW       $0x04, Y13, Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
@@ -1642,7 +1503,7 @@ steps24:
 	VPADDD       Y13, Y7, Y7
 	VPMADDWD     Y12, Y14, Y13
 	VPADDD       Y13, Y7, Y7
-	VMOVDQU      224(R11), Y13
+	VMOVDQU      96(R12), Y13
 	VPSRLW       $0x04, Y13, Y13
 	VPAND        nibble_avx2<>+0(SB), Y13, Y13
 	VPSHUFB      Y13, Y0, Y13
@@ -1656,84 +1517,267 @@ steps24:
 	VPADDD       Y9, Y8, Y8
 	VPMADDWD     Y12, Y14, Y9
 	VPADDD       Y9, Y8, Y8
-	ADDQ         $0x10, R13
-	ADDQ         $+256, R11
-	SUBQ         $0x01, R12
+	ADDQ         $0x10, R14
+	ADDQ         $+256, R12
+	SUBQ         $0x01, R13
 	JNE          steps24
-	MOVQ         dim+136(FP), R11
-	MOVQ         scale_base+64(FP), R12
-	MOVQ         AX, R13
-	SHLQ         $0x05, R11
-	ADDQ         SI, R11
-	ADDQ         R10, R12
-	VBROADCASTSS (R12), Y9
+	MOVQ         dim+136(FP), R12
+	MOVQ         scale_base+64(FP), R13
+	MOVQ         AX, R14
+	SHLQ         $0x05, R12
+	ADDQ         SI, R12
+	ADDQ         R10, R13
+	VBROADCASTSS (R13), Y9
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       128(R11), Y1, Y1
+	VMULPS       (R12), Y1, Y1
 	VMULPS       Y9, Y1, Y1
-	VMOVUPS      Y1, 128(R13)
+	VMOVUPS      Y1, (R14)
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       160(R11), Y2, Y2
+	VMULPS       32(R12), Y2, Y2
 	VMULPS       Y9, Y2, Y2
-	VMOVUPS      Y2, 160(R13)
+	VMOVUPS      Y2, 32(R14)
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       192(R11), Y3, Y3
+	VMULPS       64(R12), Y3, Y3
 	VMULPS       Y9, Y3, Y3
-	VMOVUPS      Y3, 192(R13)
+	VMOVUPS      Y3, 64(R14)
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       224(R11), Y4, Y4
+	VMULPS       96(R12), Y4, Y4
 	VMULPS       Y9, Y4, Y4
-	VMOVUPS      Y4, 224(R13)
-	ADDQ         CX, R13
-	VBROADCASTSS 4(R12), Y1
+	VMOVUPS      Y4, 96(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 4(R13), Y1
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       128(R11), Y5, Y5
+	VMULPS       (R12), Y5, Y5
 	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 128(R13)
+	VMOVUPS      Y5, (R14)
 	VCVTDQ2PS    Y6, Y6
-	VMULPS       160(R11), Y6, Y6
+	VMULPS       32(R12), Y6, Y6
 	VMULPS       Y1, Y6, Y6
-	VMOVUPS      Y6, 160(R13)
+	VMOVUPS      Y6, 32(R14)
 	VCVTDQ2PS    Y7, Y7
-	VMULPS       192(R11), Y7, Y7
+	VMULPS       64(R12), Y7, Y7
 	VMULPS       Y1, Y7, Y7
-	VMOVUPS      Y7, 192(R13)
+	VMOVUPS      Y7, 64(R14)
 	VCVTDQ2PS    Y8, Y8
-	VMULPS       224(R11), Y8, Y8
+	VMULPS       96(R12), Y8, Y8
 	VMULPS       Y1, Y8, Y8
-	VMOVUPS      Y8, 224(R13)
+	VMOVUPS      Y8, 96(R14)
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD (R12)(R10*1), Y1
+	VPBROADCASTD (R12)(R10*1), Y2
+	VPBROADCASTD (R12)(R10*1), Y3
+	VPBROADCASTD (R12)(R10*1), Y4
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD 4(R12)(R10*1), Y5
+	VPBROADCASTD 4(R12)(R10*1), Y6
+	VPBROADCASTD 4(R12)(R10*1), Y7
+	VPBROADCASTD 4(R12)(R10*1), Y8
+	MOVQ         SI, R12
+	MOVQ         DX, R14
+	MOVQ         dim+136(FP), R13
+	SHRQ         $0x03, R13
+
+steps27:
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	MOVQ         (SP), R15
+	LEAQ         (R11)(R15*2), R11
+	VPBROADCASTD (R14), Y9
+	VPBROADCASTD 4(R14), Y10
+	VPBROADCASTD (R14)(BX*1), Y11
+	VPBROADCASTD 4(R14)(BX*1), Y12
+	VMOVDQU      128(R12), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R12), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      192(R12), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      224(R12), Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	VPBROADCASTD 8(R14), Y9
+	VPBROADCASTD 12(R14), Y10
+	VPBROADCASTD 8(R14)(BX*1), Y11
+	VPBROADCASTD 12(R14)(BX*1), Y12
+	VMOVDQU      128(R12), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y5, Y5
+	VMOVDQU      160(R12), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y6, Y6
+	VMOVDQU      192(R12), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y14, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y11, Y13, Y13
+	VPADDD       Y13, Y7, Y7
+	VPMADDWD     Y12, Y14, Y13
+	VPADDD       Y13, Y7, Y7
+	VMOVDQU      224(R12), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        nibble_avx2<>+0(SB), Y13, Y13
+	VPSHUFB      Y13, Y0, Y13
+	VPSRLW       $0x08, Y13, Y14
+	VPAND        evenBytes_avx2<>+0(SB), Y13, Y13
+	VPMADDWD     Y9, Y13, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y10, Y14, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     Y11, Y13, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y12, Y14, Y9
+	VPADDD       Y9, Y8, Y8
+	ADDQ         $0x10, R14
+	ADDQ         $+256, R12
+	SUBQ         $0x01, R13
+	JNE          steps27
+	MOVQ         dim+136(FP), R12
+	MOVQ         scale_base+64(FP), R13
+	MOVQ         AX, R14
+	SHLQ         $0x05, R12
+	ADDQ         SI, R12
+	ADDQ         R10, R13
+	VBROADCASTSS (R13), Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       128(R12), Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMOVUPS      Y1, 128(R14)
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       160(R12), Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 160(R14)
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       192(R12), Y3, Y3
+	VMULPS       Y9, Y3, Y3
+	VMOVUPS      Y3, 192(R14)
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       224(R12), Y4, Y4
+	VMULPS       Y9, Y4, Y4
+	VMOVUPS      Y4, 224(R14)
+	ADDQ         CX, R14
+	VBROADCASTSS 4(R13), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       128(R12), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 128(R14)
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       160(R12), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      Y6, 160(R14)
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       192(R12), Y7, Y7
+	VMULPS       Y1, Y7, Y7
+	VMOVUPS      Y7, 192(R14)
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       224(R12), Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VMOVUPS      Y8, 224(R14)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         $+8, R10
-	SUBQ         $0x02, DI
-	JNE          rows3
-	JMP          done4
+	SUBQ         $0x02, R9
+	JNE          rows6
+	JMP          done7
 
-rows1of6:
+rows1of9:
 	// Tile of 1 rows, panel of 64 columns.
-	MOVQ         sums_base+88(FP), R11
-	VPBROADCASTD (R11)(R10*1), Y1
-	VPBROADCASTD (R11)(R10*1), Y2
-	VPBROADCASTD (R11)(R10*1), Y3
-	VPBROADCASTD (R11)(R10*1), Y4
-	VPBROADCASTD (R11)(R10*1), Y5
-	VPBROADCASTD (R11)(R10*1), Y6
-	VPBROADCASTD (R11)(R10*1), Y7
-	VPBROADCASTD (R11)(R10*1), Y8
-	MOVQ         SI, R11
-	MOVQ         DX, R13
-	MOVQ         dim+136(FP), R12
-	SHRQ         $0x03, R12
+	MOVQ         sums_base+88(FP), R12
+	VPBROADCASTD (R12)(R10*1), Y1
+	VPBROADCASTD (R12)(R10*1), Y2
+	VPBROADCASTD (R12)(R10*1), Y3
+	VPBROADCASTD (R12)(R10*1), Y4
+	VPBROADCASTD (R12)(R10*1), Y5
+	VPBROADCASTD (R12)(R10*1), Y6
+	VPBROADCASTD (R12)(R10*1), Y7
+	VPBROADCASTD (R12)(R10*1), Y8
+	MOVQ         SI, R12
+	MOVQ         DX, R14
+	MOVQ         dim+136(FP), R13
+	SHRQ         $0x03, R13
 
-steps27:
-	PREFETCHT0   8192(R11)
-	PREFETCHT0   8256(R11)
-	PREFETCHT0   8320(R11)
-	PREFETCHT0   8384(R11)
-	VPBROADCASTD (R13), Y9
-	VPBROADCASTD 4(R13), Y10
-	VMOVDQU      (R11), Y11
+steps30:
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   128(R11)
+	PREFETCHT0   192(R11)
+	MOVQ         (SP), R15
+	LEAQ         (R11)(R15*4), R11
+	VPBROADCASTD (R14), Y9
+	VPBROADCASTD 4(R14), Y10
+	VMOVDQU      (R12), Y11
 	VPAND        nibble_avx2<>+0(SB), Y11, Y11
 	VPSHUFB      Y11, Y0, Y11
 	VPSRLW       $0x08, Y11, Y12
@@ -1742,7 +1786,7 @@ steps27:
 	VPADDD       Y11, Y1, Y1
 	VPMADDWD     Y10, Y12, Y11
 	VPADDD       Y11, Y1, Y1
-	VMOVDQU      32(R11), Y11
+	VMOVDQU      32(R12), Y11
 	VPAND        nibble_avx2<>+0(SB), Y11, Y11
 	VPSHUFB      Y11, Y0, Y11
 	VPSRLW       $0x08, Y11, Y12
@@ -1751,7 +1795,7 @@ steps27:
 	VPADDD       Y11, Y2, Y2
 	VPMADDWD     Y10, Y12, Y11
 	VPADDD       Y11, Y2, Y2
-	VMOVDQU      64(R11), Y11
+	VMOVDQU      64(R12), Y11
 	VPAND        nibble_avx2<>+0(SB), Y11, Y11
 	VPSHUFB      Y11, Y0, Y11
 	VPSRLW       $0x08, Y11, Y12
@@ -1760,7 +1804,7 @@ steps27:
 	VPADDD       Y11, Y3, Y3
 	VPMADDWD     Y10, Y12, Y11
 	VPADDD       Y11, Y3, Y3
-	VMOVDQU      96(R11), Y11
+	VMOVDQU      96(R12), Y11
 	VPAND        nibble_avx2<>+0(SB), Y11, Y11
 	VPSHUFB      Y11, Y0, Y11
 	VPSRLW       $0x08, Y11, Y12
@@ -1769,7 +1813,7 @@ steps27:
 	VPADDD       Y11, Y4, Y4
 	VPMADDWD     Y10, Y12, Y11
 	VPADDD       Y11, Y4, Y4
-	VMOVDQU      128(R11), Y11
+	VMOVDQU      128(R12), Y11
 	VPAND        nibble_avx2<>+0(SB), Y11, Y11
 	VPSHUFB      Y11, Y0, Y11
 	VPSRLW       $0x08, Y11, Y12
@@ -1778,7 +1822,7 @@ steps27:
 	VPADDD       Y11, Y5, Y5
 	VPMADDWD     Y10, Y12, Y11
 	VPADDD       Y11, Y5, Y5
-	VMOVDQU      160(R11), Y11
+	VMOVDQU      160(R12), Y11
 	VPAND        nibble_avx2<>+0(SB), Y11, Y11
 	VPSHUFB      Y11, Y0, Y11
 	VPSRLW       $0x08, Y11, Y12
@@ -1787,7 +1831,7 @@ steps27:
 	VPADDD       Y11, Y6, Y6
 	VPMADDWD     Y10, Y12, Y11
 	VPADDD       Y11, Y6, Y6
-	VMOVDQU      192(R11), Y11
+	VMOVDQU      192(R12), Y11
 	VPAND        nibble_avx2<>+0(SB), Y11, Y11
 	VPSHUFB      Y11, Y0, Y11
 	VPSRLW       $0x08, Y11, Y12
@@ -1796,7 +1840,7 @@ steps27:
 	VPADDD       Y11, Y7, Y7
 	VPMADDWD     Y10, Y12, Y11
 	VPADDD       Y11, Y7, Y7
-	VMOVDQU      224(R11), Y11
+	VMOVDQU      224(R12), Y11
 	VPAND        nibble_avx2<>+0(SB), Y11, Y11
 	VPSHUFB      Y11, Y0, Y11
 	VPSRLW       $0x08, Y11, Y12
@@ -1805,9 +1849,9 @@ steps27:
 	VPADDD       Y9, Y8, Y8
 	VPMADDWD     Y10, Y12, Y9
 	VPADDD       Y9, Y8, Y8
-	VPBROADCASTD 8(R13), Y9
-	VPBROADCASTD 12(R13), Y10
-	VMOVDQU      (R11), Y11
+	VPBROADCASTD 8(R14), Y9
+	VPBROADCASTD 12(R14), Y10
+	VMOVDQU      (R12), Y11
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        nibble_avx2<>+0(SB), Y11, Y11
 	VPSHUFB      Y11, Y0, Y11
@@ -1817,7 +1861,7 @@ steps27:
 	VPADDD       Y11, Y1, Y1
 	VPMADDWD     Y10, Y12, Y11
 	VPADDD       Y11, Y1, Y1
-	VMOVDQU      32(R11), Y11
+	VMOVDQU      32(R12), Y11
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        nibble_avx2<>+0(SB), Y11, Y11
 	VPSHUFB      Y11, Y0, Y11
@@ -1827,7 +1871,7 @@ steps27:
 	VPADDD       Y11, Y2, Y2
 	VPMADDWD     Y10, Y12, Y11
 	VPADDD       Y11, Y2, Y2
-	VMOVDQU      64(R11), Y11
+	VMOVDQU      64(R12), Y11
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        nibble_avx2<>+0(SB), Y11, Y11
 	VPSHUFB      Y11, Y0, Y11
@@ -1837,7 +1881,7 @@ steps27:
 	VPADDD       Y11, Y3, Y3
 	VPMADDWD     Y10, Y12, Y11
 	VPADDD       Y11, Y3, Y3
-	VMOVDQU      96(R11), Y11
+	VMOVDQU      96(R12), Y11
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        nibble_avx2<>+0(SB), Y11, Y11
 	VPSHUFB      Y11, Y0, Y11
@@ -1847,7 +1891,7 @@ steps27:
 	VPADDD       Y11, Y4, Y4
 	VPMADDWD     Y10, Y12, Y11
 	VPADDD       Y11, Y4, Y4
-	VMOVDQU      128(R11), Y11
+	VMOVDQU      128(R12), Y11
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        nibble_avx2<>+0(SB), Y11, Y11
 	VPSHUFB      Y11, Y0, Y11
@@ -1857,7 +1901,7 @@ steps27:
 	VPADDD       Y11, Y5, Y5
 	VPMADDWD     Y10, Y12, Y11
 	VPADDD       Y11, Y5, Y5
-	VMOVDQU      160(R11), Y11
+	VMOVDQU      160(R12), Y11
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        nibble_avx2<>+0(SB), Y11, Y11
 	VPSHUFB      Y11, Y0, Y11
@@ -1867,7 +1911,7 @@ steps27:
 	VPADDD       Y11, Y6, Y6
 	VPMADDWD     Y10, Y12, Y11
 	VPADDD       Y11, Y6, Y6
-	VMOVDQU      192(R11), Y11
+	VMOVDQU      192(R12), Y11
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        nibble_avx2<>+0(SB), Y11, Y11
 	VPSHUFB      Y11, Y0, Y11
@@ -1877,7 +1921,7 @@ steps27:
 	VPADDD       Y11, Y7, Y7
 	VPMADDWD     Y10, Y12, Y11
 	VPADDD       Y11, Y7, Y7
-	VMOVDQU      224(R11), Y11
+	VMOVDQU      224(R12), Y11
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        nibble_avx2<>+0(SB), Y11, Y11
 	VPSHUFB      Y11, Y0, Y11
@@ -1887,69 +1931,69 @@ steps27:
 	VPADDD       Y9, Y8, Y8
 	VPMADDWD     Y10, Y12, Y9
 	VPADDD       Y9, Y8, Y8
-	ADDQ         $0x10, R13
-	ADDQ         $+256, R11
-	SUBQ         $0x01, R12
-	JNE          steps27
-	MOVQ         dim+136(FP), R11
-	MOVQ         scale_base+64(FP), R12
-	MOVQ         AX, R13
-	SHLQ         $0x05, R11
-	ADDQ         SI, R11
-	ADDQ         R10, R12
-	VBROADCASTSS (R12), Y9
+	ADDQ         $0x10, R14
+	ADDQ         $+256, R12
+	SUBQ         $0x01, R13
+	JNE          steps30
+	MOVQ         dim+136(FP), R12
+	MOVQ         scale_base+64(FP), R13
+	MOVQ         AX, R14
+	SHLQ         $0x05, R12
+	ADDQ         SI, R12
+	ADDQ         R10, R13
+	VBROADCASTSS (R13), Y9
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       (R11), Y1, Y1
+	VMULPS       (R12), Y1, Y1
 	VMULPS       Y9, Y1, Y1
-	VMOVUPS      Y1, (R13)
+	VMOVUPS      Y1, (R14)
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       32(R11), Y2, Y2
+	VMULPS       32(R12), Y2, Y2
 	VMULPS       Y9, Y2, Y2
-	VMOVUPS      Y2, 32(R13)
+	VMOVUPS      Y2, 32(R14)
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(R11), Y3, Y3
+	VMULPS       64(R12), Y3, Y3
 	VMULPS       Y9, Y3, Y3
-	VMOVUPS      Y3, 64(R13)
+	VMOVUPS      Y3, 64(R14)
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       96(R11), Y4, Y4
+	VMULPS       96(R12), Y4, Y4
 	VMULPS       Y9, Y4, Y4
-	VMOVUPS      Y4, 96(R13)
+	VMOVUPS      Y4, 96(R14)
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       128(R11), Y5, Y5
+	VMULPS       128(R12), Y5, Y5
 	VMULPS       Y9, Y5, Y5
-	VMOVUPS      Y5, 128(R13)
+	VMOVUPS      Y5, 128(R14)
 	VCVTDQ2PS    Y6, Y6
-	VMULPS       160(R11), Y6, Y6
+	VMULPS       160(R12), Y6, Y6
 	VMULPS       Y9, Y6, Y6
-	VMOVUPS      Y6, 160(R13)
+	VMOVUPS      Y6, 160(R14)
 	VCVTDQ2PS    Y7, Y7
-	VMULPS       192(R11), Y7, Y7
+	VMULPS       192(R12), Y7, Y7
 	VMULPS       Y9, Y7, Y7
-	VMOVUPS      Y7, 192(R13)
+	VMOVUPS      Y7, 192(R14)
 	VCVTDQ2PS    Y8, Y8
-	VMULPS       224(R11), Y8, Y8
+	VMULPS       224(R12), Y8, Y8
 	VMULPS       Y9, Y8, Y8
-	VMOVUPS      Y8, 224(R13)
+	VMOVUPS      Y8, 224(R14)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
 	ADDQ         $+4, R10
-	SUBQ         $0x01, DI
-	JNE          rows3
+	SUBQ         $0x01, R9
+	JNE          rows6
 
-done4:
-	ADDQ       $+256, R8
+done7:
+	ADDQ       $+256, DI
 	MOVQ       dim+136(FP), AX
 	SHLQ       $0x05, AX
 	ADDQ       AX, SI
-	PREFETCHT0 8192(SI)
-	PREFETCHT0 8256(SI)
-	PREFETCHT0 8320(SI)
-	PREFETCHT0 8384(SI)
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	PREFETCHT0 192(R11)
 	ADDQ       $+256, SI
-	DECQ       R9
-	JNE        loop1
+	DECQ       R8
+	JNE        loop3
 
-done2:
+done4:
 	VZEROUPPER
 	RET
 
