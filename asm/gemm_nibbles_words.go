@@ -7,12 +7,13 @@ import (
 
 // The tile of nibbles without VNNI: VPMADDUBSW multiplies nibbles, with their zero point, by x, and products gather in
 // 16 bits over a part: 8*2*15*127 < 2^15. VPMADDWD multiplies a part's sums by its factor and adds neighbours to
-// 32 bits. The zero point is taken out by the part's sum of x: it starts one of the two neighbours, which stays
-// above -2^15 (16 inputs of 127 by -8, and as many more that the other has). Parts are added in the scratch:
+// 32 bits. The zero point is taken out by the parts' sums of x, 16 bits too (32 inputs of 127 by -8): times the factors,
+// two parts at a time, they are what the sums over the parts start from. Parts are added in the scratch:
 //
-//	[4][32] words: factors, twice each    [32] float32: scales    [rows][32] int32: sums over the parts
+//	[4][32] words: factors, twice each    [32] float32: scales    [2][32] words: factors of two parts
+//	[rows][32] int32: sums over the parts
 //
-// of which the first two follow each block's nibbles if those are unpacked, one a byte.
+// of which the first three follow each block's nibbles if those are unpacked, one a byte.
 //
 // A tile is R rows and two or four vectors of columns; a block, which stays in the first cache, is passed over
 // until all 32 columns are done. Registers: R*V accumulators, two of w, x, a product; for fewer rows the nibbles of w apart,
@@ -27,7 +28,8 @@ const (
 
 const (
 	wordsScales = 4 * halfCols * q4Parts // in what comes with a block
-	wordsParts  = wordsScales + 4*halfCols
+	wordsPairs  = wordsScales + 4*halfCols
+	wordsParts  = wordsPairs + 4*halfCols*q4Parts/2
 	wordsBytes  = quantBlock*halfCols + wordsParts // of an unpacked block
 	wordsSums   = 19 << 10                         // in the scratch
 )
@@ -37,12 +39,18 @@ func (g *gemmQuant) scaleWords(w, to reg.GPVirtual, disp int) {
 	for v := range halfCols / g.level.Lanes {
 		word := g.vec()
 		g.VMOVDQU(operand.Mem{Base: w, Disp: v * g.bytes()}, word)
+		var even reg.VecVirtual
 		for part := range q4Parts {
 			f := g.vec()
 			g.VPSLLD(operand.Imm(uint64(32-q4Field*(part+1))), word, f)
 			g.VPSRAD(operand.Imm(32-q4Field), f, f)
 			g.VPSHUFB(g.twice(), f, f)
 			g.VMOVDQU(f, operand.Mem{Base: to, Disp: disp + 4*halfCols*part + v*g.bytes()})
+			if part%2 > 0 {
+				g.VPBLENDW(operand.Imm(0b10101010), f, even, even)
+				g.VMOVDQU(even, operand.Mem{Base: to, Disp: disp + wordsPairs + 4*halfCols*(part/2) + v*g.bytes()})
+			}
+			even = f
 		}
 		g.VPSRLD(operand.Imm(1), word, word)
 		g.VPAND(g.constant("q4Scale", q4Scale), word, word)
@@ -85,21 +93,7 @@ func (g *gemmQuant) stripWords(x []reg.GPVirtual, rows, vectors int, strip opera
 	sum := func(tmp reg.GPVirtual, r, v int) operand.Mem { // the same memory for each strip
 		return operand.Mem{Base: tmp, Disp: wordsSums + (r*vectors+v)*g.bytes()}
 	}
-	var all [][]reg.VecVirtual
-	tmp, none := g.ptr("tmp"), g.vec()
-	if rows*vectors > keepSums {
-		g.zero(none)
-	}
-	for r := range rows {
-		if rows*vectors <= keepSums {
-			all = append(all, g.vecs(vectors))
-			g.zero(all[r]...)
-			continue
-		}
-		for v := range vectors {
-			g.VMOVDQU(none, sum(tmp, r, v))
-		}
-	}
+	all, tmp := g.startSums(rows, vectors, strip, sum)
 
 	w, factors, at := g.GP64(), g.GP64(), g.GP64()
 	g.MOVQ(strip, at)
@@ -111,17 +105,6 @@ func (g *gemmQuant) stripWords(x []reg.GPVirtual, rows, vectors int, strip opera
 	acc := make([][]reg.VecVirtual, rows)
 	for r := range acc {
 		acc[r] = g.vecs(vectors)
-	}
-	row := g.copyOf(g.sums)
-	for r := range acc {
-		g.VPBROADCASTD(operand.Mem{Base: row, Disp: 4}, acc[r][0])
-		g.VPSLLD(operand.Imm(16), acc[r][0], acc[r][0])
-		for _, v := range acc[r][1:] {
-			g.VMOVDQA(acc[r][0], v)
-		}
-		if r < rows-1 {
-			g.LEAQ(operand.Mem{Base: row, Index: g.lds, Scale: 4}, row)
-		}
 	}
 	if g.unpack == nil {
 		g.partNibbles(acc, x, w)
@@ -143,11 +126,9 @@ func (g *gemmQuant) stripWords(x []reg.GPVirtual, rows, vectors int, strip opera
 		}
 	}
 	g.ADDQ(operand.I32(4*halfCols), factors)
-	g.ADDQ(operand.Imm(4), g.sums)
 	g.DECQ(left)
 	g.JNE(operand.LabelRef(loop))
 	g.move(x, -quantBlock)
-	g.SUBQ(operand.Imm(4*q4Parts), g.sums)
 
 	dst := g.GP64()
 	tmp, at = g.ptr("tmp"), g.GP64()
@@ -172,6 +153,38 @@ func (g *gemmQuant) stripWords(x []reg.GPVirtual, rows, vectors int, strip opera
 			g.ADDQ(g.ldd, dst)
 		}
 	}
+}
+
+// startSums starts the sums over the parts with what takes out the zero point: the parts' factors times the row's sums. They are in
+// registers for as few rows as leave them, else where sum says; it also returns the scratch.
+func (g *gemmQuant) startSums(rows, vectors int, strip operand.Mem, sum func(tmp reg.GPVirtual, r, v int) operand.Mem) (all [][]reg.VecVirtual, tmp reg.GPVirtual) {
+	tmp = g.ptr("tmp")
+	row, at := g.copyOf(g.sums), g.GP64()
+	g.MOVQ(strip, at)
+	for r := range rows {
+		even, odd, sums := g.vec(), g.vec(), g.vecs(vectors)
+		g.VMOVDQU(operand.Mem{Base: row, Disp: 4}, even.AsX())
+		g.VPACKSSDW(even.AsX(), even.AsX(), even.AsX())
+		g.VPSRLQ(operand.Imm(32), even.AsX(), odd.AsX())
+		g.VPBROADCASTD(even.AsX(), even)
+		g.VPBROADCASTD(odd.AsX(), odd)
+		for v, n := range sums {
+			second := g.vec()
+			g.VPMADDWD(g.beside(at, wordsPairs+v*g.bytes()), even, n)
+			g.VPMADDWD(g.beside(at, wordsPairs+4*halfCols+v*g.bytes()), odd, second)
+			g.VPADDD(second, n, n)
+			if rows*vectors > keepSums {
+				g.VMOVDQU(n, sum(tmp, r, v))
+			}
+		}
+		if rows*vectors <= keepSums {
+			all = append(all, sums)
+		}
+		if r < rows-1 {
+			g.LEAQ(operand.Mem{Base: row, Index: g.lds, Scale: 4}, row)
+		}
+	}
+	return all, tmp
 }
 
 // beside is where a block's factors and scales lie, from a strip on.
@@ -204,10 +217,6 @@ func (g *gemmQuant) partNibbles(acc [][]reg.VecVirtual, x []reg.GPVirtual, w reg
 		g.VPAND(nibble, v, low)
 		return low
 	}
-	product := func(r, v int, x, w, to reg.VecVirtual) {
-		g.VPMADDUBSW(x, w, to)
-		g.VPADDW(to, acc[r][v], acc[r][v])
-	}
 	for step := 0; step < q4Part/quad; step += 2 {
 		at := func(v int) operand.Mem {
 			return operand.Mem{Base: w, Disp: step/2*quad*halfCols + v*g.bytes()}
@@ -219,10 +228,10 @@ func (g *gemmQuant) partNibbles(acc [][]reg.VecVirtual, x []reg.GPVirtual, w reg
 				high := g.vec()
 				g.VMOVDQU(at(v), high)
 				low := lowOf(high)
-				product(0, v, x0, low, low)
+				g.addNibbles(acc[0][v:v+1], x0, []reg.VecVirtual{low}, []reg.VecVirtual{low}, step == 0)
 				g.VPSRLW(operand.Imm(4), high, high)
 				g.VPAND(nibble, high, high)
-				product(0, v, x1, high, high)
+				g.addNibbles(acc[0][v:v+1], x1, []reg.VecVirtual{high}, []reg.VecVirtual{high}, false)
 			}
 			continue
 		}
@@ -245,10 +254,7 @@ func (g *gemmQuant) partNibbles(acc [][]reg.VecVirtual, x []reg.GPVirtual, w reg
 			}
 			for r := range acc {
 				xr := g.quadOf(x, r, step+half)
-				for v := range ws[:vectors-1] {
-					product(r, v, xr, ws[v], g.vec())
-				}
-				product(r, vectors-1, xr, ws[vectors-1], xr)
+				g.addNibbles(acc[r], xr, ws, append(g.vecs(vectors-1), xr), step+half == 0)
 			}
 		}
 	}
@@ -256,22 +262,41 @@ func (g *gemmQuant) partNibbles(acc [][]reg.VecVirtual, x []reg.GPVirtual, w reg
 	g.ADDQ(operand.I32(q4Part*halfCols/2), w)
 }
 
+// addNibbles adds the products of x and nibbles to a row, or makes it them if they are the first. Products, in registers that may be theirs
+// of w or x, are made before any is added: for many rows that gained 1 to 2 %.
+func (g *gemmQuant) addNibbles(acc []reg.VecVirtual, x reg.VecVirtual, w, products []reg.VecVirtual, first bool) {
+	if first {
+		products = acc
+	}
+	for v, p := range products {
+		g.VPMADDUBSW(x, w[v], p)
+	}
+	if first {
+		return
+	}
+	for v, p := range products {
+		g.VPADDW(p, acc[v], acc[v])
+	}
+}
+
 // partBytes adds the products of a part's nibbles, unpacked one a byte; x and w move.
 func (g *gemmQuant) partBytes(acc [][]reg.VecVirtual, x []reg.GPVirtual, w reg.GPVirtual) {
-	g.steps(x, w, len(acc[0]), q4Part, 4, quad*halfCols, func(step int) {
-		ws := g.vecs(len(acc[0]))
+	vectors := len(acc[0])
+	for step := range q4Part / quad {
+		if step%2 == 0 {
+			g.prefetch(2 * vectors * g.level.Lanes / halfCols)
+		}
+		ws := g.vecs(vectors)
 		for v := range ws {
 			g.VMOVDQU(operand.Mem{Base: w, Disp: step*quad*halfCols + v*g.bytes()}, ws[v])
 		}
 		for r := range acc {
 			xr := g.quadOf(x, r, step)
-			for v := range ws {
-				p := g.vec()
-				g.VPMADDUBSW(xr, ws[v], p)
-				g.VPADDW(p, acc[r][v], acc[r][v])
-			}
+			g.addNibbles(acc[r], xr, ws, append(g.vecs(vectors-1), xr), step == 0)
 		}
-	})
+	}
+	g.move(x, q4Part)
+	g.ADDQ(operand.I32(q4Part*halfCols), w)
 }
 
 // unpackWords unpacks a segment's nibbles to bytes.

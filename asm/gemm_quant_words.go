@@ -90,22 +90,54 @@ func (g *gemmQuant) steps(x []reg.GPVirtual, w reg.GPVirtual, vectors, inputs, u
 	g.JNE(operand.LabelRef(loop))
 }
 
-// words8 adds the products of 128 inputs.
+// pairedRows is up to how many rows of two vectors both vectors' weights stay in registers.
+const pairedRows = 4
+
+// words8 adds the products of 128 inputs. Two products are made at a time, instruction by instruction, of which a row's take x once.
 func (g *gemmQuant) words8(acc [][]reg.VecVirtual, x []reg.GPVirtual, strip reg.GPVirtual) {
 	zero, ones := g.inRegister(g.constant("q8Zero", 0x80808080)), g.inRegister(g.constant("wordOnes", 0x00010001))
-	w := g.GP64()
+	w, vectors := g.GP64(), len(acc[0])
 	g.LEAQ(operand.Mem{Base: g.w, Index: strip, Scale: 2}, w)
-	g.steps(x, w, len(acc[0]), quantBlock, 2, quad*halfCols, func(step int) {
-		for v := range acc[0] {
-			signed, size := g.vec(), g.vec()
+	products := func(acc, x, size []reg.VecVirtual) {
+		for i := range acc {
+			g.VPMADDUBSW(x[i], size[i], x[i])
+		}
+		for i := range acc {
+			g.VPMADDWD(ones, x[i], x[i])
+		}
+		for i := range acc {
+			g.VPADDD(x[i], acc[i], acc[i])
+		}
+	}
+	g.steps(x, w, vectors, quantBlock, 2, quad*halfCols, func(step int) {
+		ws := func(v int) (signed, size reg.VecVirtual) {
+			signed, size = g.vec(), g.vec()
 			g.VPXOR(operand.Mem{Base: w, Disp: step*quad*halfCols + v*g.bytes()}, zero, signed)
 			g.VPABSB(signed, size)
+			return signed, size
+		}
+		if vectors == 2 && len(acc) <= pairedRows {
+			s0, w0 := ws(0)
+			s1, w1 := ws(1)
 			for r := range acc {
-				xr := g.quadOf(x, r, step)
-				g.VPSIGNB(signed, xr, xr)
-				g.VPMADDUBSW(xr, size, xr)
-				g.VPMADDWD(ones, xr, xr)
-				g.VPADDD(xr, acc[r][v], acc[r][v])
+				xr, other := g.quadOf(x, r, step), g.vec()
+				g.VPSIGNB(s0, xr, other)
+				g.VPSIGNB(s1, xr, xr)
+				products(acc[r], []reg.VecVirtual{other, xr}, []reg.VecVirtual{w0, w1})
+			}
+			return
+		}
+		for v := range vectors {
+			signed, size := ws(v)
+			for r := 0; r < len(acc); r += 2 {
+				var sums, xs, sizes []reg.VecVirtual
+				for i := r; i < min(r+2, len(acc)); i++ {
+					sums, xs, sizes = append(sums, acc[i][v]), append(xs, g.quadOf(x, i, step)), append(sizes, size)
+				}
+				for _, xr := range xs {
+					g.VPSIGNB(signed, xr, xr)
+				}
+				products(sums, xs, sizes)
 			}
 		}
 	})

@@ -31,147 +31,176 @@ half1:
 	MOVQ    R8, (SP)
 
 block2:
-	MOVQ    tmp_base+104(FP), R8
-	VMOVDQU (CX), Y0
-	VPSLLD  $0x1b, Y0, Y1
-	VPSRAD  $0x1b, Y1, Y1
-	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
-	VMOVDQU Y1, (R8)
-	VPSLLD  $0x16, Y0, Y1
-	VPSRAD  $0x1b, Y1, Y1
-	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
-	VMOVDQU Y1, 128(R8)
-	VPSLLD  $0x11, Y0, Y1
-	VPSRAD  $0x1b, Y1, Y1
-	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
-	VMOVDQU Y1, 256(R8)
-	VPSLLD  $0x0c, Y0, Y1
-	VPSRAD  $0x1b, Y1, Y1
-	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
-	VMOVDQU Y1, 384(R8)
-	VPSRLD  $0x01, Y0, Y0
-	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 512(R8)
-	VMOVDQU 32(CX), Y0
-	VPSLLD  $0x1b, Y0, Y1
-	VPSRAD  $0x1b, Y1, Y1
-	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
-	VMOVDQU Y1, 32(R8)
-	VPSLLD  $0x16, Y0, Y1
-	VPSRAD  $0x1b, Y1, Y1
-	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
-	VMOVDQU Y1, 160(R8)
-	VPSLLD  $0x11, Y0, Y1
-	VPSRAD  $0x1b, Y1, Y1
-	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
-	VMOVDQU Y1, 288(R8)
-	VPSLLD  $0x0c, Y0, Y1
-	VPSRAD  $0x1b, Y1, Y1
-	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
-	VMOVDQU Y1, 416(R8)
-	VPSRLD  $0x01, Y0, Y0
-	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 544(R8)
-	VMOVDQU 64(CX), Y0
-	VPSLLD  $0x1b, Y0, Y1
-	VPSRAD  $0x1b, Y1, Y1
-	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
-	VMOVDQU Y1, 64(R8)
-	VPSLLD  $0x16, Y0, Y1
-	VPSRAD  $0x1b, Y1, Y1
-	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
-	VMOVDQU Y1, 192(R8)
-	VPSLLD  $0x11, Y0, Y1
-	VPSRAD  $0x1b, Y1, Y1
-	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
-	VMOVDQU Y1, 320(R8)
-	VPSLLD  $0x0c, Y0, Y1
-	VPSRAD  $0x1b, Y1, Y1
-	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
-	VMOVDQU Y1, 448(R8)
-	VPSRLD  $0x01, Y0, Y0
-	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 576(R8)
-	VMOVDQU 96(CX), Y0
-	VPSLLD  $0x1b, Y0, Y1
-	VPSRAD  $0x1b, Y1, Y1
-	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
-	VMOVDQU Y1, 96(R8)
-	VPSLLD  $0x16, Y0, Y1
-	VPSRAD  $0x1b, Y1, Y1
-	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
-	VMOVDQU Y1, 224(R8)
-	VPSLLD  $0x11, Y0, Y1
-	VPSRAD  $0x1b, Y1, Y1
-	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
-	VMOVDQU Y1, 352(R8)
-	VPSLLD  $0x0c, Y0, Y1
-	VPSRAD  $0x1b, Y1, Y1
-	VPSHUFB twice_avx2<>+0(SB), Y1, Y1
-	VMOVDQU Y1, 480(R8)
-	VPSRLD  $0x01, Y0, Y0
-	VPAND   q4Scale_avx2<>+0(SB), Y0, Y0
-	VMOVDQU Y0, 608(R8)
-	MOVQ    $+0, 16(SP)
+	MOVQ     tmp_base+104(FP), R8
+	VMOVDQU  (CX), Y0
+	VPSLLD   $0x1b, Y0, Y1
+	VPSRAD   $0x1b, Y1, Y1
+	VPSHUFB  twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU  Y1, (R8)
+	VPSLLD   $0x16, Y0, Y2
+	VPSRAD   $0x1b, Y2, Y2
+	VPSHUFB  twice_avx2<>+0(SB), Y2, Y2
+	VMOVDQU  Y2, 128(R8)
+	VPBLENDW $0xaa, Y2, Y1, Y1
+	VMOVDQU  Y1, 640(R8)
+	VPSLLD   $0x11, Y0, Y1
+	VPSRAD   $0x1b, Y1, Y1
+	VPSHUFB  twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU  Y1, 256(R8)
+	VPSLLD   $0x0c, Y0, Y2
+	VPSRAD   $0x1b, Y2, Y2
+	VPSHUFB  twice_avx2<>+0(SB), Y2, Y2
+	VMOVDQU  Y2, 384(R8)
+	VPBLENDW $0xaa, Y2, Y1, Y1
+	VMOVDQU  Y1, 768(R8)
+	VPSRLD   $0x01, Y0, Y0
+	VPAND    q4Scale_avx2<>+0(SB), Y0, Y0
+	VMOVDQU  Y0, 512(R8)
+	VMOVDQU  32(CX), Y0
+	VPSLLD   $0x1b, Y0, Y1
+	VPSRAD   $0x1b, Y1, Y1
+	VPSHUFB  twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU  Y1, 32(R8)
+	VPSLLD   $0x16, Y0, Y2
+	VPSRAD   $0x1b, Y2, Y2
+	VPSHUFB  twice_avx2<>+0(SB), Y2, Y2
+	VMOVDQU  Y2, 160(R8)
+	VPBLENDW $0xaa, Y2, Y1, Y1
+	VMOVDQU  Y1, 672(R8)
+	VPSLLD   $0x11, Y0, Y1
+	VPSRAD   $0x1b, Y1, Y1
+	VPSHUFB  twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU  Y1, 288(R8)
+	VPSLLD   $0x0c, Y0, Y2
+	VPSRAD   $0x1b, Y2, Y2
+	VPSHUFB  twice_avx2<>+0(SB), Y2, Y2
+	VMOVDQU  Y2, 416(R8)
+	VPBLENDW $0xaa, Y2, Y1, Y1
+	VMOVDQU  Y1, 800(R8)
+	VPSRLD   $0x01, Y0, Y0
+	VPAND    q4Scale_avx2<>+0(SB), Y0, Y0
+	VMOVDQU  Y0, 544(R8)
+	VMOVDQU  64(CX), Y0
+	VPSLLD   $0x1b, Y0, Y1
+	VPSRAD   $0x1b, Y1, Y1
+	VPSHUFB  twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU  Y1, 64(R8)
+	VPSLLD   $0x16, Y0, Y2
+	VPSRAD   $0x1b, Y2, Y2
+	VPSHUFB  twice_avx2<>+0(SB), Y2, Y2
+	VMOVDQU  Y2, 192(R8)
+	VPBLENDW $0xaa, Y2, Y1, Y1
+	VMOVDQU  Y1, 704(R8)
+	VPSLLD   $0x11, Y0, Y1
+	VPSRAD   $0x1b, Y1, Y1
+	VPSHUFB  twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU  Y1, 320(R8)
+	VPSLLD   $0x0c, Y0, Y2
+	VPSRAD   $0x1b, Y2, Y2
+	VPSHUFB  twice_avx2<>+0(SB), Y2, Y2
+	VMOVDQU  Y2, 448(R8)
+	VPBLENDW $0xaa, Y2, Y1, Y1
+	VMOVDQU  Y1, 832(R8)
+	VPSRLD   $0x01, Y0, Y0
+	VPAND    q4Scale_avx2<>+0(SB), Y0, Y0
+	VMOVDQU  Y0, 576(R8)
+	VMOVDQU  96(CX), Y0
+	VPSLLD   $0x1b, Y0, Y1
+	VPSRAD   $0x1b, Y1, Y1
+	VPSHUFB  twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU  Y1, 96(R8)
+	VPSLLD   $0x16, Y0, Y2
+	VPSRAD   $0x1b, Y2, Y2
+	VPSHUFB  twice_avx2<>+0(SB), Y2, Y2
+	VMOVDQU  Y2, 224(R8)
+	VPBLENDW $0xaa, Y2, Y1, Y1
+	VMOVDQU  Y1, 736(R8)
+	VPSLLD   $0x11, Y0, Y1
+	VPSRAD   $0x1b, Y1, Y1
+	VPSHUFB  twice_avx2<>+0(SB), Y1, Y1
+	VMOVDQU  Y1, 352(R8)
+	VPSLLD   $0x0c, Y0, Y2
+	VPSRAD   $0x1b, Y2, Y2
+	VPSHUFB  twice_avx2<>+0(SB), Y2, Y2
+	VMOVDQU  Y2, 480(R8)
+	VPBLENDW $0xaa, Y2, Y1, Y1
+	VMOVDQU  Y1, 864(R8)
+	VPSRLD   $0x01, Y0, Y0
+	VPAND    q4Scale_avx2<>+0(SB), Y0, Y0
+	VMOVDQU  Y0, 608(R8)
+	MOVQ     $+0, 16(SP)
 
 strip5:
-	MOVQ   tmp_base+104(FP), R8
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ   16(SP), R9
-	LEAQ   128(CX)(R9*1), R8
-	MOVQ   tmp_base+104(FP), R10
-	LEAQ   (R10)(R9*1), R9
-	MOVQ   $+4, 24(SP)
+	MOVQ         tmp_base+104(FP), R8
+	MOVQ         DI, R8
+	MOVQ         16(SP), R9
+	VMOVDQU      4(R8), X0
+	VPACKSSDW    X0, X0, X0
+	VPSRLQ       $0x20, X0, X1
+	VPBROADCASTD X0, Y0
+	VPBROADCASTD X1, Y1
+	MOVQ         tmp_base+104(FP), R8
+	VPMADDWD     640(R8)(R9*1), Y0, Y2
+	MOVQ         tmp_base+104(FP), R8
+	VPMADDWD     768(R8)(R9*1), Y1, Y3
+	VPADDD       Y3, Y2, Y2
+	MOVQ         tmp_base+104(FP), R8
+	VPMADDWD     672(R8)(R9*1), Y0, Y3
+	MOVQ         tmp_base+104(FP), R8
+	VPMADDWD     800(R8)(R9*1), Y1, Y4
+	VPADDD       Y4, Y3, Y3
+	MOVQ         tmp_base+104(FP), R8
+	VPMADDWD     704(R8)(R9*1), Y0, Y4
+	MOVQ         tmp_base+104(FP), R8
+	VPMADDWD     832(R8)(R9*1), Y1, Y5
+	VPADDD       Y5, Y4, Y4
+	MOVQ         tmp_base+104(FP), R8
+	VPMADDWD     736(R8)(R9*1), Y0, Y0
+	MOVQ         tmp_base+104(FP), R8
+	VPMADDWD     864(R8)(R9*1), Y1, Y1
+	VPADDD       Y1, Y0, Y0
+	MOVQ         16(SP), R9
+	LEAQ         128(CX)(R9*1), R8
+	MOVQ         tmp_base+104(FP), R10
+	LEAQ         (R10)(R9*1), R9
+	MOVQ         $+4, 24(SP)
 
 part6:
-	MOVQ         DI, R10
-	VPBROADCASTD 4(R10), Y4
-	VPSLLD       $0x10, Y4, Y4
-	VMOVDQA      Y4, Y5
-	VMOVDQA      Y4, Y6
-	VMOVDQA      Y4, Y7
 	VMOVUPS      nibble_avx2<>+0(SB), Y8
 	PREFETCHT0   (BX)
 	ADDQ         DX, BX
 	PREFETCHT0   (BX)
 	ADDQ         DX, BX
-	VPBROADCASTD (SI), Y9
-	VPBROADCASTD 4(SI), Y10
-	VMOVDQU      (R8), Y11
-	VPAND        Y8, Y11, Y12
-	VPMADDUBSW   Y9, Y12, Y12
-	VPADDW       Y12, Y4, Y4
-	VPSRLW       $0x04, Y11, Y11
-	VPAND        Y8, Y11, Y11
-	VPMADDUBSW   Y10, Y11, Y11
-	VPADDW       Y11, Y4, Y4
-	VMOVDQU      32(R8), Y11
-	VPAND        Y8, Y11, Y12
-	VPMADDUBSW   Y9, Y12, Y12
-	VPADDW       Y12, Y5, Y5
-	VPSRLW       $0x04, Y11, Y11
-	VPAND        Y8, Y11, Y11
-	VPMADDUBSW   Y10, Y11, Y11
-	VPADDW       Y11, Y5, Y5
-	VMOVDQU      64(R8), Y11
-	VPAND        Y8, Y11, Y12
-	VPMADDUBSW   Y9, Y12, Y12
-	VPADDW       Y12, Y6, Y6
-	VPSRLW       $0x04, Y11, Y11
-	VPAND        Y8, Y11, Y11
-	VPMADDUBSW   Y10, Y11, Y11
-	VPADDW       Y11, Y6, Y6
-	VMOVDQU      96(R8), Y11
-	VPAND        Y8, Y11, Y12
-	VPMADDUBSW   Y9, Y12, Y12
-	VPADDW       Y12, Y7, Y7
-	VPSRLW       $0x04, Y11, Y11
-	VPAND        Y8, Y11, Y11
-	VPMADDUBSW   Y10, Y11, Y11
-	VPADDW       Y11, Y7, Y7
+	VPBROADCASTD (SI), Y7
+	VPBROADCASTD 4(SI), Y9
+	VMOVDQU      (R8), Y5
+	VPAND        Y8, Y5, Y1
+	VPMADDUBSW   Y7, Y1, Y1
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y8, Y5, Y5
+	VPMADDUBSW   Y9, Y5, Y5
+	VPADDW       Y5, Y1, Y1
+	VMOVDQU      32(R8), Y6
+	VPAND        Y8, Y6, Y5
+	VPMADDUBSW   Y7, Y5, Y5
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y8, Y6, Y6
+	VPMADDUBSW   Y9, Y6, Y6
+	VPADDW       Y6, Y5, Y5
+	VMOVDQU      64(R8), Y10
+	VPAND        Y8, Y10, Y6
+	VPMADDUBSW   Y7, Y6, Y6
+	VPSRLW       $0x04, Y10, Y10
+	VPAND        Y8, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y6, Y6
+	VMOVDQU      96(R8), Y10
+	VPAND        Y8, Y10, Y11
+	VPMADDUBSW   Y7, Y11, Y7
+	VPSRLW       $0x04, Y10, Y10
+	VPAND        Y8, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y7, Y7
 	PREFETCHT0   (BX)
 	ADDQ         DX, BX
 	PREFETCHT0   (BX)
@@ -181,11 +210,11 @@ part6:
 	VMOVDQU      128(R8), Y11
 	VPAND        Y8, Y11, Y12
 	VPMADDUBSW   Y9, Y12, Y12
-	VPADDW       Y12, Y4, Y4
+	VPADDW       Y12, Y1, Y1
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        Y8, Y11, Y11
 	VPMADDUBSW   Y10, Y11, Y11
-	VPADDW       Y11, Y4, Y4
+	VPADDW       Y11, Y1, Y1
 	VMOVDQU      160(R8), Y11
 	VPAND        Y8, Y11, Y12
 	VPMADDUBSW   Y9, Y12, Y12
@@ -219,11 +248,11 @@ part6:
 	VMOVDQU      256(R8), Y11
 	VPAND        Y8, Y11, Y12
 	VPMADDUBSW   Y9, Y12, Y12
-	VPADDW       Y12, Y4, Y4
+	VPADDW       Y12, Y1, Y1
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        Y8, Y11, Y11
 	VPMADDUBSW   Y10, Y11, Y11
-	VPADDW       Y11, Y4, Y4
+	VPADDW       Y11, Y1, Y1
 	VMOVDQU      288(R8), Y11
 	VPAND        Y8, Y11, Y12
 	VPMADDUBSW   Y9, Y12, Y12
@@ -257,11 +286,11 @@ part6:
 	VMOVDQU      384(R8), Y11
 	VPAND        Y8, Y11, Y12
 	VPMADDUBSW   Y9, Y12, Y12
-	VPADDW       Y12, Y4, Y4
+	VPADDW       Y12, Y1, Y1
 	VPSRLW       $0x04, Y11, Y11
 	VPAND        Y8, Y11, Y11
 	VPMADDUBSW   Y10, Y11, Y11
-	VPADDW       Y11, Y4, Y4
+	VPADDW       Y11, Y1, Y1
 	VMOVDQU      416(R8), Y11
 	VPAND        Y8, Y11, Y12
 	VPMADDUBSW   Y9, Y12, Y12
@@ -288,41 +317,39 @@ part6:
 	VPADDW       Y11, Y7, Y7
 	ADDQ         $+32, SI
 	ADDQ         $+512, R8
-	VPMADDWD     (R9), Y4, Y4
-	VPADDD       Y4, Y0, Y0
+	VPMADDWD     (R9), Y1, Y1
+	VPADDD       Y1, Y2, Y2
 	VPMADDWD     32(R9), Y5, Y5
-	VPADDD       Y5, Y1, Y1
+	VPADDD       Y5, Y3, Y3
 	VPMADDWD     64(R9), Y6, Y6
-	VPADDD       Y6, Y2, Y2
+	VPADDD       Y6, Y4, Y4
 	VPMADDWD     96(R9), Y7, Y7
-	VPADDD       Y7, Y3, Y3
+	VPADDD       Y7, Y0, Y0
 	ADDQ         $+128, R9
-	ADDQ         $0x04, DI
 	DECQ         24(SP)
 	JNE          part6
 	ADDQ         $-128, SI
-	SUBQ         $0x10, DI
 	MOVQ         tmp_base+104(FP), R8
 	MOVQ         16(SP), R9
 	LEAQ         (AX)(R9*1), R8
 	MOVQ         tmp_base+104(FP), R10
-	VMOVUPS      512(R10)(R9*1), Y4
+	VMOVUPS      512(R10)(R9*1), Y1
 	MOVQ         tmp_base+104(FP), R10
 	VMOVUPS      544(R10)(R9*1), Y5
 	MOVQ         tmp_base+104(FP), R10
 	VMOVUPS      576(R10)(R9*1), Y6
 	MOVQ         tmp_base+104(FP), R10
 	VMOVUPS      608(R10)(R9*1), Y7
+	VCVTDQ2PS    Y2, Y2
+	VFMADD213PS  (R8), Y1, Y2
+	VMOVUPS      Y2, (R8)
+	VCVTDQ2PS    Y3, Y1
+	VFMADD213PS  32(R8), Y5, Y1
+	VMOVUPS      Y1, 32(R8)
+	VCVTDQ2PS    Y4, Y1
+	VFMADD213PS  64(R8), Y6, Y1
+	VMOVUPS      Y1, 64(R8)
 	VCVTDQ2PS    Y0, Y0
-	VFMADD213PS  (R8), Y4, Y0
-	VMOVUPS      Y0, (R8)
-	VCVTDQ2PS    Y1, Y0
-	VFMADD213PS  32(R8), Y5, Y0
-	VMOVUPS      Y0, 32(R8)
-	VCVTDQ2PS    Y2, Y0
-	VFMADD213PS  64(R8), Y6, Y0
-	VMOVUPS      Y0, 64(R8)
-	VCVTDQ2PS    Y3, Y0
 	VFMADD213PS  96(R8), Y7, Y0
 	VMOVUPS      Y0, 96(R8)
 	ADDQ         $+128, 16(SP)
