@@ -240,9 +240,8 @@ func (g *gemm) tile(rows, n, lines int) {
 	g.Label(start)
 	x, w, k := g.copyOf(g.x), g.copyOf(g.w), g.steps()
 	in, moving := g.rowsMoving(x, g.ldx, rows)
-	perStep := 1
-	if g.format == wide {
-		perStep = 2
+	turn, words := g.turn()
+	if turn > 1 {
 		g.SHRQ(operand.Imm(1), k)
 	} else {
 		g.TESTQ(k, k)
@@ -250,31 +249,38 @@ func (g *gemm) tile(rows, n, lines int) {
 	g.JE(operand.LabelRef(last))
 
 	g.Label(steps)
+	at := operand.Mem{Base: w}
 	switch {
 	case g.format == floats:
-		g.step(acc, in, w, whole)
+		for i := range turn {
+			g.step(acc, offset(in, 4*i), at.Offset(i*4*g.width), whole)
+		}
 	case g.format == wide:
-		g.step(acc, in, w, lowHalf)
-		g.step(acc, offset(in, 4), w, highHalf)
+		g.step(acc, in, at, lowHalf)
+		g.step(acc, offset(in, 4), at, highHalf)
 	case g.dots():
-		g.step(acc, in, w, bothHalves)
+		g.step(acc, in, at, bothHalves)
 	default:
-		g.step(acc, in, w, highHalf)
-		g.step(acc, in, w, lowHalf)
+		g.step(acc, in, at, highHalf)
+		g.step(acc, in, at, lowHalf)
 	}
-	g.fetch(w, lines)
+	g.fetch(w, lines*words)
 	for _, p := range moving {
-		g.ADDQ(operand.I32(4*perStep), p)
+		g.ADDQ(operand.I32(4*turn), p)
 	}
-	g.ADDQ(operand.I32(4*g.width), w)
+	g.ADDQ(operand.I32(4*g.width*words), w)
 	g.DECQ(k)
 	g.JNE(operand.LabelRef(steps))
 
 	g.Label(last)
-	if g.format == wide {
+	if turn > 1 {
 		g.TESTQ(operand.I32(1), g.arg("k"))
 		g.JE(operand.LabelRef(store))
-		g.step(acc, in, w, lowHalf)
+		h := whole
+		if g.format == wide {
+			h = lowHalf
+		}
+		g.step(acc, in, at, h)
 		g.Label(store)
 	}
 	for r := range acc {
@@ -282,6 +288,19 @@ func (g *gemm) tile(rows, n, lines int) {
 			g.VMOVUPS(acc[r][v], out[r].Offset(v*g.bytes()))
 		}
 	}
+}
+
+// turn is how many inputs a turn of a tile's loop takes, two at most, and how many words of a column of w they are. Without AVX-512 one of
+// float32 is so few FMAs that the rest of a turn holds them up: 512 rows by 8,192 inputs went from 0.81 to 0.89 of the FMAs' peak with one
+// thread, and from 0.85 to 0.87 with two, five rounds in turns on a Zen 3.
+func (g *gemm) turn() (inputs, words int) {
+	switch {
+	case g.format == wide:
+		return 2, 1
+	case g.format == floats && !g.masked():
+		return 2, 2
+	}
+	return 1, 1
 }
 
 // rows are the addresses of rows, base and stride apart: three from base, three from a register

@@ -19,7 +19,7 @@ const (
 type fetching struct {
 	ahead reg.GPVirtual // how many bytes behind what a step reads
 	next  reg.Register  // or, for strips, the next line
-	pace  operand.Op    // by how many bytes a step moves it, if not by as many as it fetches
+	pace  operand.Op    // by how many bytes a turn moves it, if not by as many as it fetches
 	loads bool          // whether lines are loaded
 }
 
@@ -48,7 +48,7 @@ func (g *gemm) follow() {
 	g.next = next
 }
 
-// fetch fetches a step's lines.
+// fetch fetches a turn's lines.
 func (g *gemm) fetch(w reg.GPVirtual, lines int) {
 	if g.next == nil {
 		for i := range lines {
@@ -90,7 +90,8 @@ func (g *gemm) stream(lines int) int {
 // spread lets the tiles of rows fetch a strip's lines together, at even intervals: each asks for each of them.
 func (g *gemm) spread(rows reg.GPVirtual) {
 	g.pace = g.AllocLocal(8)
-	g.MOVQ(g.shares(g.literal(cacheLine), g.shares(rows, g.literal(rowsPerTile))), g.pace)
+	_, words := g.turn()
+	g.MOVQ(g.shares(g.literal(words*cacheLine), g.shares(rows, g.literal(rowsPerTile))), g.pace)
 }
 
 // fetchFirst makes the first tiles of a strip fetch, and returns how many lines a step of each: a panel that is one strip is

@@ -279,24 +279,37 @@ func (g *gemmQuant) addNibbles(acc []reg.VecVirtual, x reg.VecVirtual, w, produc
 	}
 }
 
-// partBytes adds the products of a part's nibbles, unpacked one a byte; x and w move.
+// partBytes adds the products of a part's nibbles, unpacked one a byte; x and w move. Behind the first steps, two turns take the rest.
 func (g *gemmQuant) partBytes(acc [][]reg.VecVirtual, x []reg.GPVirtual, w reg.GPVirtual) {
+	const first, turns, each = 2, 2, 3
 	vectors := len(acc[0])
-	for step := range q4Part / quad {
-		if step%2 == 0 {
-			g.prefetch(2 * vectors * g.level.Lanes / halfCols)
-		}
+	asks := 2 * vectors * g.level.Lanes / halfCols // in two steps
+	step := func(n int, begins bool) {
 		ws := g.vecs(vectors)
 		for v := range ws {
-			g.VMOVDQU(operand.Mem{Base: w, Disp: step*quad*halfCols + v*g.bytes()}, ws[v])
+			g.VMOVDQU(operand.Mem{Base: w, Disp: n*quad*halfCols + v*g.bytes()}, ws[v])
 		}
 		for r := range acc {
-			xr := g.quadOf(x, r, step)
-			g.addNibbles(acc[r], xr, ws, append(g.vecs(vectors-1), xr), step == 0)
+			xr := g.quadOf(x, r, n)
+			g.addNibbles(acc[r], xr, ws, append(g.vecs(vectors-1), xr), begins)
 		}
 	}
-	g.move(x, q4Part)
-	g.ADDQ(operand.I32(q4Part*halfCols), w)
+	for n := range first {
+		g.prefetch(asks)
+		step(n, n == 0)
+	}
+	loop, left := g.label("steps"), g.literal(turns)
+	g.Label(loop)
+	g.prefetch(asks)
+	for n := range each {
+		step(first+n, false)
+	}
+	g.move(x, each*quad)
+	g.ADDQ(operand.I32(each*quad*halfCols), w)
+	g.DECQ(left)
+	g.JNE(operand.LabelRef(loop))
+	g.move(x, first*quad)
+	g.ADDQ(operand.I32(first*quad*halfCols), w)
 }
 
 // unpackWords unpacks a segment's nibbles to bytes.

@@ -27,7 +27,7 @@ const (
 
 // step writes one multiplication for each accumulator. Few rows keep their x in registers and take w
 // vector by vector; more rows keep w.
-func (g *gemm) step(acc [][]reg.VecVirtual, x []operand.Mem, w reg.GPVirtual, h half) {
+func (g *gemm) step(acc [][]reg.VecVirtual, x []operand.Mem, w operand.Mem, h half) {
 	n := len(acc[0])
 	if len(acc) < 4 {
 		xs := make([]reg.VecVirtual, len(acc))
@@ -77,8 +77,8 @@ func (g *gemm) spreadX(at operand.Mem, h half) reg.VecVirtual {
 }
 
 // weights are the v-th vector of one half of w, in memory if that is enough.
-func (g *gemm) weights(w reg.GPVirtual, v int, h half, once bool) operand.Op {
-	at := operand.Mem{Base: w, Disp: v * g.bytes()}
+func (g *gemm) weights(w operand.Mem, v int, h half, once bool) operand.Op {
+	at := w.Offset(v * g.bytes())
 	if once && (h == whole || h == bothHalves) {
 		return at
 	}
