@@ -22,7 +22,8 @@ type Set interface {
 	//	dst[r*ldd+c] = fma(x[r*ldx+i], w[i*width+c], …) for i = 0..k-1, 0 <= c < width, 0 <= r < rows
 	//
 	// starting from dst[r*ldd+c] if acc, else from +0. width is 16, 32 or 64; k, rows >= 0
-	// (k = 0 without acc clears dst). What w has behind the panel is read next, and may be fetched.
+	// (k = 0 without acc clears dst). w may be longer than the panel: what follows is what is read next, and a
+	// kernel may load it.
 	GemmF32(dst []float32, ldd int, x []float32, ldx int, w []float32, width, k, rows int, acc bool)
 
 	// GemmBF16 is GemmF32 over a panel of bfloat16 pairs, each widened exactly: the weight of
