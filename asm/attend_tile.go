@@ -190,11 +190,11 @@ func (g *splitGemm) spread() {
 		return
 	}
 	g.next, g.pace = g.GP64(), g.AllocLocal(8)
-	g.MOVQ(g.shares(g.literal(cacheLine), g.shares(g.integer("rows"), g.literal(g.highest()))), g.pace)
+	g.MOVQ(g.evenly(cacheLine, g.integer("rows"), g.highest()), g.pace)
 }
 
-// follow makes steps fetch what follows size bytes at w, or what lies reach behind it if that is more: each line once and in
-// order, whatever the order in which strips read.
+// follow makes steps fetch what follows so many bytes at w, or what lies reach behind it if that is more, in memory's order, whatever
+// the order in which strips read.
 func (g *splitGemm) follow(bytes func() reg.GPVirtual) {
 	if g.masked() {
 		return

@@ -312,6 +312,11 @@ func (e *emitter) spread(v reg.VecVirtual) reg.VecVirtual {
 	return all
 }
 
+// evenly is by how many bytes each of the tiles that rows are, of so many at most, moves on in a step that all together take bytes in.
+func (e *emitter) evenly(bytes int, rows reg.GPVirtual, most int) reg.GPVirtual {
+	return e.shares(e.literal(bytes), e.shares(rows, e.literal(most)))
+}
+
 // shares is a fresh register with n/of rounded up, or 0 if of is.
 func (e *emitter) shares(n, of reg.GPVirtual) reg.GPVirtual {
 	q, none := e.GP64(), e.label("none")

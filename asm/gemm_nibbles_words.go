@@ -93,7 +93,8 @@ func (g *gemmQuant) stripWords(x []reg.GPVirtual, rows, vectors int, strip opera
 	sum := func(tmp reg.GPVirtual, r, v int) operand.Mem { // the same memory for each strip
 		return operand.Mem{Base: tmp, Disp: wordsSums + (r*vectors+v)*g.bytes()}
 	}
-	all, tmp := g.startSums(rows, vectors, strip, sum)
+	tmp := g.ptr("tmp")
+	all := g.startSums(rows, vectors, strip, func(r, v int) operand.Mem { return sum(tmp, r, v) })
 
 	w, factors, at := g.GP64(), g.GP64(), g.GP64()
 	g.MOVQ(strip, at)
@@ -156,9 +157,8 @@ func (g *gemmQuant) stripWords(x []reg.GPVirtual, rows, vectors int, strip opera
 }
 
 // startSums starts the sums over the parts with what takes out the zero point: the parts' factors times the row's sums. They are in
-// registers for as few rows as leave them, else where sum says; it also returns the scratch.
-func (g *gemmQuant) startSums(rows, vectors int, strip operand.Mem, sum func(tmp reg.GPVirtual, r, v int) operand.Mem) (all [][]reg.VecVirtual, tmp reg.GPVirtual) {
-	tmp = g.ptr("tmp")
+// registers for as few rows as leave them, else where sum says.
+func (g *gemmQuant) startSums(rows, vectors int, strip operand.Mem, sum func(r, v int) operand.Mem) (all [][]reg.VecVirtual) {
 	row, at := g.copyOf(g.sums), g.GP64()
 	g.MOVQ(strip, at)
 	for r := range rows {
@@ -174,7 +174,7 @@ func (g *gemmQuant) startSums(rows, vectors int, strip operand.Mem, sum func(tmp
 			g.VPMADDWD(g.beside(at, wordsPairs+4*halfCols+v*g.bytes()), odd, second)
 			g.VPADDD(second, n, n)
 			if rows*vectors > keepSums {
-				g.VMOVDQU(n, sum(tmp, r, v))
+				g.VMOVDQU(n, sum(r, v))
 			}
 		}
 		if rows*vectors <= keepSums {
@@ -184,7 +184,7 @@ func (g *gemmQuant) startSums(rows, vectors int, strip operand.Mem, sum func(tmp
 			g.LEAQ(operand.Mem{Base: row, Index: g.lds, Scale: 4}, row)
 		}
 	}
-	return all, tmp
+	return all
 }
 
 // beside is where a block's factors and scales lie, from a strip on.

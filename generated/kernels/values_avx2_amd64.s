@@ -13,8 +13,8 @@ TEXT ·weighQ8_avx2(SB), NOSPLIT, $104-152
 	MOVQ  dst_base+0(FP), DI
 	MOVQ  cols+128(FP), R8
 	SHLQ  $0x02, CX
-	MOVQ  $+64, R9
 	MOVQ  rows+144(FP), AX
+	MOVQ  $+64, R9
 	MOVQ  $+3, R10
 	XORQ  R11, R11
 	TESTQ R10, R10
@@ -1505,8 +1505,8 @@ TEXT ·weighQ4_avx2(SB), NOSPLIT, $104-152
 	MOVQ    dst_base+0(FP), DI
 	MOVQ    cols+128(FP), R8
 	SHLQ    $0x02, CX
-	MOVQ    $+64, R9
 	MOVQ    rows+144(FP), AX
+	MOVQ    $+64, R9
 	MOVQ    $+3, R10
 	XORQ    R11, R11
 	TESTQ   R10, R10

@@ -250,8 +250,8 @@ TEXT ·scoreQ8_avx2(SB), NOSPLIT, $8-160
 	MOVQ  dst_base+0(FP), DI
 	MOVQ  blocks+144(FP), R8
 	SHLQ  $0x02, CX
-	MOVQ  $+64, R9
 	MOVQ  rows+152(FP), AX
+	MOVQ  $+64, R9
 	MOVQ  $+3, R10
 	XORQ  R11, R11
 	TESTQ R10, R10
