@@ -312,7 +312,7 @@ func (e *emitter) spread(v reg.VecVirtual) reg.VecVirtual {
 	return all
 }
 
-// evenly is by how many bytes each of the tiles that rows are, of so many at most, moves on in a step that all together take bytes in.
+// evenly is each tile's share of bytes, rounded up, where rows are tiles of most rows at most.
 func (e *emitter) evenly(bytes int, rows reg.GPVirtual, most int) reg.GPVirtual {
 	return e.shares(e.literal(bytes), e.shares(rows, e.literal(most)))
 }

@@ -90,11 +90,11 @@ func (g *gemmQuant) nibblesWords(x []reg.GPVirtual, rows int) {
 // stripWords writes some vectors of columns of a block. The sums over its parts stay in registers for as many rows as
 // leave them.
 func (g *gemmQuant) stripWords(x []reg.GPVirtual, rows, vectors int, strip operand.Mem) {
-	sum := func(tmp reg.GPVirtual, r, v int) operand.Mem { // the same memory for each strip
+	tmp := g.ptr("tmp")
+	sum := func(r, v int) operand.Mem { // the same memory for each strip
 		return operand.Mem{Base: tmp, Disp: wordsSums + (r*vectors+v)*g.bytes()}
 	}
-	tmp := g.ptr("tmp")
-	all := g.startSums(rows, vectors, strip, func(r, v int) operand.Mem { return sum(tmp, r, v) })
+	all := g.startSums(rows, vectors, strip, sum)
 
 	w, factors, at := g.GP64(), g.GP64(), g.GP64()
 	g.MOVQ(strip, at)
@@ -122,8 +122,8 @@ func (g *gemmQuant) stripWords(x []reg.GPVirtual, rows, vectors int, strip opera
 				g.VPADDD(n, all[r][v], all[r][v])
 				continue
 			}
-			g.VPADDD(sum(tmp, r, v), n, n)
-			g.VMOVDQU(n, sum(tmp, r, v))
+			g.VPADDD(sum(r, v), n, n)
+			g.VMOVDQU(n, sum(r, v))
 		}
 	}
 	g.ADDQ(operand.I32(4*halfCols), factors)
@@ -145,7 +145,7 @@ func (g *gemmQuant) stripWords(x []reg.GPVirtual, rows, vectors int, strip opera
 			if all != nil {
 				g.VCVTDQ2PS(all[r][v], n)
 			} else {
-				g.VCVTDQ2PS(sum(tmp, r, v), n)
+				g.VCVTDQ2PS(sum(r, v), n)
 			}
 			g.VFMADD213PS(at, scales[v], n)
 			g.VMOVUPS(n, at)
